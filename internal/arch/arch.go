@@ -1,0 +1,72 @@
+// Package arch holds the map of the house: which room lies in which layer, and which may import which. Its test reads the
+// sources of the module and fails on every arrow that is not drawn here. docs/architecture.md tells the same in words.
+package arch
+
+// Layer of a room. A room imports rooms of lower layers; arrows inside a layer are named in Arrows.
+type Layer int
+
+// The layers, from the ground up.
+const (
+	Ground    Layer = iota // values, formats, lines: no standard's decisions
+	Standards              // one document each
+	Decisions              // what may be done, as values
+	State                  // what is kept
+	Services               // what is done, in transactions
+	Edges                  // listeners and clients
+	Wiring                 // binaries, flags, start and stop
+)
+
+// Rooms names every room of the module by its import path below the module's name.
+var Rooms = map[string]Layer{
+	"addr": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "dicom": Ground,
+
+	"smime": Standards, "trust": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
+	"dicom/fileset": Standards, "dicom/zipmail": Standards,
+
+	"internal/transit": Decisions, "internal/agent": Decisions,
+
+	"internal/vault": State, "internal/store": State, "internal/blob": State, "internal/keyring": State,
+	"internal/audit": State, "internal/queue": State,
+
+	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services,
+
+	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
+
+	"cmd/carepost": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
+	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring,
+}
+
+// Arrows names the imports that stay inside a layer.
+var Arrows = map[string][]string{
+	"message":          {"addr"},
+	"smtp":             {"addr"},
+	"resolver":         {"addr"},
+	"discovery":        {"trust"}, // a certificate bound to somebody else is no hit (Direct 5.1)
+	"dicom/zipmail":    {"dicom/fileset"},
+	"internal/agent":   {"internal/transit"},
+	"internal/store":   {"internal/vault"},
+	"internal/blob":    {"internal/vault"},
+	"internal/keyring": {"internal/vault", "internal/store"},
+	"internal/audit":   {"internal/store"},
+	"internal/queue":   {"internal/store"},
+	"internal/flow":    {"internal/mailbox"},
+	"cmd/carepost":     {"internal/demo", "internal/gateway"},
+	"internal/demo":    {"internal/gateway", "internal/demo/study"},
+}
+
+// Forbidden packages: who alone may import them.
+var Forbidden = map[string][]string{
+	"database/sql":                   {"internal/store"},
+	"github.com/jackc/pgx":           {"internal/store"},
+	"modernc.org/sqlite":             {"internal/store"},
+	"github.com/pressly/goose":       {"internal/store"},
+	"gocloud.dev":                    {"internal/vault", "internal/blob"},
+	"github.com/minio/sio":           {"internal/blob"},
+	"github.com/spf13/cobra":         {"cmd/carepost"},
+	"github.com/vbauerster/mpb":      {"cmd/carepost", "internal/demo"},
+	"github.com/miekg/dns":           {"resolver", "internal/dnsd"},
+	"golang.org/x/crypto/cryptobyte": {"cms", "trust"},
+}
+
+// Quiet layers have no logger, no SQL and no clock of their own (STYLE: Ground to Decisions).
+const Quiet = Decisions
