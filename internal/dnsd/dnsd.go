@@ -1,0 +1,38 @@
+// Package dnsd publishes zones: an authoritative name server over UDP and TCP for MX, address and CERT records.
+//
+// It follows RFC 1034 and 1035, RFC 2181 §9 (truncation), RFC 2308 (negative answers), RFC 6891 (EDNS0), RFC 7766 (TCP), RFC 8482
+// (ANY), RFC 4398 and Direct 5 (CERT records of type 1 with the DER certificate, or type 4 with its URL).
+//
+// It departs from RFC 1034: no recursion, no zone transfer, no wildcards, no CNAME and no delegation inside a zone.
+//
+// BUG: there is no response rate limiting; what bounds reflection is that no answer over UDP exceeds 1232 octets.
+package dnsd
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// Options sets a Server up. Zero fields take the default in brackets.
+type Options struct {
+	Zones    []Zone
+	MaxConns int           // TCP connections at a time [64]; one more is closed at once
+	Idle     time.Duration // a TCP connection without a query is closed after this [10 s]
+	Lifetime time.Duration // the longest a TCP connection may last [60 s]
+}
+
+// Server answers for its zones. New starts nothing.
+type Server struct{}
+
+// New checks the zones and returns a server for them.
+func New(o Options) (*Server, error) { panic("unimplemented") }
+
+// Replace puts other zones in place of all zones, at once for each query. Wrong zones change nothing.
+func (s *Server) Replace(zones ...Zone) error { panic("unimplemented") }
+
+// Serve answers on both until ctx ends, and closes them; then it returns nil. Either may be nil. On hosts with several addresses
+// pass one pair per address: a UDP answer leaves from the address that its socket is bound to.
+func (s *Server) Serve(ctx context.Context, p net.PacketConn, l net.Listener) error {
+	panic("unimplemented")
+}

@@ -1,0 +1,47 @@
+package dnsd
+
+import (
+	"net/netip"
+	"time"
+
+	"carepost/addr"
+)
+
+// Zone is what is published at and below one domain. Names of hosts are written without the final dot.
+type Zone struct {
+	Origin addr.Domain
+	SOA    SOA
+	NS     []string      // name servers [SOA.Primary]
+	TTL    time.Duration // of every record [1 h]
+	MX     []MX
+	Hosts  []Host
+	CERT   []CERT
+}
+
+// SOA is the start of authority (RFC 1035 §3.3.13). Zero fields take the default in brackets.
+type SOA struct {
+	Primary string        // [ns.ORIGIN]
+	Contact addr.Address  // [hostmaster@ORIGIN]
+	Serial  uint32        // [1]
+	Minimum time.Duration // how long a negative answer may be kept, RFC 2308 §4 [60 s]
+}
+
+// MX is a mail exchanger of a domain in the zone.
+type MX struct {
+	Domain addr.Domain // zero = the origin
+	Pref   uint16
+	Host   string
+}
+
+// Host gives a host in the zone an address, IPv4 or IPv6.
+type Host struct {
+	Name string
+	Addr netip.Addr
+}
+
+// CERT publishes one certificate (Direct 5.3).
+type CERT struct {
+	For         addr.Address // an address; without endpoint the organisation: its domain (Direct 5.2)
+	Certificate []byte       // DER: type 1
+	URL         string       // in place of Certificate: type 4, where the DER certificate is fetched (RFC 2585)
+}
