@@ -1,0 +1,24 @@
+// Package cms reads and writes the two containers of the Cryptographic Message Syntax that Direct needs: SignedData with
+// detached content and EnvelopedData. No MIME and no trust: package smime is above the first, package trust beside the second.
+//
+// It follows RFC 5652 (CMS), RFC 3370 and RFC 5754 (RSA, ECDSA and SHA-2 in CMS), RFC 3565 (AES-CBC), RFC 8933 (one digest
+// algorithm for content and attributes), RFC 6211 (algorithm protection) and X.690 (BER, DER).
+//
+// EnvelopedData is written and read in one pass with flat memory: BER of indefinite length on the way out, any BER that
+// RFC 5652 allows on the way in. SignedData is small, since its content is elsewhere: it is written as DER, and read as BER.
+// Reading is done by a pull parser without recursion, under the limits of type [Limits].
+//
+// The plaintext that [ReadEnveloped] yields is neither authenticated nor complete until its last byte has been read without
+// an error. The caller keeps it hidden until a signature over it has been checked.
+//
+// Where it departs from RFC 5652 in what it reads, always to the strict side:
+//   - §5.3: signedAttrs are required of every signer, also over id-data. Without them DER(signedAttrs) of one message is
+//     a valid signature over a message that consists of these bytes.
+//   - §5.2: embedded content is refused, and so is any eContentType but id-data.
+//   - §5.4: a SET of signedAttrs that is not in DER order is refused, even where it was signed as it stands.
+//   - §6.2: RecipientInfos other than key transport are skipped, not tried. Two that name the same certificate of ours are
+//     refused, and a RecipientInfo that does not open the message is never followed by another one.
+//   - §6.3: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
+//   - MD5, SHA-1, RSA below 2048 bits, every content cipher but AES-CBC, RSASSA-PSS, RSAES-OAEP and key agreement are refused
+//     with [ErrAlgorithm]. The last three are owed to later versions, the others are not.
+package cms

@@ -1,0 +1,55 @@
+package cms
+
+// Limits bounds what a reader spends on hostile input. A zero field means its default.
+//
+//	field          default  what it bounds
+//	Depth               16  open constructed encodings, one inside the other
+//	HeaderBytes      1 MiB  octets of everything but the encrypted content; for SignedData, of all
+//	Recipients        1000  RecipientInfos, of whatever kind
+//	Certificates        64  entries of certificates, of whatever kind
+//	Signers             16  SignerInfos
+//	Attributes          32  signed, and again unsigned, attributes of a signer
+//	EmptySegments     1000  segments of the encrypted content that carry nothing themselves (empty ones, constructed ones)
+//
+// Not to be set: the constants below.
+type Limits struct {
+	Depth         int
+	HeaderBytes   int64
+	Recipients    int
+	Certificates  int
+	Signers       int
+	Attributes    int
+	EmptySegments int
+}
+
+const (
+	maxLengthOctets = 8       // of a BER length; tags are single octets
+	maxLength       = 1 << 62 // every length is below
+	maxOIDBytes     = 64      // content octets of an OBJECT IDENTIFIER
+	maxOIDArcs      = 20
+	maxSerialBytes  = 20 // RFC 5280 §4.1.2.2
+	maxVersion      = 5  // the highest version number in RFC 5652
+
+	minRSABits     = 2048
+	maxRSABits     = 8192
+	maxRSAExponent = 1 << 33
+)
+
+// defaulted fills in what is zero.
+func (l Limits) defaulted() Limits {
+	def := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	def(&l.Depth, 16)
+	def(&l.Recipients, 1000)
+	def(&l.Certificates, 64)
+	def(&l.Signers, 16)
+	def(&l.Attributes, 32)
+	def(&l.EmptySegments, 1000)
+	if l.HeaderBytes == 0 {
+		l.HeaderBytes = 1 << 20
+	}
+	return l
+}
