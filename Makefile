@@ -1,0 +1,35 @@
+# make test   what a change must pass: peers installed, vet, staticcheck, all tests at small counts, races where they can hide
+# make check  the same at full counts, before an issue is called resolved
+# make fuzz   every fuzz target for FUZZTIME each
+# make bench  benchmarks beside the peers, in one run
+
+export CGO_ENABLED ?= 0
+FUZZTIME ?= 30s
+# Rooms whose goroutines meet: run again under the race detector.
+RACE = ./resolver/... ./trust/... ./discovery/... ./internal/...
+
+.PHONY: build test check peers vet fuzz bench
+build:
+	go build -o carepost ./cmd/carepost
+
+test: peers vet
+	go test ./...
+	CGO_ENABLED=1 go test -race -short $(RACE)
+
+check: peers vet
+	CAREPOST_FULL=1 go test -count=1 -timeout 60m ./...
+	CGO_ENABLED=1 CAREPOST_FULL=1 go test -race -count=1 -timeout 60m $(RACE)
+
+peers:
+	sh scripts/peers
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+fuzz:
+	sh scripts/fuzz $(FUZZTIME)
+
+bench:
+	go test -run '^$$' -bench . -benchtime 1s ./...
