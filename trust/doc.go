@@ -1,0 +1,37 @@
+// Package trust judges certificates: may this certificate speak for this address, in the eyes of someone who keeps these
+// anchors, at this moment?
+//
+// It follows Direct 4 (what is checked, and that a path ends at any anchor of the address, an intermediate one too), Direct 4.1
+// (binding), Direct 4.2.2 (missing issuers are fetched by AIA before a path is given up), RFC 5280 §6 (path validation) and §5,
+// §6.3 (CRLs), and RFC 8550 §4.4.2 (key usage). The answer is a Verdict: Trusted, Refused with the clause that refuses, or
+// Undecided when there is no answer yet. A Verdict is no error, and neither Refused nor Undecided is ever trust.
+//
+// # Policies
+//
+//	rule                                        v1.2           v1.3           lenient
+//	RSA key below 2048 bits in the path         refused        refused        refused
+//	certificate signed with SHA-1 or MD5        refused        refused        refused
+//	legacy emailAddress in the Subject differs  refused        ignored        refused
+//	no revocation pointer in the certificate    a finding      a finding      a finding
+//	pointer, but no fresh CRL                   undecided      undecided      undecided
+//	extended key usage without emailProtection  a finding      a finding      a finding
+//
+// The column v1.3 is known at second hand only. What lenient adds (opaque and unwrapped messages, SHA-1 digests of messages) is
+// decided where messages are read, not here.
+//
+// # Departures
+//
+// Stricter than RFC 5280: the anchor is itself checked for dates, signature and revocation (Direct 4.2.3), SHA-1 signatures and
+// short RSA keys are refused, local parts in name constraints are compared without regard to case (Direct 4.1.1).
+//
+// Narrower than RFC 5280: a CRL counts only when it is complete (no delta, not indirect, for all reasons) and signed by the very
+// key that signed the certificate in question; OCSP is not asked, so a certificate that points to nothing but OCSP stays
+// undecided; name constraints on directory names refuse the path when they are critical, and are not applied otherwise;
+// Subject and Issuer are compared byte for byte. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy).
+//
+// # Hostile input
+//
+// A path has at most 8 certificates, a question costs at most 100 signature checks, 8 fetched issuers of 64 KiB each and 8 fetched
+// CRLs of 32 MiB each. URLs to fetch come from certificates that nobody has vouched for yet: the Fetcher must be guarded, and a
+// caller judges a signer only after the signature over the message has been found good under the certificate's key.
+package trust
