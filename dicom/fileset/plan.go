@@ -1,0 +1,72 @@
+package fileset
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ScanOptions says how strictly Scan takes its sources. The zero value stops at everything doubtful.
+type ScanOptions struct {
+	AllowNames  bool   // go on when one Patient ID has several names
+	SkipForeign bool   // leave out files of given folders that are no DICOM objects, each with a note
+	FileSetID   string // (0004,1130), up to 16 of A-Z 0-9 _; empty = CAREPOST
+	NoDate      string // Study Date of a record whose instances have no date at all, YYYYMMDD; empty = 19000101
+	Progress    func(files int)
+}
+
+// Plan is a File-set that can be written. Its sources stay where they are until WriteZIP.
+type Plan struct {
+	Tree      []Patient
+	Instances []Instance // in the order of the archive
+	Patients  int
+	Studies   int
+	Series    int
+	Bytes     int64 // of all instances
+	Findings  []Finding
+	UID       string // File-set UID, made from the content
+
+	directory []byte
+	sources   []source
+}
+
+// Problem is one reason not to pack, with the files it concerns.
+type Problem struct {
+	Files  []string
+	Reason string
+	Source string // clause
+}
+
+// InputError lists everything that keeps a set from being packed.
+type InputError struct{ Problems []Problem }
+
+func (e *InputError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "fileset: %d reasons not to pack; nothing was written", len(e.Problems))
+	if len(e.Problems) == 1 {
+		b.Reset()
+		b.WriteString("fileset: not packed; nothing was written")
+	}
+	for _, p := range e.Problems {
+		fmt.Fprintf(&b, "\n  %s: %s", strings.Join(p.Files, ", "), p.Reason)
+		if p.Source != "" {
+			fmt.Fprintf(&b, " [%s]", p.Source)
+		}
+	}
+	return b.String()
+}
+
+type source struct{}
+
+// Scan reads the headers of every file named, and of every file in the folders named, and plans the File-set. Nothing is written.
+// *InputError says what keeps the set from being packed; other errors are of the disk or of ctx.
+func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
+	panic("unimplemented")
+}
+
+// WriteZIP writes DICOM.ZIP: DICOMDIR, the instances, MANIFEST. The same sources give the same bytes. Progress is told in bytes of
+// the instances, from one goroutine. ErrChanged when a source is not what Scan saw.
+func (p *Plan) WriteZIP(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
+	panic("unimplemented")
+}
