@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"time"
 
 	"carepost/addr"
@@ -60,23 +59,3 @@ type SRV struct {
 	Host                   string // lower case, without the final dot
 	TTL                    time.Duration
 }
-
-// MX returns the mail exchangers of d by rising preference. Without any it returns ErrNotFound, and RFC 5321 §5.1 has the caller
-// use the addresses of d itself; ErrNullMX where d says that it takes no mail.
-func (c *Client) MX(ctx context.Context, d addr.Domain) ([]MX, error) { panic("unimplemented") }
-
-// CERT returns the certificate records at name (RFC 1035 §5.1 text; odd octets as \DDD), in the order received. Errors do not
-// repeat the name, which may be a person's address.
-func (c *Client) CERT(ctx context.Context, name string) ([]CERT, error) { panic("unimplemented") }
-
-// Addrs returns the IPv4 and IPv6 addresses of host.
-func (c *Client) Addrs(ctx context.Context, host string) ([]netip.Addr, error) {
-	panic("unimplemented")
-}
-
-// SRV returns the servers at name (such as _ldap._tcp.h.example): priority rising, then weight falling. A target of "." (the
-// service is decidedly not there) is ErrNotFound.
-func (c *Client) SRV(ctx context.Context, name string) ([]SRV, error) { panic("unimplemented") }
-
-// TXT returns the text records at name, the strings of each joined (RFC 7208 §3.3).
-func (c *Client) TXT(ctx context.Context, name string) ([]string, error) { panic("unimplemented") }
