@@ -1,0 +1,216 @@
+package message
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/segmentio/asm/base64"
+)
+
+// Sizes of the base64 codec: a line is 57 octets in, 76 out (RFC 2045 §6.8). A tile of 64 lines stays in the first-level cache
+// between encoding and wrapping; 16 tiles go out in one write.
+const (
+	lineIn    = 57
+	lineOut   = 76
+	tileLines = 64
+	tiles     = 16
+	tileIn    = tileLines * lineIn
+	tileOut   = tileLines * (lineOut + 2)
+	chunkIn   = 64 << 10
+)
+
+type base64Writer struct {
+	w    io.Writer
+	err  error
+	in   []byte // less than a tile
+	flat [tileLines * lineOut]byte
+	out  []byte
+}
+
+// NewBase64Writer returns a writer that encodes to w in lines of 76 columns with CRLF (RFC 2045 §6.8). Close writes what is
+// left and a final line end; it leaves w open. Memory does not grow with the input.
+func NewBase64Writer(w io.Writer) io.WriteCloser {
+	return &base64Writer{w: w, in: make([]byte, 0, tileIn), out: make([]byte, 0, tiles*tileOut)}
+}
+
+func (b *base64Writer) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 && b.err == nil {
+		if len(b.in) == 0 && len(p) >= tileIn {
+			b.tile(p[:tileIn])
+			p = p[tileIn:]
+			continue
+		}
+		k := min(len(p), tileIn-len(b.in))
+		b.in = append(b.in, p[:k]...)
+		p = p[k:]
+		if len(b.in) == tileIn {
+			b.tile(b.in)
+			b.in = b.in[:0]
+		}
+	}
+	return n - len(p), b.err
+}
+
+func (b *base64Writer) Close() error {
+	if b.err == nil && len(b.in) > 0 {
+		b.tile(b.in)
+		b.in = b.in[:0]
+	}
+	b.flush()
+	err := b.err
+	if err == nil {
+		b.err = io.ErrClosedPipe // for writes after this
+	} else if err == io.ErrClosedPipe {
+		err = nil
+	}
+	return err
+}
+
+// tile encodes at most one tile; less than one only at the end.
+func (b *base64Writer) tile(p []byte) {
+	n := base64.StdEncoding.EncodedLen(len(p))
+	base64.StdEncoding.Encode(b.flat[:n], p)
+	for flat := b.flat[:n]; len(flat) > 0; {
+		k := min(lineOut, len(flat))
+		b.out = append(b.out, flat[:k]...)
+		b.out = append(b.out, '\r', '\n')
+		flat = flat[k:]
+	}
+	if len(b.out) >= tiles*tileOut {
+		b.flush()
+	}
+}
+
+func (b *base64Writer) flush() {
+	if b.err != nil || len(b.out) == 0 {
+		return
+	}
+	_, b.err = b.w.Write(b.out)
+	b.out = b.out[:0]
+}
+
+// strict refuses padding bits that are not zero: one content has one encoding.
+var strict = base64.StdEncoding.Strict()
+
+type base64Reader struct {
+	r    io.Reader
+	err  error // after what out holds
+	done bool  // padding was seen: nothing but white space may follow
+	in   []byte
+	flat []byte // compacted input, then the 0 to 3 characters that wait for the rest of their quantum
+	buf  []byte
+	out  []byte // decoded and not yet read
+}
+
+// NewBase64Reader returns a reader that decodes r. Spaces, tabs and line ends are passed over wherever they stand, lines may be
+// of any length; everything else outside the alphabet, missing, early or inexact padding is an error that wraps ErrEncoding.
+// What was decoded before it is still returned. Memory does not grow with the input.
+func NewBase64Reader(r io.Reader) io.Reader {
+	return &base64Reader{
+		r: r, in: make([]byte, chunkIn), flat: make([]byte, 0, chunkIn+4), buf: make([]byte, chunkIn/4*3+64),
+	}
+}
+
+func (b *base64Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(b.out) == 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.fill()
+	}
+	n := copy(p, b.out)
+	b.out = b.out[n:]
+	return n, nil
+}
+
+// WriteTo decodes the whole input to w (io.WriterTo).
+func (b *base64Reader) WriteTo(w io.Writer) (n int64, err error) {
+	for {
+		if len(b.out) > 0 {
+			k, err := w.Write(b.out)
+			n += int64(k)
+			b.out = b.out[k:]
+			if err != nil {
+				return n, err
+			}
+		}
+		if b.err == io.EOF {
+			return n, nil
+		}
+		if b.err != nil {
+			return n, b.err
+		}
+		b.fill()
+	}
+}
+
+// fill reads one chunk and decodes the whole quanta of it.
+func (b *base64Reader) fill() {
+	n, err := b.r.Read(b.in)
+	b.flat = compact(b.flat, b.in[:n])
+	if bytes.IndexByte(b.flat, '\r') >= 0 { // the standard decoder would pass over it
+		b.flat = stripSpace(b.flat)
+	}
+	whole := len(b.flat) &^ 3
+	k, ok := b.decode(whole)
+	if !ok {
+		// White space inside a line, or rubbish: take out the one, refuse the other.
+		b.flat = stripSpace(b.flat)
+		whole = len(b.flat) &^ 3
+		if k, ok = b.decode(whole); !ok {
+			b.out, b.err = b.buf[:k/3*3], badEncoding("not base64")
+			return
+		}
+	}
+	b.out = b.buf[:k]
+	b.flat = b.flat[:copy(b.flat, b.flat[whole:])]
+	switch {
+	case err == io.EOF && len(stripSpace(b.flat)) > 0:
+		b.err = badEncoding("base64 that is cut off")
+	case err != nil:
+		b.err = err
+	}
+}
+
+// decode decodes the first whole octets of flat and says how many octets came out.
+func (b *base64Reader) decode(whole int) (int, bool) {
+	if whole == 0 {
+		return 0, true
+	}
+	if b.done {
+		return 0, false
+	}
+	n, err := strict.Decode(b.buf, b.flat[:whole])
+	if err == nil && b.flat[whole-1] == '=' {
+		b.done = true
+	}
+	return n, err == nil
+}
+
+// compact appends p to dst without line ends. Other white space stays: it is rare, and found when it does not decode.
+func compact(dst, p []byte) []byte {
+	for len(p) > 0 {
+		line, rest, _ := bytes.Cut(p, []byte{'\n'})
+		if n := len(line); n > 0 && line[n-1] == '\r' {
+			line = line[:n-1]
+		}
+		dst = append(dst, line...)
+		p = rest
+	}
+	return dst
+}
+
+// stripSpace takes all white space out of p, in place.
+func stripSpace(p []byte) []byte {
+	out := p[:0]
+	for _, c := range p {
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			out = append(out, c)
+		}
+	}
+	return out
+}

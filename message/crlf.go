@@ -1,0 +1,83 @@
+package message
+
+import (
+	"bytes"
+	"io"
+)
+
+// crlf appends p to dst with CRLF for every bare LF. last is the octet before p.
+func crlf(dst, p []byte, last byte) []byte {
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			return append(dst, p...)
+		}
+		if i > 0 {
+			last = p[i-1]
+		}
+		dst = append(dst, p[:i]...)
+		if last != '\r' {
+			dst = append(dst, '\r')
+		}
+		dst = append(dst, '\n')
+		last = '\n'
+		p = p[i+1:]
+	}
+	return dst
+}
+
+type crlfWriter struct {
+	w    io.Writer
+	last byte
+	buf  []byte
+}
+
+// NewCRLFWriter returns a writer that writes to w with CRLF for every bare LF: the canonical form of text (RFC 8551 §3.1.1). A
+// bare CR stays. Nothing is held back between writes.
+func NewCRLFWriter(w io.Writer) io.Writer { return &crlfWriter{w: w} }
+
+func (c *crlfWriter) Write(p []byte) (n int, err error) {
+	for len(p) > 0 {
+		k := min(len(p), chunkIn)
+		c.buf = crlf(c.buf[:0], p[:k], c.last)
+		if _, err := c.w.Write(c.buf); err != nil {
+			return n, err
+		}
+		c.last = p[k-1]
+		n += k
+		p = p[k:]
+	}
+	return n, nil
+}
+
+type crlfReader struct {
+	r    io.Reader
+	last byte
+	in   []byte
+	buf  []byte
+	out  []byte
+	err  error
+}
+
+// NewCRLFReader returns a reader of r that gives CRLF for every bare LF; see NewCRLFWriter.
+func NewCRLFReader(r io.Reader) io.Reader { return &crlfReader{r: r, in: make([]byte, chunkIn/2)} }
+
+func (c *crlfReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(c.out) == 0 {
+		if c.err != nil {
+			return 0, c.err
+		}
+		var n int
+		n, c.err = c.r.Read(c.in)
+		if n > 0 {
+			c.buf = crlf(c.buf[:0], c.in[:n], c.last)
+			c.out, c.last = c.buf, c.in[n-1]
+		}
+	}
+	n := copy(p, c.out)
+	c.out = c.out[n:]
+	return n, nil
+}

@@ -1,0 +1,86 @@
+package message
+
+import (
+	"io"
+	"iter"
+	"mime/quotedprintable"
+)
+
+// Part is an entity of a message: the message itself, or a body part at any depth. Its bytes stay in the source, from Start (the
+// first octet of the header) over Body (the first after the blank line) to End (exclusive; the line end before a delimiter
+// belongs to the delimiter, RFC 2046 §5.1.1).
+type Part struct {
+	Header   Header
+	Type     ContentType // application/octet-stream when it could not be read, without parameters when these could not
+	Encoding string      // in lower case; "" when it could not be read
+	Start    int64
+	Body     int64
+	End      int64
+	Parts    []*Part // of a multipart
+	Closed   bool    // a multipart had its closing delimiter
+}
+
+// Raw returns the body as transmitted.
+func (p *Part) Raw(r io.ReaderAt) *io.SectionReader {
+	return io.NewSectionReader(r, p.Body, p.End-p.Body)
+}
+
+// Entity returns header and body as transmitted: what a detached signature covers (RFC 1847 §2.1).
+func (p *Part) Entity(r io.ReaderAt) *io.SectionReader {
+	return io.NewSectionReader(r, p.Start, p.End-p.Start)
+}
+
+// Open returns the body decoded. Reading gives errors that wrap ErrEncoding when the encoding is unknown or not kept to.
+func (p *Part) Open(r io.ReaderAt) io.Reader {
+	raw := p.Raw(r)
+	switch p.Encoding {
+	case "7bit", "8bit", "binary":
+		return raw
+	case "base64":
+		return NewBase64Reader(raw)
+	case "quoted-printable":
+		return qpReader{quotedprintable.NewReader(raw)}
+	}
+	return failing{badEncoding("unknown Content-Transfer-Encoding")}
+}
+
+// Walk yields the part and all parts within it, each before its own.
+func (p *Part) Walk() iter.Seq[*Part] {
+	return func(yield func(*Part) bool) { p.walk(yield) }
+}
+
+// walk recurses no deeper than Limits.Depth allowed the tree to be.
+func (p *Part) walk(yield func(*Part) bool) bool {
+	if !yield(p) {
+		return false
+	}
+	for _, c := range p.Parts {
+		if !c.walk(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Filename returns the name that the sender gave the part, decoded for people: the filename of the disposition, else the name of
+// the type, else "". It may hold anything but control characters, path separators too: never open a file by it.
+func (p *Part) Filename() string {
+	if _, params, err := p.Header.Disposition(); err == nil && params["filename"] != "" {
+		return decodeWords(params["filename"])
+	}
+	return decodeWords(p.Type.Params["name"])
+}
+
+type qpReader struct{ *quotedprintable.Reader }
+
+func (q qpReader) Read(p []byte) (int, error) {
+	n, err := q.Reader.Read(p)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		err = badEncoding("not quoted-printable")
+	}
+	return n, err
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
