@@ -3,7 +3,6 @@ package cms
 import (
 	"crypto"
 	"crypto/x509"
-	"io"
 )
 
 // Cipher is a content-encryption algorithm (RFC 3565). The zero Cipher encrypts nothing.
@@ -29,6 +28,41 @@ func (c Cipher) String() string {
 	return "no cipher"
 }
 
+// keyLen is the length of c's key in octets, 0 for no cipher.
+func (c Cipher) keyLen() int {
+	switch c {
+	case AES128CBC:
+		return 16
+	case AES192CBC:
+		return 24
+	case AES256CBC:
+		return 32
+	}
+	return 0
+}
+
+func (c Cipher) oid() oid {
+	switch c {
+	case AES128CBC:
+		return oidAES128CBC
+	case AES192CBC:
+		return oidAES192CBC
+	case AES256CBC:
+		return oidAES256CBC
+	}
+	return ""
+}
+
+// cipherOf is the reverse of Cipher.oid.
+func cipherOf(o oid) Cipher {
+	for c := AES128CBC; c <= AES256CBC; c++ {
+		if c.oid() == o {
+			return c
+		}
+	}
+	return 0
+}
+
 // Recipient is one of our own certificates with its private key, by handle. RSA only for now. Key must do what crypto/rsa
 // does with rsa.PKCS1v15DecryptOptions: bad padding gives a random key, not an error.
 type Recipient struct {
@@ -41,23 +75,4 @@ type Enveloped struct {
 	Cipher     Cipher
 	Recipients int               // RecipientInfos of whatever kind
 	Own        *x509.Certificate // the certificate whose key is used
-}
-
-// NewEnvelopedWriter returns a writer that encrypts what is written to it, and writes a BER ContentInfo with an EnvelopedData
-// to w (RFC 5652 §6). The key goes to each certificate by RSA key transport, PKCS #1 v1.5, named by issuer and serial number.
-// Memory does not grow with the content. Nothing is written before the first segment is full or Close is called; Close ends
-// the encoding and does not close w. A nil rand is crypto/rand. ErrAlgorithm is returned for keys that are not accepted.
-func NewEnvelopedWriter(w io.Writer, rand io.Reader, c Cipher, to ...*x509.Certificate) (io.WriteCloser, error) {
-	panic("unimplemented")
-}
-
-// ReadEnveloped reads a ContentInfo with an EnvelopedData, BER or DER, up to its first octet of ciphertext; the reader that it
-// returns yields the plaintext as it comes and wants the end of r after the last octet of the ContentInfo (RFC 5652 §6). The
-// caller keeps the plaintext hidden until the reader has said io.EOF and a signature has been verified: with a wrong key it is
-// noise, and it can be forged by anybody in any case.
-//
-// Of several keys that the message names, the first in keys is used, once. Errors: ErrSyntax, ErrLimit, ErrContentType,
-// ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.
-func ReadEnveloped(r io.Reader, keys []Recipient, lim Limits) (*Enveloped, io.Reader, error) {
-	panic("unimplemented")
 }

@@ -22,24 +22,158 @@ type SignerInfo struct {
 	Issuer       []byte      // DER Name, nil when the signer is named by SubjectKeyID
 	Serial       *big.Int    // nil when the signer is named by SubjectKeyID
 	SubjectKeyID []byte      // nil when the signer is named by Issuer and Serial
+
+	sid       identifier
+	digest    algorithmIdentifier
+	algorithm algorithmIdentifier
+	attrs     signedAttributes
+	signature []byte
+	err       error // what Verify will say whatever it is given
 }
 
 // ReadSigned reads a ContentInfo with a detached SignedData, BER or DER, up to the end of r (RFC 5652 §5). It verifies nothing.
 // Faults of one signer are kept for Verify, so that other signers can be judged. Errors: ErrSyntax, ErrLimit,
 // ErrContentType, ErrEmbedded, and those of r.
 func ReadSigned(r io.Reader, lim Limits) (*SignedData, error) {
-	panic("unimplemented")
+	s, err := newParser(r, lim).readSigned()
+	if err != nil {
+		return nil, boundary(err)
+	}
+	return s, nil
 }
 
-// Candidates returns the certificates of the bag that match the identifier of signer i, in the order of the message: more than
-// one when an attacker puts a copy of issuer and serial there, so all are to be tried.
-func (s *SignedData) Candidates(i int) []*x509.Certificate {
-	panic("unimplemented")
+func (p *parser) readSigned() (*SignedData, error) {
+	if err := p.readContentInfo(oidSigned); err != nil {
+		return nil, err
+	}
+	if err := p.readVersion(); err != nil {
+		return nil, err
+	}
+	digests, err := p.readDigestAlgorithms()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.readDetached(); err != nil {
+		return nil, err
+	}
+	s := new(SignedData)
+	e, err := p.want("signerInfos")
+	if err == nil && e.tag == tagContext0|constructed {
+		if err = p.readCertificates(s, e); err != nil {
+			return nil, err
+		}
+		e, err = p.want("signerInfos")
+	}
+	if err == nil && e.tag == tagContext1|constructed { // crls: trust has its own
+		if err = p.skip(e); err != nil {
+			return nil, err
+		}
+		e, err = p.want("signerInfos")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := p.readSigners(s, e, digests); err != nil {
+		return nil, err
+	}
+	return s, p.endContentInfo()
 }
 
-// Verify checks signer i against the digest of the content, made with the signer's Hash over the canonical bytes, and against
-// a certificate that the caller chose, mostly one of Candidates (RFC 5652 §5.4, §5.6). Nil says that this key signed this
-// content; whether the certificate is trusted is not looked at. Errors: ErrAlgorithm, ErrAttributes, ErrDigest, ErrSignature.
-func (s *SignedData) Verify(i int, cert *x509.Certificate, digest []byte) error {
-	panic("unimplemented")
+// readDigestAlgorithms reads digestAlgorithms (RFC 5652 §5.1), which may be empty.
+func (p *parser) readDigestAlgorithms() (map[oid]bool, error) {
+	if err := p.open(tagSet, "digestAlgorithms"); err != nil {
+		return nil, err
+	}
+	listed := make(map[oid]bool)
+	for n := 0; ; n++ {
+		e, ok, err := p.next()
+		if err != nil || !ok {
+			return listed, err
+		}
+		if n == p.lim.Signers {
+			return nil, limit("digestAlgorithms")
+		}
+		a, err := p.readAlgorithm(e)
+		if err != nil {
+			return nil, err
+		}
+		listed[a.oid] = true
+	}
+}
+
+// readDetached reads an encapContentInfo without eContent (RFC 5652 §5.2).
+func (p *parser) readDetached() error {
+	if err := p.open(tagSequence, "encapContentInfo"); err != nil {
+		return err
+	}
+	if err := p.readType(oidData); err != nil {
+		return err
+	}
+	e, ok, err := p.next()
+	switch {
+	case err != nil || !ok:
+		return err
+	case e.tag == tagContext0|constructed:
+		return ErrEmbedded // also when it is empty
+	}
+	return syntax("unknown field in encapContentInfo")
+}
+
+// readCertificates reads a CertificateSet (RFC 5652 §10.2.3).
+func (p *parser) readCertificates(s *SignedData, e element) error {
+	if err := p.enter(e); err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		e, ok, err := p.next()
+		if err != nil || !ok {
+			return err
+		}
+		if n == p.lim.Certificates {
+			return limit("certificates")
+		}
+		raw, err := p.skipTaped(e)
+		if err != nil {
+			return err
+		}
+		cert, err := x509.ParseCertificate(raw) // takes DER only
+		if e.tag == tagSequence && err == nil {
+			s.Certificates = append(s.Certificates, cert)
+		} else {
+			s.Unparsed = append(s.Unparsed, raw)
+		}
+	}
+}
+
+// readSigners reads signerInfos, of which e is the header (RFC 5652 §5.1).
+func (p *parser) readSigners(s *SignedData, e element, digests map[oid]bool) error {
+	if e.tag != tagSet {
+		return syntax("something else than signerInfos")
+	}
+	if err := p.enter(e); err != nil {
+		return err
+	}
+	for {
+		e, ok, err := p.next()
+		if err != nil || !ok {
+			return err
+		}
+		if len(s.Signers) == p.lim.Signers {
+			return limit("signerInfos")
+		}
+		if e.tag != tagSequence {
+			return syntax("something else than a SignerInfo")
+		}
+		if err := p.enter(e); err != nil {
+			return err
+		}
+		si, err := p.readSigner()
+		if err != nil {
+			return err
+		}
+		if si.err == nil && !digests[si.digest.oid] { // RFC 5652 §5.3: "SHOULD be among", and implementations may insist
+			si.err = algorithm("digest that SignedData does not announce")
+		}
+		s.Signers = append(s.Signers, si)
+	}
 }

@@ -1,0 +1,62 @@
+package cms
+
+// oid holds the content octets of an OBJECT IDENTIFIER (X.690 §8.19).
+type oid string
+
+const (
+	pkcs1     = "\x2a\x86\x48\x86\xf7\x0d\x01\x01" // 1.2.840.113549.1.1
+	pkcs7     = "\x2a\x86\x48\x86\xf7\x0d\x01\x07" // 1.2.840.113549.1.7
+	pkcs9     = "\x2a\x86\x48\x86\xf7\x0d\x01\x09" // 1.2.840.113549.1.9
+	nistAlgs  = "\x60\x86\x48\x01\x65\x03\x04"     // 2.16.840.1.101.3.4
+	ansiX962  = "\x2a\x86\x48\xce\x3d"             // 1.2.840.10045
+	ecdsaSHA2 = ansiX962 + "\x04\x03"
+
+	oidData      oid = pkcs7 + "\x01"
+	oidSigned    oid = pkcs7 + "\x02"
+	oidEnveloped oid = pkcs7 + "\x03"
+
+	oidContentType   oid = pkcs9 + "\x03"
+	oidMessageDigest oid = pkcs9 + "\x04"
+	oidSigningTime   oid = pkcs9 + "\x05"
+	oidCapabilities  oid = pkcs9 + "\x0f" // RFC 8551 §2.5.2
+	oidProtection    oid = pkcs9 + "\x34" // RFC 6211 §2
+
+	oidSHA256 oid = nistAlgs + "\x02\x01"
+	oidSHA384 oid = nistAlgs + "\x02\x02"
+	oidSHA512 oid = nistAlgs + "\x02\x03"
+
+	oidRSA         oid = pkcs1 + "\x01"
+	oidRSASHA256   oid = pkcs1 + "\x0b"
+	oidRSASHA384   oid = pkcs1 + "\x0c"
+	oidRSASHA512   oid = pkcs1 + "\x0d"
+	oidECDSASHA256 oid = ecdsaSHA2 + "\x02"
+	oidECDSASHA384 oid = ecdsaSHA2 + "\x03"
+	oidECDSASHA512 oid = ecdsaSHA2 + "\x04"
+
+	oidAES128CBC oid = nistAlgs + "\x01\x02"
+	oidAES192CBC oid = nistAlgs + "\x01\x16"
+	oidAES256CBC oid = nistAlgs + "\x01\x2a"
+)
+
+// parseOID checks the content octets of an OBJECT IDENTIFIER.
+func parseOID(b []byte) (oid, error) {
+	if len(b) > maxOIDBytes {
+		return "", limit("octets of an object identifier")
+	}
+	arcs, start := 1, true // the first subidentifier holds two arcs
+	for _, c := range b {
+		if start && c == 0x80 {
+			return "", syntax("object identifier with a padded arc")
+		}
+		if start = c < 0x80; start {
+			arcs++
+		}
+	}
+	if len(b) == 0 || !start {
+		return "", syntax("object identifier cut")
+	}
+	if arcs > maxOIDArcs {
+		return "", limit("arcs of an object identifier")
+	}
+	return oid(b), nil
+}
