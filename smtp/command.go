@@ -13,7 +13,7 @@ const MaxCommand = 2048
 // Command is one command line: the verb in upper case and what follows it.
 type Command struct {
 	Verb string
-	Args string // without the space before it; "" with HasArgs says that there was a space
+	Args string // without the space before it
 }
 
 // ParseCommand takes a line without its CR LF apart. Only printable ASCII is read: the grammar of RFC 5321 §4.1 has nothing else, and
@@ -84,7 +84,7 @@ func ParseMail(args string) (Mail, *Reply) {
 		case "SMTPUTF8":
 			return NewReply(555, "5.6.7", "SMTPUTF8 is not offered")
 		default:
-			return unknownParam
+			return unknownParam()
 		}
 		return badUnless(ok, key)
 	})
@@ -115,13 +115,13 @@ func ParseRcpt(args string) (Rcpt, *Reply) {
 		case "ORCPT":
 			r.Original, ok = parseOriginal(value)
 		default:
-			return unknownParam
+			return unknownParam()
 		}
 		return badUnless(ok, key)
 	})
 }
 
-var unknownParam = NewReply(555, "5.5.4", "Parameter not known")
+func unknownParam() *Reply { return NewReply(555, "5.5.4", "Parameter not known") }
 
 func badUnless(ok bool, key string) *Reply {
 	if ok {

@@ -1,11 +1,14 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"carepost/addr"
@@ -15,11 +18,10 @@ import (
 
 // Options of a Server. Only Hostname and Accept are wanted; zero fields take the defaults named.
 type Options struct {
-	Hostname string      // our name in greeting, EHLO reply and Received field
-	TLS      *tls.Config // certificates for STARTTLS; nil: not offered. Protocols and suites are set by the Server
-	// RequireTLS refuses mail on a session in clear (530 5.7.0).
-	RequireTLS bool
-	MaxSize    int64 // of a message in bytes, as announced by SIZE; default 4 GiB
+	Hostname   string      // our name in greeting, EHLO reply and Received field
+	TLS        *tls.Config // certificates for STARTTLS; nil: not offered. Protocols and suites are set by the Server
+	RequireTLS bool        // mail on a session in clear is refused (530 5.7.0)
+	MaxSize    int64       // of a message in bytes, as announced by SIZE; default 4 GiB
 	Limits     Limits
 	Timeouts   Timeouts
 	Log        *slog.Logger // nil: silent
@@ -29,18 +31,18 @@ type Options struct {
 
 	// Accept takes one message. It reads body to io.EOF and returns nil only when the message is durable: then, and not
 	// before, 250 is said with the id. When body fails, the message is void and Accept must keep nothing of it. An error is
-	// temporary for the client (451) unless it wraps a *Refusal; see replyTo for the table.
+	// temporary for the client (451) unless it wraps a *Refusal.
 	Accept func(ctx context.Context, env transit.Envelope, body io.Reader) (id string, err error)
 }
 
 // Limits on what one client, or all of them, may use. A zero field takes its default.
 type Limits struct {
-	Connections int // at once, from everybody; default 1000
-	PerPeer     int // at once, from one IP address; default 100
-	Recipients  int // of one message; default 1000 (RFC 5321 §4.5.3.1.8 asks for 100)
-	Errors      int // bad commands and refused recipients before 421; default 20
-	Hops        int // Received fields before a message is a loop; default 100 (RFC 5321 §6.3)
-	HeaderBytes int // of a message's header; default 256 KiB
+	Connections int   // at once, from everybody; default 1000
+	PerPeer     int   // at once, from one IPv4 address or IPv6 /64; default 100
+	Recipients  int   // of one message; default 1000 (RFC 5321 §4.5.3.1.8 asks for 100)
+	Errors      int   // bad commands and refused recipients before 421; default 20
+	Hops        int   // Received fields from which on a message is a loop; default 100 (RFC 5321 §6.3)
+	HeaderBytes int   // of a message's header; default 256 KiB
 	Drain       int64 // bytes read and thrown away after a refused message, so that the reply arrives; default 16 MiB
 }
 
@@ -51,12 +53,40 @@ type Timeouts struct {
 	Write   time.Duration // for one reply; default 1 min
 	TLS     time.Duration // for the handshake; default 30 s
 	Session time.Duration // after which no further command is taken; default 1 h
-	Data    time.Duration // for one read of content; default 3 min
-	// Content has DataGrace (default 5 min) plus one second for each DataRate bytes (default 1024); only time spent waiting for
-	// the client counts, not what Accept needs.
+
+	// See smtp.Pace: Data (default 3 min) for one read of content; all of it has DataGrace (default 5 min) plus one second for each
+	// DataRate bytes (default 1024).
+	Data      time.Duration
 	DataGrace time.Duration
 	DataRate  int64
-	Shutdown  time.Duration // that running transactions have to finish; default 30 s
+
+	Shutdown time.Duration // that running transactions have to finish; default 30 s
+}
+
+func (o Options) withDefaults() Options {
+	o.MaxSize = cmp.Or(o.MaxSize, 4<<30)
+	l, t := &o.Limits, &o.Timeouts
+	l.Connections = cmp.Or(l.Connections, 1000)
+	l.PerPeer = cmp.Or(l.PerPeer, 100)
+	l.Recipients = cmp.Or(l.Recipients, 1000)
+	l.Errors = cmp.Or(l.Errors, 20)
+	l.Hops = cmp.Or(l.Hops, 100)
+	l.HeaderBytes = cmp.Or(l.HeaderBytes, 256<<10)
+	l.Drain = cmp.Or(l.Drain, 16<<20)
+	t.Greet = cmp.Or(t.Greet, time.Millisecond)
+	t.Command = cmp.Or(t.Command, 5*time.Minute)
+	t.Write = cmp.Or(t.Write, time.Minute)
+	t.TLS = cmp.Or(t.TLS, 30*time.Second)
+	t.Session = cmp.Or(t.Session, time.Hour)
+	t.Data = cmp.Or(t.Data, 3*time.Minute)
+	t.DataGrace = cmp.Or(t.DataGrace, 5*time.Minute)
+	t.DataRate = cmp.Or(t.DataRate, 1024)
+	t.Shutdown = cmp.Or(t.Shutdown, 30*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.TLS != nil {
+		o.TLS = smtp.HardenTLS(o.TLS)
+	}
+	return o
 }
 
 // Session is what is known of a client when a recipient is judged.
@@ -67,11 +97,30 @@ type Session struct {
 	From addr.Path
 }
 
-// Refusal is the error by which Accept refuses a message for good.
+// Refusal is the error by which Accept refuses a message for good. Nothing else is permanent for the client.
 type Refusal struct {
-	Code     int    // 5yz; 0 is 554
-	Enhanced string // "" is 5.6.0
+	Code     int    // 5yz; anything else is 554
+	Enhanced string // RFC 3463, 5.y.z; anything else is 5.6.0
 	Text     string // for the client; no addresses, no content
 }
 
 func (r *Refusal) Error() string { return "smtpd: refused: " + r.Text }
+
+// replyTo is the one table from errors of Accept to replies. What it does not know is temporary.
+func replyTo(err error) *smtp.Reply {
+	var r *Refusal
+	switch {
+	case errors.As(err, &r):
+		code, enhanced := 554, "5.6.0"
+		if r.Code/100 == 5 {
+			code = r.Code
+		}
+		if smtp.ValidEnhanced(r.Enhanced) && r.Enhanced[0] == '5' {
+			enhanced = r.Enhanced
+		}
+		return smtp.NewReply(code, enhanced, r.Text)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return smtp.NewReply(452, "4.3.1", "No room at present, try again later")
+	}
+	return smtp.NewReply(451, "4.3.0", "Not at present, try again later")
+}

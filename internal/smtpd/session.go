@@ -1,0 +1,286 @@
+package smtpd
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"carepost/internal/transit"
+	"carepost/smtp"
+)
+
+// session is one connection. Its fields belong to the goroutine of run, but for those that mu guards.
+type session struct {
+	srv  *Server
+	opts *Options
+	log  *slog.Logger
+	id   string
+	peer netip.AddrPort
+	end  time.Time // no command after it
+
+	r     *smtp.Reader // over session.Read
+	out   []byte       // replies not yet written
+	pace  *smtp.Pace   // while content is read
+	first *smtp.Command
+	bad   int // commands and recipients refused
+
+	helo  string // "" before HELO or EHLO
+	esmtp bool
+	raw   net.Conn // conn, or what is under its TLS
+	tls   *tls.ConnectionState
+	mail  *transaction
+
+	mu      sync.Mutex
+	conn    net.Conn
+	waiting bool // for a command outside of content
+	closing bool
+}
+
+// transaction is what MAIL began.
+type transaction struct {
+	smtp.Mail
+	env  transit.Envelope
+	seen map[string]bool // keys of env.To
+}
+
+// What ends a session after everything has been said.
+var (
+	errQuit = errors.New("smtpd: hung up")
+	errBye  = errors.New("smtpd: client said QUIT")
+)
+
+func newSession(s *Server, conn net.Conn) *session {
+	c := &session{srv: s, opts: &s.opts, conn: conn, raw: conn, id: strings.ToLower(rand.Text()[:16])}
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.peer = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+	}
+	c.log = s.opts.Log.With("session", c.id, "peer", c.peer.Addr())
+	c.r = smtp.NewReader(c)
+	return c
+}
+
+// run is the whole session.
+func (c *session) run(ctx context.Context) {
+	defer c.kill()
+	c.end = time.Now().Add(c.opts.Timeouts.Session)
+	err := c.greet()
+	for err == nil {
+		var cmd smtp.Command
+		if cmd, err = c.command(true); err == nil {
+			err = c.do(ctx, cmd)
+		}
+	}
+	c.flush()
+	c.log.Debug("session over", "because", err.Error()) // ours or the network's words, never the client's
+	if errors.Is(err, errQuit) || errors.Is(err, smtp.ErrBareByte) || errors.Is(err, smtp.ErrFlood) {
+		c.linger()
+	}
+}
+
+// Read is where all input comes from: it sends what there is to say before it waits, so replies to a group of commands go
+// out together (RFC 2920 §3.2).
+func (c *session) Read(p []byte) (int, error) {
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	if c.pace == nil {
+		return c.conn.Read(p)
+	}
+	start := time.Now()
+	left := c.pace.Left()
+	if left <= 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	c.conn.SetReadDeadline(start.Add(left))
+	n, err := c.conn.Read(p)
+	c.pace.Count(n, time.Since(start))
+	return n, err
+}
+
+// reply says r, at the latest before the next wait.
+func (c *session) reply(r *smtp.Reply) { c.out = r.AppendTo(c.out) }
+
+func (c *session) say(code int, enhanced string, text ...string) error {
+	c.reply(smtp.NewReply(code, enhanced, text...))
+	return nil
+}
+
+// hangUp says r and ends the session.
+func (c *session) hangUp(r *smtp.Reply) error {
+	c.reply(r)
+	return errQuit
+}
+
+// refuse says r and counts it; too many end the session.
+func (c *session) refuse(r *smtp.Reply) error {
+	c.reply(r)
+	if c.bad++; c.bad >= c.opts.Limits.Errors {
+		return c.hangUp(smtp.NewReply(421, "4.7.0", c.opts.Hostname+" has had enough errors"))
+	}
+	return nil
+}
+
+func (c *session) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeouts.Write))
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+// greet sends the greeting. RFC 5321 §4.3.1: the client waits for it; who does not is no mail server.
+func (c *session) greet() error {
+	c.conn.SetReadDeadline(time.Now().Add(c.opts.Timeouts.Greet))
+	n, err := c.conn.Read(make([]byte, 1))
+	switch {
+	case n > 0:
+		return c.hangUp(smtp.NewReply(521, "5.5.1", "The server speaks first"))
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	}
+	return c.say(220, "", c.opts.Hostname+" ESMTP Carepost")
+}
+
+// command waits for one command and takes it apart. An idle wait is one that shutting down may cut short.
+func (c *session) command(idle bool) (smtp.Command, error) {
+	if f := c.first; f != nil {
+		c.first = nil
+		return *f, nil
+	}
+	for {
+		line, err := c.line(idle)
+		if err != nil && !errors.Is(err, smtp.ErrLineTooLong) {
+			return smtp.Command{}, c.inputError(err)
+		}
+		refused := smtp.NewReply(500, "5.5.2", "Line too long")
+		if err == nil {
+			var cmd smtp.Command
+			if cmd, refused = smtp.ParseCommand(line); refused == nil {
+				return cmd, nil
+			}
+		}
+		if err := c.refuse(refused); err != nil {
+			return smtp.Command{}, err
+		}
+	}
+}
+
+func (c *session) line(idle bool) ([]byte, error) {
+	now := time.Now()
+	until := now.Add(c.opts.Timeouts.Command)
+	if c.end.Before(until) {
+		until = c.end
+	}
+	c.mu.Lock()
+	if c.closing && idle {
+		c.mu.Unlock()
+		return nil, errClosing
+	}
+	c.waiting = idle
+	c.conn.SetReadDeadline(until)
+	c.mu.Unlock()
+	if idle && c.r.Buffered() > 0 && !now.Before(until) {
+		return nil, os.ErrDeadlineExceeded // a client that never lets us wait
+	}
+
+	line, err := c.r.ReadLine(smtp.MaxCommand)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	if err != nil && c.closing && idle {
+		err = errClosing
+	}
+	return line, err
+}
+
+var errClosing = errors.New("smtpd: shutting down")
+
+// inputError says what there is to say when nothing more can be read, and returns err.
+func (c *session) inputError(err error) error {
+	switch {
+	case errors.Is(err, errClosing):
+		c.say(421, "4.3.2", c.opts.Hostname+" is shutting down")
+	case errors.Is(err, smtp.ErrBareByte): // RFC 5321 §2.3.8
+		c.say(521, "5.5.2", "CR or LF alone, or NUL: closing")
+	case errors.Is(err, smtp.ErrFlood):
+		c.say(521, "5.5.2", "Line without end: closing")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.say(421, "4.4.2", c.opts.Hostname+" waited too long")
+	}
+	return err
+}
+
+// startTLS is RFC 3207.
+func (c *session) startTLS(ctx context.Context, cmd smtp.Command) error {
+	switch {
+	case c.opts.TLS == nil:
+		return c.refuse(smtp.NewReply(502, "5.5.1", "STARTTLS is not offered"))
+	case c.tls != nil:
+		return c.refuse(smtp.NewReply(503, "5.5.1", "TLS runs already"))
+	case cmd.Args != "":
+		return c.refuse(smtp.NewReply(501, "5.5.4", "STARTTLS takes no argument"))
+	case c.r.Buffered() > 0: // what was sent in clear must never be taken for something sent under TLS
+		return c.hangUp(smtp.NewReply(503, "5.5.0", "Text after STARTTLS: closing"))
+	}
+	c.say(220, "2.0.0", "Go ahead")
+	if err := c.flush(); err != nil {
+		return err
+	}
+	conn := tls.Server(c.conn, c.opts.TLS)
+	conn.SetDeadline(time.Now().Add(c.opts.Timeouts.TLS))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		c.log.Info("TLS handshake", "error", err)
+		return io.EOF // nobody there to be told
+	}
+	conn.SetDeadline(time.Time{})
+	state := conn.ConnectionState()
+	c.mu.Lock()
+	c.conn = conn
+	c.mu.Unlock()
+	// RFC 3207 §4.2: everything learned before is forgotten.
+	c.tls, c.helo, c.esmtp, c.mail = &state, "", false, nil
+	c.r = smtp.NewReader(c)
+	return nil
+}
+
+// linger lets the last reply arrive: closing with unread input would reset the connection, and the reply might be lost with it.
+func (c *session) linger() {
+	if t, ok := c.conn.(*tls.Conn); ok {
+		t.CloseWrite()
+	}
+	t, ok := c.raw.(*net.TCPConn)
+	if !ok || t.CloseWrite() != nil {
+		return
+	}
+	t.SetReadDeadline(time.Now().Add(time.Second))
+	io.CopyN(io.Discard, t, 1<<20)
+}
+
+// close asks the session to end before its next command.
+func (c *session) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	if c.waiting {
+		c.conn.SetReadDeadline(time.Now())
+	}
+}
+
+// kill ends the session at once.
+func (c *session) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn.Close()
+}
