@@ -38,10 +38,10 @@ type fault struct {
 	why string
 }
 
-func syntax(why string) error    { return fault{ErrSyntax, why} }
-func ambiguous(why string) error { return fault{ErrAmbiguous, why} }
-func limit(why string) error     { return fault{ErrLimit, why} }
-func badEncoding(why string) error  { return fault{ErrEncoding, why} }
+func syntax(why string) error      { return fault{ErrSyntax, why} }
+func ambiguous(why string) error   { return fault{ErrAmbiguous, why} }
+func limit(why string) error       { return fault{ErrLimit, why} }
+func badEncoding(why string) error { return fault{ErrEncoding, why} }
 
 func (f fault) Error() string { return f.is.Error() + ": " + f.why }
 func (f fault) Unwrap() error { return f.is }

@@ -181,16 +181,18 @@ func (h Header) MessageIDs(name string) []string {
 	return ids
 }
 
+// validID wants printable characters between one pair of angle brackets.
 func validID(id string) bool {
-	if len(id) < 3 || len(id) > maxLineOctets {
+	n := len(id)
+	if n < 3 || n > maxLineOctets-100 || id[0] != '<' || id[n-1] != '>' {
 		return false
 	}
-	for i := range len(id) {
-		if id[i] <= ' ' || id[i] >= 0x7f {
+	for i := 1; i < n-1; i++ {
+		if c := id[i]; c <= ' ' || c >= 0x7f || c == '<' || c == '>' {
 			return false
 		}
 	}
-	return strings.IndexByte(id[1:], '<') < 0
+	return true
 }
 
 // Date returns the origination date. Errors wrap ErrSyntax when it is missing or malformed, ErrAmbiguous when there are two.

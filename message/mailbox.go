@@ -106,7 +106,7 @@ func (s *scanner) mailbox() (m Mailbox, group bool, err error) {
 		if !s.eat('>') {
 			return Mailbox{}, false, syntax("an address without its closing bracket")
 		}
-		m.Name = decodeWords(strings.Join(words, " "))
+		m.Name = DecodeText(strings.Join(words, " "))
 		return m, false, nil
 	}
 	return Mailbox{}, false, syntax("not an address")

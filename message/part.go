@@ -66,9 +66,9 @@ func (p *Part) walk(yield func(*Part) bool) bool {
 // the type, else "". It may hold anything but control characters, path separators too: never open a file by it.
 func (p *Part) Filename() string {
 	if _, params, err := p.Header.Disposition(); err == nil && params["filename"] != "" {
-		return decodeWords(params["filename"])
+		return DecodeText(params["filename"])
 	}
-	return decodeWords(p.Type.Params["name"])
+	return DecodeText(p.Type.Params["name"])
 }
 
 type qpReader struct{ *quotedprintable.Reader }

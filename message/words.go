@@ -14,9 +14,10 @@ import (
 
 // Text returns the value of the first field of that name for people to read: encoded words decoded (RFC 2047), control
 // characters, which these can bring in, replaced by spaces. It is never for comparing or for writing back.
-func (h Header) Text(name string) string { return decodeWords(h.Get(name)) }
+func (h Header) Text(name string) string { return DecodeText(h.Get(name)) }
 
-func decodeWords(s string) string {
+// DecodeText decodes the encoded words of a value for people; see Header.Text.
+func DecodeText(s string) string {
 	if strings.Contains(s, "=?") {
 		d := mime.WordDecoder{CharsetReader: charsetReader}
 		if t, err := d.DecodeHeader(s); err == nil {
