@@ -1,0 +1,217 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Sizes around the block, the segment and the chunk.
+var sizes = []int{0, 1, 15, 16, 17, 1000, chunkSize - 1, chunkSize, chunkSize + 1, segmentSize - 16, segmentSize - 1, segmentSize,
+	segmentSize + 1, 2*segmentSize + 5, 16*chunkSize + 3}
+
+func content(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// DIR-19: what we encrypt, openssl decrypts, for each of several recipients.
+func TestOpenSSLDecryptsOurs(t *testing.T) {
+	dir, c := t.TempDir(), people()
+	for _, alg := range []Cipher{AES128CBC, AES192CBC, AES256CBC} {
+		for _, n := range []int{0, 16, segmentSize, 3*segmentSize + 7} {
+			want := content(n)
+			msg := write(t, dir, "m.der", seal(t, want, alg, c.bob.cert, c.carol.cert, c.bob.cert))
+			for _, p := range []person{c.bob, c.carol} {
+				cert, key := p.files(t, dir)
+				got := run(t, "openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", msg, "-recip", cert, "-inkey", key)
+				if !bytes.Equal(got, want) {
+					t.Errorf("%v, %d octets: %s got something else", alg, n, p.cert.Subject.CommonName)
+				}
+			}
+		}
+	}
+}
+
+// DIR-19: what openssl encrypts, we decrypt: definite and indefinite, rid by issuer and by key identifier.
+func TestWeDecryptOpenSSL(t *testing.T) {
+	dir, c := t.TempDir(), people()
+	bob, _ := c.bob.files(t, dir)
+	carol, _ := c.carol.files(t, dir)
+	for _, form := range [][]string{{"-nocompress"}, {"-stream"}, {"-keyid"}, {"-stream", "-keyid"}, {"-pwri_password", "x", "-stream"}} {
+		if form[0] == "-nocompress" {
+			form = nil
+		}
+		for name, alg := range map[string]Cipher{"-aes-128-cbc": AES128CBC, "-aes-192-cbc": AES192CBC, "-aes256": AES256CBC} {
+			for _, n := range []int{1, 16, 4096, 300_000} {
+				want := content(n)
+				in := write(t, dir, "content", want)
+				args := append([]string{"cms", "-encrypt", "-binary", "-outform", "DER", name, "-in", in}, form...)
+				msg := run(t, "openssl", append(args, carol, bob)...)
+				env, r, err := ReadEnveloped(bytes.NewReader(msg), []Recipient{c.bob.recipient()}, Limits{})
+				check(t, err)
+				var got bytes.Buffer
+				if _, err := got.ReadFrom(r); err != nil || !bytes.Equal(got.Bytes(), want) {
+					t.Errorf("%v %s %d: %v, %d octets", form, name, n, err, got.Len())
+				}
+				if env.Cipher != alg || env.Own != c.bob.cert || env.Recipients < 2 {
+					t.Errorf("%v %s: %+v", form, name, env)
+				}
+			}
+		}
+	}
+}
+
+// DIR-15, DIR-16, DIR-18: what we sign, openssl verifies against the anchor alone.
+func TestOpenSSLVerifiesOurs(t *testing.T) {
+	dir, c := t.TempDir(), people()
+	ca, _ := c.ca.files(t, dir)
+	text := []byte("Content-Type: text/plain\r\n\r\nhello\r\n")
+	in := write(t, dir, "content", text)
+	for _, p := range []person{c.alice, c.p256, c.p384} {
+		for _, h := range []crypto.Hash{0, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+			s := p.signer()
+			s.Hash = h
+			d := sum(text)
+			if h != 0 {
+				f := h.New()
+				f.Write(text)
+				d = f.Sum(nil)
+			}
+			p7s, err := SignDetached(d, nil, s)
+			check(t, err)
+			sig := write(t, dir, "s.der", p7s)
+			got := run(t, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", sig, "-content", in, "-CAfile", ca)
+			if !bytes.Equal(got, text) {
+				t.Errorf("%s %v: other content", p.cert.Subject.CommonName, h)
+			}
+			printed := string(run(t, "openssl", "cms", "-cmsout", "-print", "-inform", "DER", "-in", sig))
+			for _, name := range []string{"contentType", "signingTime", "messageDigest", "S/MIME Capabilities", "May  4 12:00:00 2026 GMT"} {
+				if !strings.Contains(printed, name) {
+					t.Errorf("%s is not in the signature", name)
+				}
+			}
+			check(t, verify(p7s, d))
+		}
+	}
+	// openssl agrees that it is DER: parsing it and writing it again changes nothing.
+	p7s, err := SignDetached(sum(text), nil, c.alice.signer(), c.p256.signer())
+	check(t, err)
+	again := run(t, "openssl", "cms", "-cmsout", "-inform", "DER", "-outform", "DER", "-in", write(t, dir, "s.der", p7s))
+	if !bytes.Equal(again, p7s) {
+		t.Error("not DER")
+	}
+	run(t, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", write(t, dir, "s.der", p7s), "-content", in, "-CAfile", ca)
+}
+
+// DIR-15, DIR-18: what openssl signs, we verify; other algorithms and forms are refused for their own reason.
+func TestWeVerifyOpenSSL(t *testing.T) {
+	dir, c := t.TempDir(), people()
+	text := []byte("Content-Type: text/plain\r\n\r\nhello\r\n")
+	in := write(t, dir, "content", text)
+	ca, _ := c.ca.files(t, dir)
+	tests := []struct {
+		who  person
+		md   string
+		args string
+		want error
+	}{
+		{c.alice, "sha256", "", nil},
+		{c.alice, "sha384", "", nil},
+		{c.alice, "sha512", "-keyid", nil},
+		{c.p256, "sha256", "", nil},
+		{c.p384, "sha384", "-certfile " + ca, nil},
+		{c.p256, "sha512", "-keyid", nil},
+		{c.alice, "sha1", "", ErrAlgorithm},
+		{c.alice, "md5", "", ErrAlgorithm},
+		{c.p256, "sha1", "", ErrAlgorithm},
+		{c.alice, "sha256", "-keyopt rsa_padding_mode:pss", ErrAlgorithm},
+		{c.alice, "sha256", "-noattr", ErrAttributes},
+		{c.alice, "sha256", "-nodetach", ErrEmbedded},
+		{c.alice, "sha256", "-nodetach -stream", ErrEmbedded},
+	}
+	for _, tt := range tests {
+		name := fmt.Sprintf("%s %s %s", tt.who.cert.Subject.CommonName, tt.md, tt.args)
+		cert, key := tt.who.files(t, dir)
+		args := append([]string{"cms", "-sign", "-binary", "-outform", "DER", "-in", in, "-md", tt.md, "-signer", cert, "-inkey", key},
+			strings.Fields(tt.args)...)
+		p7s := run(t, "openssl", args...)
+		h := map[string]crypto.Hash{"sha384": crypto.SHA384, "sha512": crypto.SHA512}[tt.md]
+		d := sum(text)
+		if h != 0 {
+			f := h.New()
+			f.Write(text)
+			d = f.Sum(nil)
+		}
+		if err := verify(p7s, d); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+		if tt.want != nil {
+			continue
+		}
+		d[0] ^= 1
+		if err := verify(p7s, d); !errors.Is(err, ErrDigest) {
+			t.Errorf("%s: over other content: %v", name, err)
+		}
+	}
+}
+
+// The degenerate form that only carries certificates (RFC 8551 §3.8).
+func TestCertsOnly(t *testing.T) {
+	dir, c := t.TempDir(), people()
+	bundle := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.ca.cert.Raw}),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.alice.cert.Raw})...)
+	file := write(t, dir, "bundle.pem", bundle)
+	s, err := ReadSigned(bytes.NewReader(run(t, "openssl", "crl2pkcs7", "-nocrl", "-certfile", file, "-outform", "DER")), Limits{})
+	check(t, err)
+	if len(s.Signers) != 0 || len(s.Certificates) != 2 {
+		t.Errorf("%d signers, %d certificates", len(s.Signers), len(s.Certificates))
+	}
+}
+
+// Every size, against our own reader, in writes and reads of every kind.
+func TestRoundTrip(t *testing.T) {
+	c := people()
+	for _, n := range sizes {
+		want := content(n)
+		got, err := unseal(seal(t, want, AES256CBC, c.bob.cert), c.alice.recipient(), c.bob.recipient())
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d octets: %v", n, err)
+		}
+	}
+	var b bytes.Buffer
+	w, err := NewEnvelopedWriter(&b, nil, AES128CBC, c.bob.cert)
+	check(t, err)
+	want := content(200_000)
+	for i := 0; i < len(want); i += 777 {
+		_, err := w.Write(want[i:min(i+777, len(want))])
+		check(t, err)
+	}
+	check(t, w.Close())
+	check(t, w.Close())
+	if _, err := w.Write(want); err == nil {
+		t.Error("written after Close")
+	}
+	_, r, err := ReadEnveloped(iotestHalf{&b}, []Recipient{c.bob.recipient()}, Limits{})
+	check(t, err)
+	var got []byte
+	for buf := make([]byte, 333); err == nil; {
+		var n int
+		n, err = r.Read(buf)
+		got = append(got, buf[:n]...)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("other content")
+	}
+}
+
+// iotestHalf reads in odd little pieces.
+type iotestHalf struct{ b *bytes.Buffer }
+
+func (h iotestHalf) Read(p []byte) (int, error) { return h.b.Read(p[:(len(p)+1)/2]) }
