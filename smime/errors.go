@@ -1,0 +1,42 @@
+package smime
+
+import (
+	"errors"
+	"fmt"
+
+	"carepost/cms"
+	"carepost/message"
+)
+
+// What callers branch on. Every other error comes from the reader or writer that was passed in (or from a key that cannot be
+// used now: cms.ErrUnavailable), is wrapped, and says that there is no answer yet.
+var (
+	// ErrPlain: the message is not enveloped: plain mail, or signed without encryption.
+	ErrPlain = errors.New("smime: not an encrypted message")
+	// ErrNoKey: none of the keys is a recipient of the message.
+	ErrNoKey = errors.New("smime: no key opens this message")
+	// ErrDecrypt is the one answer to a wrong key, bad padding, a cut, noise where a MIME entity should begin and whatever else
+	// would make an oracle. It is never wrapped.
+	ErrDecrypt = errors.New("smime: the message does not decrypt")
+	// ErrUnsigned: decrypted, and nobody signed it (Direct 2.4).
+	ErrUnsigned = errors.New("smime: the message is not signed")
+	// ErrStructure: not the one structure that Direct 2.4 and 2.5.1 know, or one that can be read in two ways.
+	ErrStructure = errors.New("smime: not encrypt(multipart/signed)")
+	// ErrLimit: over a limit of OpenOptions.
+	ErrLimit = errors.New("smime: over a limit")
+)
+
+func structure(why string) error { return fmt.Errorf("%w: %s", ErrStructure, why) }
+
+// classify turns an error of message or cms into one of ours. what names the place; nothing of the input is repeated.
+func classify(err error, what string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, message.ErrLimit), errors.Is(err, cms.ErrLimit):
+		return fmt.Errorf("%w: %s: %v", ErrLimit, what, err)
+	case errors.Is(err, cms.ErrAlgorithm):
+		return fmt.Errorf("%w: %s: %w", ErrStructure, what, cms.ErrAlgorithm) // Direct 2.7: the caller may name that clause
+	}
+	return fmt.Errorf("%w: %s: %v", ErrStructure, what, err)
+}

@@ -1,0 +1,195 @@
+package smime
+
+import (
+	"bufio"
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+
+	"carepost/cms"
+	"carepost/message"
+)
+
+// SealOptions says who signs and who may read.
+type SealOptions struct {
+	Signers    []cms.Signer        // at least one, all with the same Hash
+	Recipients []*x509.Certificate // at least one; each learns of the others' certificates
+	Cipher     cms.Cipher          // zero is AES-256-CBC
+
+	// Outer chooses the outer header fields by the header of the message. Content-, MIME-Version and Bcc fields in its answer
+	// are passed over. Nil is OuterHeader. With Unwrapped, the message's own fields go outside; nil changes none of them, and
+	// otherwise the fields that Outer returns replace all that have the same name.
+	Outer func(message.Header) ([]message.Field, error)
+
+	// Unwrapped is for partners of DICOM PS3.15 B.8 that read no wrapped messages: the message's Content- fields and body are
+	// signed and encrypted, all its other fields, the Subject too, stay outside for everyone to see (DIR-49).
+	Unwrapped bool
+
+	Limits message.Limits // of the message's header
+	Rand   io.Reader      // nil is crypto/rand
+}
+
+// Seal signs and encrypts the RFC 5322 message in src and writes the sealed message to dst (Direct 2.4, 2.5). It reads src once,
+// and needs no more memory for a longer message. Line ends become CRLF (RFC 8551 §3.1.1); Bcc fields are left out, inside as
+// well, since every recipient of this message would read them; nothing else of the message is changed.
+//
+// Errors that wrap message.ErrSyntax, ErrAmbiguous or ErrLimit speak of the message in src, cms.ErrAlgorithm of a key, and all
+// others of src, dst or a key that could not be used. What was written to dst before an error is to be thrown away.
+func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	br := bufio.NewReaderSize(message.NewCRLFReader(src), 64<<10)
+	h, err := message.ReadHeader(br, o.Limits)
+	if err != nil {
+		return fmt.Errorf("smime: the message: %w", err)
+	}
+	encoding, err := sealable(h)
+	if err != nil {
+		return err
+	}
+	outer, err := o.outer(h)
+	if err != nil {
+		return err
+	}
+	if _, err := outer.WriteTo(dst); err != nil {
+		return fmt.Errorf("smime: sealing: %w", err)
+	}
+	text := message.NewBase64Writer(dst)
+	env, err := cms.NewEnvelopedWriter(text, o.Rand, o.Cipher, o.Recipients...)
+	if err != nil {
+		return fmt.Errorf("smime: sealing: %w", err)
+	}
+	part := partHeader(h, encoding, o.Unwrapped)
+	if err := o.sign(env, encoding, io.MultiReader(bytes.NewReader(part), br)); err != nil {
+		return fmt.Errorf("smime: sealing: %w", err)
+	}
+	if err := errors.Join(env.Close(), text.Close()); err != nil {
+		return fmt.Errorf("smime: sealing: %w", err)
+	}
+	return nil
+}
+
+// complete checks o and fills in its defaults.
+func (o *SealOptions) complete() error {
+	if len(o.Signers) == 0 || len(o.Recipients) == 0 {
+		return errors.New("smime: sealing takes a signer and a recipient")
+	}
+	for _, s := range o.Signers {
+		if hashOf(s) != hashOf(o.Signers[0]) {
+			return errors.New("smime: signers with different hashes")
+		}
+	}
+	if o.Cipher == 0 {
+		o.Cipher = cms.AES256CBC
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	return nil
+}
+
+func hashOf(s cms.Signer) crypto.Hash {
+	if s.Hash == 0 {
+		return crypto.SHA256
+	}
+	return s.Hash
+}
+
+// sealable refuses what is no message, or would not survive, and returns its transfer encoding.
+func sealable(h message.Header) (encoding string, err error) {
+	if len(h.Fields()) == 0 {
+		return "", fmt.Errorf("smime: the message: %w: no header", message.ErrSyntax) // Direct 2.1
+	}
+	for _, name := range structuralFields {
+		if h.Count(name) > 1 {
+			return "", fmt.Errorf("smime: the message: %w: two fields %s", message.ErrAmbiguous, name)
+		}
+	}
+	if _, err := h.ContentType(); err != nil {
+		return "", fmt.Errorf("smime: the message: %w", err)
+	}
+	encoding, err = h.Encoding()
+	if err != nil {
+		return "", fmt.Errorf("smime: the message: %w", err)
+	}
+	if encoding == "binary" { // RFC 8551 §3.1.1: its line ends are data, and must not be made canonical
+		return "", fmt.Errorf("smime: the message: %w: binary content; encode it as base64", message.ErrSyntax)
+	}
+	return encoding, nil
+}
+
+// partHeader begins the signed part: a wrapper around the whole message (RFC 8551 §3.1, DIR-14), or the message's own fields
+// that describe its content.
+func partHeader(h message.Header, encoding string, unwrapped bool) []byte {
+	var b bytes.Buffer
+	if !unwrapped {
+		b.WriteString("Content-Type: message/rfc822\r\n")
+		if encoding == "8bit" { // RFC 2045 §6.4: a composite type says so when it holds such lines
+			b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
+		}
+		b.WriteString("\r\n")
+	}
+	for _, f := range h.Fields() {
+		if !blind(f.Name) && (!unwrapped || contentField(f.Name)) {
+			b.Write(f.Raw)
+		}
+	}
+	if unwrapped && b.Len() == 0 {
+		b.WriteString("Content-Type: text/plain; charset=us-ascii\r\n") // what its absence means (RFC 2045 §5.2)
+	}
+	if !bytes.HasSuffix(b.Bytes(), []byte("\n")) {
+		b.WriteString("\r\n") // the header ended with the message
+	}
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// sign writes the multipart/signed around part (RFC 8551 §3.5.3; DIR-15).
+func (o *SealOptions) sign(w io.Writer, encoding string, part io.Reader) error {
+	boundary, err := message.NewBoundary(o.Rand)
+	if err != nil {
+		return err
+	}
+	hash := hashOf(o.Signers[0])
+	if !hash.Available() {
+		return cms.ErrAlgorithm
+	}
+	var b bytes.Buffer
+	b.WriteString("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
+		"\tmicalg=" + micalg(hash) + "; boundary=\"" + boundary + "\"\r\n")
+	if encoding == "8bit" {
+		b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
+	}
+	b.WriteString("\r\n--" + boundary + "\r\n")
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return err
+	}
+
+	digest := hash.New()
+	if _, err := io.CopyBuffer(io.MultiWriter(digest, w), part, make([]byte, 64<<10)); err != nil {
+		return err
+	}
+	sig, err := cms.SignDetached(digest.Sum(nil), o.Rand, o.Signers...)
+	if err != nil {
+		return err
+	}
+
+	b.Reset()
+	b.WriteString("\r\n--" + boundary + "\r\n" +
+		"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n" +
+		"Content-Transfer-Encoding: base64\r\n" +
+		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n")
+	text := message.NewBase64Writer(&b)
+	_, err = text.Write(sig)
+	if err := errors.Join(err, text.Close()); err != nil {
+		return err
+	}
+	b.WriteString("\r\n--" + boundary + "--\r\n")
+	_, err = w.Write(b.Bytes())
+	return err
+}
