@@ -190,7 +190,7 @@ type name string
 // parseName reads the text form of RFC 1035 §5.1. The root is no name here.
 func parseName(text string) (name, bool) {
 	text = dns.Fqdn(text)
-	if text == "." || len(text) > 4*255 {
+	if text == "." || len(text) > 4*255 || !dns.IsFqdn(text) { // the last: a trailing backslash
 		return "", false
 	}
 	var buf [256]byte

@@ -10,7 +10,11 @@ package dnsd
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,17 +26,61 @@ type Options struct {
 	Lifetime time.Duration // the longest a TCP connection may last [60 s]
 }
 
-// Server answers for its zones. New starts nothing.
-type Server struct{}
+// Server answers for its zones.
+type Server struct {
+	options Options
+	table   atomic.Pointer[table]
+}
 
-// New checks the zones and returns a server for them.
-func New(o Options) (*Server, error) { panic("unimplemented") }
+// New checks the zones and returns a server for them. It starts nothing.
+func New(o Options) (*Server, error) {
+	if o.MaxConns <= 0 {
+		o.MaxConns = 64
+	}
+	if o.Idle <= 0 {
+		o.Idle = 10 * time.Second
+	}
+	if o.Lifetime <= 0 {
+		o.Lifetime = time.Minute
+	}
+	s := &Server{options: o}
+	return s, s.Replace(o.Zones...)
+}
 
-// Replace puts other zones in place of all zones, at once for each query. Wrong zones change nothing.
-func (s *Server) Replace(zones ...Zone) error { panic("unimplemented") }
+// Replace puts other zones in place of all zones; each query sees the old ones or the new. Wrong zones change nothing.
+func (s *Server) Replace(zones ...Zone) error {
+	t, err := newTable(zones)
+	if err != nil {
+		return err
+	}
+	s.table.Store(t)
+	return nil
+}
 
 // Serve answers on both until ctx ends, and closes them; then it returns nil. Either may be nil. On hosts with several addresses
 // pass one pair per address: a UDP answer leaves from the address that its socket is bound to.
 func (s *Server) Serve(ctx context.Context, p net.PacketConn, l net.Listener) error {
-	panic("unimplemented")
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	run := func(listening io.Closer, loop func(context.Context) error) {
+		context.AfterFunc(ctx, func() { listening.Close() })
+		wg.Go(func() {
+			if err := loop(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("dnsd: %w", err))
+			}
+		})
+	}
+	if p != nil {
+		run(p, func(ctx context.Context) error { return s.serveUDP(ctx, p) })
+	}
+	if l != nil {
+		run(l, func(ctx context.Context) error { return s.serveTCP(ctx, l) })
+	}
+	<-ctx.Done()
+	wg.Wait()
+	if err := context.Cause(ctx); err != ctx.Err() {
+		return err
+	}
+	return nil
 }

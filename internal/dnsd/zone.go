@@ -28,7 +28,7 @@ type SOA struct {
 
 // MX is a mail exchanger of a domain in the zone.
 type MX struct {
-	Domain addr.Domain // zero = the origin
+	Domain addr.Domain // [the origin]
 	Pref   uint16
 	Host   string
 }
@@ -44,4 +44,27 @@ type CERT struct {
 	For         addr.Address // an address; without endpoint the organisation: its domain (Direct 5.2)
 	Certificate []byte       // DER: type 1
 	URL         string       // in place of Certificate: type 4, where the DER certificate is fetched (RFC 2585)
+}
+
+// withDefaults fills what was left out.
+func (z Zone) withDefaults() Zone {
+	if z.SOA.Primary == "" {
+		z.SOA.Primary = "ns." + string(z.Origin)
+	}
+	if z.SOA.Contact.IsZero() {
+		z.SOA.Contact = addr.Address{Endpoint: "hostmaster", Domain: z.Origin}
+	}
+	if z.SOA.Serial == 0 {
+		z.SOA.Serial = 1
+	}
+	if z.SOA.Minimum <= 0 {
+		z.SOA.Minimum = time.Minute
+	}
+	if z.TTL <= 0 {
+		z.TTL = time.Hour
+	}
+	if len(z.NS) == 0 {
+		z.NS = []string{z.SOA.Primary}
+	}
+	return z
 }

@@ -132,7 +132,14 @@ func (s *Server) Queries() []Query {
 	return append([]Query(nil), s.queries...)
 }
 
-func canonical(name string) string { return strings.ToLower(dns.Fqdn(name)) }
+// canonical gives the spellings of a name one form.
+func canonical(name string) string {
+	var buf [256]byte
+	if n, err := dns.PackDomainName(dns.Fqdn(name), buf[:], 0, nil, false); err == nil {
+		name, _, _ = dns.UnpackDomainName(buf[:n], 0)
+	}
+	return strings.ToLower(name)
+}
 
 func (s *Server) serveUDP() {
 	buf := make([]byte, 4096)
