@@ -15,7 +15,7 @@ import (
 // ReadEnveloped reads a ContentInfo with an EnvelopedData, BER or DER, up to its first octet of ciphertext; the reader that it
 // returns yields the plaintext as it comes and wants the end of r after the last octet of the ContentInfo (RFC 5652 §6). The
 // caller keeps the plaintext hidden until the reader has said io.EOF and a signature has been verified: with a wrong key it is
-// noise, and it can be forged by anybody in any case.
+// noise (which one time in 256 ends like good padding, so without an error), and it can be forged by anybody in any case.
 //
 // Of several keys that the message names, the first in keys is used, once. Errors: ErrSyntax, ErrLimit, ErrContentType,
 // ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.
