@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"carepost/addr"
 	"carepost/internal/transit"
 	"carepost/resolver"
+	"carepost/smtp"
 )
 
 // Resolver is what the relay asks of DNS. resolver.Client is one.
@@ -52,17 +54,68 @@ type Timeouts struct {
 	DataGrace time.Duration // 5 min plus one second for each DataRate bytes, for the whole content
 	DataRate  int64         // 1024 bytes a second
 	DataEnd   time.Duration // 10 min
-	Quit      time.Duration // 5 s
 	Lost      time.Duration // after ctx ends with the final dot sent: how long its reply is still awaited; 10 s
+}
+
+func (o Options) withDefaults() Options {
+	o.Port = cmp.Or(o.Port, 25)
+	t := &o.Timeouts
+	t.Connect = cmp.Or(t.Connect, 30*time.Second)
+	t.Greeting = cmp.Or(t.Greeting, 5*time.Minute)
+	t.Hello = cmp.Or(t.Hello, 5*time.Minute)
+	t.Mail = cmp.Or(t.Mail, 5*time.Minute)
+	t.Rcpt = cmp.Or(t.Rcpt, 5*time.Minute)
+	t.DataStart = cmp.Or(t.DataStart, 2*time.Minute)
+	t.DataBlock = cmp.Or(t.DataBlock, 3*time.Minute)
+	t.DataGrace = cmp.Or(t.DataGrace, 5*time.Minute)
+	t.DataRate = cmp.Or(t.DataRate, 1024)
+	t.DataEnd = cmp.Or(t.DataEnd, 10*time.Minute)
+	t.Lost = cmp.Or(t.Lost, 10*time.Second)
+	o.TLS = smtp.HardenTLS(o.TLS)
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{}).DialContext
+	}
+	if o.Security == nil {
+		o.Security = func(addr.Domain) Security { return Opportunistic }
+	}
+	return o
 }
 
 // Client sends mail to other servers. It is made by New and safe for concurrent use.
 type Client struct{ opts Options }
 
 // New returns a Client. Nothing is started.
-func New(o Options) *Client { return &Client{opts: o} }
+func New(o Options) *Client { return &Client{opts: o.withDefaults()} }
 
-// Deliver hands d to the servers of its destination.
+// maxAttempts bounds the addresses tried in one delivery, whatever DNS lists.
+const maxAttempts = 10
+
+// Deliver hands d to the servers of its destination, in the order of their preference, and says what became of each recipient. It
+// returns when all have their answer, when no server is left, or soon after ctx ends.
 func (c *Client) Deliver(ctx context.Context, d transit.Consignment) transit.Outcome {
-	panic("unimplemented")
+	v := newDelivery(c, d)
+	if f := v.inspect(ctx); f != nil {
+		return v.end(f)
+	}
+	hosts, f := c.hosts(ctx, d.Domain)
+	if f != nil {
+		return v.end(f)
+	}
+	left := maxAttempts
+	for _, h := range hosts {
+		addresses, f := c.addresses(ctx, h)
+		if f != nil {
+			v.note(f)
+		}
+		for _, a := range addresses {
+			if left--; left < 0 {
+				return v.outcome()
+			}
+			v.attempt(ctx, target{host: h.name, address: a}, c.opts.Security(d.Domain))
+			if v.done() || ctx.Err() != nil {
+				return v.outcome()
+			}
+		}
+	}
+	return v.outcome()
 }

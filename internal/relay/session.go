@@ -1,0 +1,273 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"carepost/internal/transit"
+	"carepost/smtp"
+)
+
+// session is one connection to one server.
+type session struct {
+	v    *delivery
+	host string
+	r    *smtp.Reader
+	w    *bufio.Writer
+	ext  map[string]string // EHLO keyword → its parameters
+	pace *smtp.Pace        // while content is sent
+
+	closed bool // after an end in the middle that is no fault
+
+	mu   sync.Mutex
+	conn net.Conn
+	sent bool      // the final dot is on its way: an end of ctx no longer stops at once
+	over time.Time // when ctx has ended: no deadline is later
+}
+
+// session delivers what it can to t. A fault concerns everybody still open.
+func (v *delivery) session(ctx context.Context, t target, sec Security, plain bool) *fault {
+	o := &v.c.opts
+	dial, cancel := context.WithTimeout(ctx, o.Timeouts.Connect)
+	conn, err := o.Dial(dial, "tcp", t.address)
+	cancel()
+	if err != nil {
+		return &fault{enhanced: "4.4.1", text: "connecting: " + err.Error(), another: true}
+	}
+	s := &session{v: v, host: t.host, conn: conn}
+	s.r, s.w = smtp.NewReader(s), bufio.NewWriterSize(s, 4<<10)
+	defer s.close()
+	defer context.AfterFunc(ctx, s.interrupt)()
+	v.out.Host, v.out.TLS = t.host, ""
+	if f := s.greeting(); f != nil {
+		return f
+	}
+	if f := s.secure(ctx, sec, plain); f != nil {
+		return f
+	}
+	if f := s.fits(); f != nil {
+		return f
+	}
+	for batch := range slices.Chunk(v.open(), maxRecipients) {
+		if s.closed {
+			return &fault{enhanced: "4.4.2", text: "the session ended before this recipient's turn", another: true}
+		}
+		if f := s.transaction(ctx, batch); f != nil {
+			return f
+		}
+	}
+	s.line("QUIT")
+	s.flush(time.Second) // its reply is of no interest
+	return nil
+}
+
+// Read and Write are the connection's; while content is sent, a Write has the time that the pace leaves it.
+func (s *session) Read(p []byte) (int, error) { return s.conn.Read(p) }
+
+func (s *session) Write(p []byte) (int, error) {
+	if s.pace == nil {
+		return s.conn.Write(p)
+	}
+	start := time.Now()
+	s.deadline(s.pace.Left())
+	n, err := s.conn.Write(p)
+	s.pace.Count(n, time.Since(start))
+	return n, err
+}
+
+func (s *session) deadline(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := time.Now().Add(d)
+	if !s.over.IsZero() && s.over.Before(t) {
+		t = s.over
+	}
+	s.conn.SetDeadline(t)
+}
+
+// interrupt ends the session when ctx has ended; after the final dot there is a little time for its reply, which decides
+// whether the message will be sent twice.
+func (s *session) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = time.Now()
+	if s.sent {
+		s.over = s.over.Add(s.v.c.opts.Timeouts.Lost)
+	}
+	s.conn.SetDeadline(s.over)
+}
+
+func (s *session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn.Close()
+}
+
+func (s *session) line(parts ...string) {
+	for _, p := range parts {
+		s.w.WriteString(p)
+	}
+	s.w.WriteString("\r\n")
+}
+
+func (s *session) flush(d time.Duration) error {
+	s.deadline(d)
+	return s.w.Flush()
+}
+
+// reply reads one reply.
+func (s *session) reply(d time.Duration, to string) (smtp.Reply, *fault) {
+	s.deadline(d)
+	r, err := smtp.ReadReply(s.r)
+	if err != nil {
+		return r, broken("waiting for the reply to "+to, err)
+	}
+	if r.Code == 421 { // RFC 5321 §3.8: it may come at any time, and the server is gone after it
+		return r, s.v.said(r)
+	}
+	return r, nil
+}
+
+// ask sends one command and reads its reply.
+func (s *session) ask(d time.Duration, parts ...string) (smtp.Reply, *fault) {
+	verb, _, _ := strings.Cut(parts[0], " ")
+	s.line(parts...)
+	if err := s.flush(d); err != nil {
+		return smtp.Reply{}, broken("sending "+verb, err)
+	}
+	return s.reply(d, verb)
+}
+
+func (s *session) greeting() *fault {
+	r, f := s.reply(s.v.c.opts.Timeouts.Greeting, "the connection")
+	if f != nil {
+		return f
+	}
+	if r.Code != 220 {
+		f := s.v.said(r)
+		f.another = true
+		if r.Code != 521 && r.Code != 556 { // RFC 7504: these two mean never
+			f.result = transit.Deferred
+		}
+		return f
+	}
+	return s.hello(true)
+}
+
+// hello is EHLO, and HELO for servers that do not know it (RFC 5321 §4.1.4).
+func (s *session) hello(fallback bool) *fault {
+	o := &s.v.c.opts
+	s.ext = map[string]string{}
+	r, f := s.ask(o.Timeouts.Hello, "EHLO ", o.Hostname)
+	if f != nil {
+		return f
+	}
+	if r.Positive() && len(r.Text) > 1 {
+		for _, l := range r.Text[1:] {
+			key, params, _ := strings.Cut(l, " ")
+			s.ext[strings.ToUpper(key)] = params
+		}
+	}
+	if r.Permanent() && fallback {
+		if r, f = s.ask(o.Timeouts.Hello, "HELO ", o.Hostname); f != nil {
+			return f
+		}
+	}
+	if !r.Positive() {
+		f := s.v.said(r)
+		f.result, f.another = transit.Deferred, true
+		return f
+	}
+	if name, _, _ := strings.Cut(r.Text[0], " "); same(name, o.Hostname) {
+		return loop()
+	}
+	return nil
+}
+
+// secure is STARTTLS (RFC 3207).
+func (s *session) secure(ctx context.Context, sec Security, plain bool) *fault {
+	_, offered := s.ext["STARTTLS"]
+	if plain || !offered && sec == Opportunistic {
+		return nil
+	}
+	if !offered {
+		return &fault{enhanced: "4.7.4", text: "TLS is wanted, the server does not offer it", another: true}
+	}
+	t := s.v.c.opts.Timeouts.Hello
+	r, f := s.ask(t, "STARTTLS")
+	if f != nil {
+		return f
+	}
+	if r.Code != 220 {
+		if sec == Opportunistic {
+			return nil
+		}
+		f := s.v.said(r)
+		f.result, f.another = transit.Deferred, true
+		return f
+	}
+	if s.r.Buffered() > 0 { // words sent in clear must not pass for words said under TLS
+		return &fault{enhanced: "4.7.0", text: "the server, or somebody between, sent text after its reply to STARTTLS", another: true}
+	}
+	cfg, verified := s.config(sec)
+	conn := tls.Client(s.conn, cfg)
+	s.deadline(t)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return &fault{enhanced: "4.7.5", text: "TLS: " + err.Error(), another: true, clear: true}
+	}
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
+	s.r, s.w = smtp.NewReader(s), bufio.NewWriterSize(s, 4<<10)
+	s.v.out.TLS = tls.VersionName(conn.ConnectionState().Version)
+	if *verified {
+		s.v.out.TLS += ", verified"
+	}
+	return s.hello(false) // RFC 3207 §4.2: what was learned before counts no more
+}
+
+// config says under TLS whether the certificate is good for the host; only Verified insists on it.
+func (s *session) config(sec Security) (cfg *tls.Config, verified *bool) {
+	verified = new(bool)
+	cfg = s.v.c.opts.TLS.Clone()
+	cfg.ServerName = s.host
+	cfg.InsecureSkipVerify = true // VerifyConnection does it, and notes the result
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		chain := x509.NewCertPool()
+		for _, c := range state.PeerCertificates[1:] {
+			chain.AddCert(c)
+		}
+		o := x509.VerifyOptions{Roots: cfg.RootCAs, Intermediates: chain, DNSName: s.host}
+		if cfg.Time != nil {
+			o.CurrentTime = cfg.Time()
+		}
+		_, err := state.PeerCertificates[0].Verify(o)
+		*verified = err == nil
+		if sec == Verified {
+			return err
+		}
+		return nil
+	}
+	return cfg, verified
+}
+
+// fits asks whether the server can take the message as it is.
+func (s *session) fits() *fault {
+	if limit, ok := s.ext["SIZE"]; ok { // RFC 1870 §5; no number or 0 is no limit
+		if n, err := strconv.ParseInt(limit, 10, 64); err == nil && n > 0 && s.v.d.Body.Size() > n {
+			return &fault{result: transit.Rejected, enhanced: "5.3.4", text: "the message is bigger than the server takes", another: true}
+		}
+	}
+	if _, ok := s.ext["8BITMIME"]; s.v.eightBit && !ok { // RFC 6152 §3, without the conversion
+		return &fault{result: transit.Rejected, enhanced: "5.6.3", text: "the message has 8-bit content, which the server does not take", another: true}
+	}
+	return nil
+}
