@@ -45,9 +45,9 @@ type Found struct {
 
 // Step tells one thing that was tried, for people.
 type Step struct {
-	Name    string // the domain name asked for; empty where none could be made. It may tell the address: not for logs
-	Source  string // "DNS CERT"
-	Outcome string // a clause without a full stop; never an address
+	Name    string `json:"name"`    // the domain name asked for; empty where none could be made. It may tell the address: not for logs
+	Source  string `json:"source"`  // "DNS CERT"
+	Outcome string `json:"outcome"` // a clause without a full stop; never an address
 }
 
 // Finder looks for certificates. It is safe for concurrent use once its fields are set.

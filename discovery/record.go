@@ -92,9 +92,9 @@ func (h *haul) certificate(r resolver.CERT, der []byte, source string) {
 	if slices.ContainsFunc(h.found, func(f Found) bool { return f.Certificate.Equal(cert) }) {
 		return
 	}
-	binding, _ := trust.Bind(cert, h.address)
+	binding, why := trust.Bind(cert, h.address)
 	if binding == trust.Unbound {
-		h.note("a certificate that is not bound to this address (Direct 4.1, 5.1)")
+		h.note("a certificate of somebody else (Direct 4.1, 5.1): %s", why)
 		return
 	}
 	h.found = append(h.found, Found{cert, SourceCERT, h.name, source, binding, r.TTL})
