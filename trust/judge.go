@@ -1,16 +1,139 @@
 package trust
 
-import "context"
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+)
+
+// Limits of one Question.
+const (
+	maxPath       = 8   // certificates, leaf and anchor included
+	maxSignatures = 100 // signature checks while paths are looked for
+	maxIssuers    = 8   // fetches by AIA
+	maxIssuer     = 64 << 10
+	maxCRLs       = 8 // fetches from CRL distribution points
+	maxCRL        = 32 << 20
+)
 
 // Judge answers Questions. It keeps bounded caches of CRLs, fetched issuers and checked signatures, and is safe for concurrent
 // use. The zero Judge fetches nothing.
 type Judge struct {
 	Fetcher Fetcher // nil: nothing is fetched; not to be changed after first use
+
+	signatures signatureCache
+	issuers    issuerCache
+	crls       crlCache
 }
 
 // NewJudge returns a Judge that fetches missing issuers and CRLs through f; nil fetches nothing.
 func NewJudge(f Fetcher) *Judge { return &Judge{Fetcher: f} }
 
+// inquiry is one Question on its way to a Verdict.
+type inquiry struct {
+	*Judge
+	q    Question
+	pool pool
+
+	signed, issuersFetched, crlsFetched int
+	fetched                             []string // caIssuers URLs, each asked once
+
+	best   *Verdict // of the paths tried so far
+	detour Check    // why the search could not go on somewhere; the first counts
+	unsure Check    // what the network did not say, while the search was on
+}
+
 // Judge answers q. It never fails: what cannot be known now is Undecided, a ctx that ends too. Equal questions over equal
 // answers of the network get equal verdicts.
-func (j *Judge) Judge(ctx context.Context, q Question) Verdict { panic("unimplemented") }
+func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
+	if q.Certificate == nil {
+		return Verdict{Status: Refused, Clause: clauseNoPath, Reason: "there is no certificate to judge"}
+	}
+	in := &inquiry{Judge: j, q: q}
+	v := Verdict{Certificate: q.Certificate}
+	// What only the certificate itself decides comes first: no path is sought, and nothing fetched, for one that cannot pass.
+	binding, check := bind(q.Certificate, q.Address, q.Policy)
+	v.Binding = binding
+	v.Checks = []Check{check}
+	for _, rule := range []func() Check{
+		func() Check { return checkKey(q.Certificate, "the certificate", q.Policy) },
+		func() Check { return checkUsage(q.Certificate, q.Use) },
+		func() Check { return checkExtendedUsage(q.Certificate) },
+		func() Check { return checkCritical(q.Certificate, "the certificate", true) },
+		func() Check { return checkDates(q.Certificate, "the certificate", q.Now) },
+		func() Check { return checkAlgorithm(q.Certificate, "the certificate") },
+	} {
+		if last := v.Checks[len(v.Checks)-1]; last.Status == Refused {
+			return v.close(last)
+		}
+		v.Checks = append(v.Checks, rule())
+	}
+	if last := v.Checks[len(v.Checks)-1]; last.Status == Refused {
+		return v.close(last)
+	}
+	in.search(ctx, v)
+	if ctx.Err() != nil && (in.best == nil || in.best.Status != Trusted) {
+		return v.close(Check{"time", Undecided, clauseNoPath, "the inquiry was stopped before it came to an end"})
+	}
+	if in.best != nil {
+		return *in.best
+	}
+	return in.noPath(v)
+}
+
+// close ends the verdict with what c says.
+func (v Verdict) close(c Check) Verdict {
+	v.Status, v.Clause, v.Reason = c.Status, c.Clause, c.Evidence
+	if !slices.Contains(v.Checks, c) {
+		v.Checks = append(v.Checks, c)
+	}
+	return v
+}
+
+// noPath is the verdict when no path reaches an anchor (Direct 4.2.3 steps 2 and 3.3). What the network did not say may yet
+// change it.
+func (in *inquiry) noPath(v Verdict) Verdict {
+	switch {
+	case in.unsure.Name != "":
+		return v.close(in.unsure)
+	case in.detour.Name != "":
+		return v.close(in.detour)
+	case len(in.q.Anchors) == 0:
+		return v.close(Check{"path", Refused, clauseAnchors, "this address trusts no anchor at all"})
+	}
+	return v.close(Check{"path", Refused, clauseNoPath, "no path leads from the certificate to an anchor of this address"})
+}
+
+// tried takes the verdict on a whole path and says whether the search is over. Trusted beats Undecided beats Refused; among equals
+// the first stays.
+func (in *inquiry) tried(v Verdict, final bool) (over bool) {
+	rank := func(s Status) int { return [...]int{Undecided: 1, Trusted: 2, Refused: 0}[s] }
+	if in.best == nil || rank(v.Status) > rank(in.best.Status) || final {
+		in.best = &v
+	}
+	return v.Status == Trusted || final
+}
+
+// describe names the certificate at place i of a path for people. Names come from strangers: quoted, and cut.
+func describe(path []*x509.Certificate, i int) string {
+	role := "the issuer"
+	switch {
+	case i == 0:
+		return "the certificate"
+	case i == len(path)-1:
+		role = "the anchor"
+	}
+	return fmt.Sprintf("%s %s", role, nameOf(path[i]))
+}
+
+func nameOf(c *x509.Certificate) string {
+	name := c.Subject.CommonName
+	if name == "" {
+		name = c.Subject.String()
+	}
+	if len(name) > 64 {
+		name = name[:64] + "…"
+	}
+	return fmt.Sprintf("%+q", name)
+}

@@ -150,7 +150,7 @@ func issue(tb testing.TB, t *x509.Certificate, ca *CA, key crypto.Signer, edits 
 		edit(t)
 	}
 	if k, ok := t.PublicKey.(crypto.Signer); ok { // Key
-		key = k
+		key, t.PublicKey = k, nil
 	}
 	if t.SubjectKeyId == nil {
 		spki, err := x509.MarshalPKIXPublicKey(key.Public())

@@ -1,0 +1,250 @@
+package trust
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// list is a CRL whose entries stay bytes: a list of a million entries takes its own size and little more.
+type list struct {
+	*x509.RevocationList // without entries
+	raw                  []byte
+	digest               [32]byte          // SHA-256 of raw
+	signed               []byte            // the tbsCertList as it was signed
+	entries              cryptobyte.String // contents of revokedCertificates
+	scope                scope
+	unusable             string // why this kind of list is not used; "" if it is
+}
+
+// scope is the issuing distribution point (RFC 5280 §5.2.5).
+type scope struct {
+	urls                []string // fullName URIs; nil if the list names no point
+	named               bool     // a distribution point is named, by whatever kind of name
+	userOnly, caOnly    bool
+	someReasons         bool
+	indirect, attrsOnly bool
+}
+
+var errCRL = errors.New("trust: no CRL")
+
+// parseCRL reads a DER CRL (RFC 5280 §5.1), or PEM of it.
+//
+// crypto/x509 reads everything but the entries, which would take ten times their size in memory: it is given the list without them.
+func parseCRL(raw []byte) (*list, error) {
+	if bytes.HasPrefix(raw, []byte("-----BEGIN X509 CRL")) {
+		block, _ := pem.Decode(raw)
+		if block == nil {
+			return nil, errCRL
+		}
+		raw = block.Bytes
+	}
+	head, signed, entries, err := splitCRL(raw)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParseRevocationList(head)
+	if err != nil {
+		return nil, errCRL
+	}
+	l := &list{RevocationList: parsed, raw: raw, digest: sha256.Sum256(raw), signed: signed, entries: entries}
+	if err := l.readExtensions(); err != nil {
+		return nil, err
+	}
+	return l, l.readEntries()
+}
+
+// splitCRL cuts the entries out of a CRL: head is the CRL without them, signed its tbsCertList with them.
+func splitCRL(raw []byte) (head, signed []byte, entries cryptobyte.String, err error) {
+	in := cryptobyte.String(raw)
+	var outer, tbs, contents, before, date cryptobyte.String
+	if !in.ReadASN1(&outer, asn1.SEQUENCE) || !in.Empty() || !outer.ReadASN1Element(&tbs, asn1.SEQUENCE) {
+		return nil, nil, nil, errCRL
+	}
+	signed = tbs
+	if !tbs.ReadASN1(&contents, asn1.SEQUENCE) {
+		return nil, nil, nil, errCRL
+	}
+	rest := contents
+	if !rest.SkipOptionalASN1(asn1.INTEGER) || !rest.SkipASN1(asn1.SEQUENCE) || !rest.SkipASN1(asn1.SEQUENCE) ||
+		!readTime(&rest, &date) {
+		return nil, nil, nil, errCRL
+	}
+	if rest.PeekASN1Tag(asn1.UTCTime) || rest.PeekASN1Tag(asn1.GeneralizedTime) {
+		if !readTime(&rest, &date) {
+			return nil, nil, nil, errCRL
+		}
+	}
+	before = contents[:len(contents)-len(rest)]
+	if rest.PeekASN1Tag(asn1.SEQUENCE) && !rest.ReadASN1(&entries, asn1.SEQUENCE) {
+		return nil, nil, nil, errCRL
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(before)
+			b.AddBytes(rest)
+		})
+		b.AddBytes(outer)
+	})
+	head, err = b.Bytes()
+	return head, signed, entries, err
+}
+
+func readTime(s, out *cryptobyte.String) bool {
+	return s.PeekASN1Tag(asn1.UTCTime) && s.ReadASN1(out, asn1.UTCTime) || s.ReadASN1(out, asn1.GeneralizedTime)
+}
+
+// readExtensions obeys RFC 5280 §5.2: a critical extension that is not understood makes the list useless.
+func (l *list) readExtensions() error {
+	for _, e := range l.Extensions {
+		switch {
+		case e.Id.Equal(oidDeltaCRL):
+			l.unusable = "it is a delta CRL"
+		case e.Id.Equal(oidIssuingPoint):
+			if err := l.scope.parse(e.Value); err != nil {
+				return err
+			}
+		case e.Id.Equal(oidCRLNumber), e.Id.Equal(oidAuthorityKey):
+		case e.Critical:
+			l.unusable = "it has a critical extension that is not understood"
+		}
+	}
+	switch s := l.scope; {
+	case s.indirect:
+		l.unusable = "it is an indirect CRL"
+	case s.attrsOnly:
+		l.unusable = "it is for attribute certificates only"
+	case s.someReasons:
+		l.unusable = "it covers some reasons only"
+	}
+	return nil
+}
+
+func (s *scope) parse(der []byte) error {
+	in := cryptobyte.String(der)
+	var seq, point, full, reasons cryptobyte.String
+	var hasPoint, hasReasons bool
+	context := func(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
+	if !in.ReadASN1(&seq, asn1.SEQUENCE) || !in.Empty() ||
+		!seq.ReadOptionalASN1(&point, &hasPoint, context(0).Constructed()) ||
+		!readFlag(&seq, context(1), &s.userOnly) || !readFlag(&seq, context(2), &s.caOnly) ||
+		!seq.ReadOptionalASN1(&reasons, &hasReasons, context(3)) ||
+		!readFlag(&seq, context(4), &s.indirect) || !readFlag(&seq, context(5), &s.attrsOnly) || !seq.Empty() {
+		return errCRL
+	}
+	s.named, s.someReasons = hasPoint, hasReasons
+	if hasPoint && point.ReadASN1(&full, context(0).Constructed()) {
+		for !full.Empty() {
+			var name cryptobyte.String
+			var tag asn1.Tag
+			if !full.ReadAnyASN1(&name, &tag) {
+				return errCRL
+			}
+			if tag == context(6) { // uniformResourceIdentifier
+				s.urls = append(s.urls, string(name))
+			}
+		}
+	}
+	return nil
+}
+
+// readFlag reads an IMPLICIT BOOLEAN DEFAULT FALSE.
+func readFlag(s *cryptobyte.String, tag asn1.Tag, out *bool) bool {
+	var v cryptobyte.String
+	var present bool
+	if !s.ReadOptionalASN1(&v, &present, tag) || present && len(v) != 1 {
+		return false
+	}
+	*out = present && v[0] != 0
+	return true
+}
+
+// readEntries goes once through all entries: their form, and whether one has a critical extension that is not understood, which
+// makes the whole list useless (RFC 5280 §5.3).
+func (l *list) readEntries() error {
+	return l.eachEntry(func(_ []byte, _ cryptobyte.String, extensions cryptobyte.String) error {
+		for !extensions.Empty() {
+			var e, id cryptobyte.String
+			critical := false
+			if !extensions.ReadASN1(&e, asn1.SEQUENCE) || !e.ReadASN1(&id, asn1.OBJECT_IDENTIFIER) ||
+				e.PeekASN1Tag(asn1.BOOLEAN) && !e.ReadASN1Boolean(&critical) || !e.SkipASN1(asn1.OCTET_STRING) || !e.Empty() {
+				return errCRL
+			}
+			switch string(id) {
+			case "\x55\x1d\x1d": // certificateIssuer, 2.5.29.29
+				l.unusable = "it is an indirect CRL"
+			case "\x55\x1d\x15", "\x55\x1d\x18": // reasonCode, invalidityDate
+			default:
+				if !critical {
+					continue
+				}
+				l.unusable = "an entry has a critical extension that is not understood"
+			}
+		}
+		return nil
+	})
+}
+
+// eachEntry calls f with the DER serial number, the date and the contents of the extensions of every entry, until it errs.
+func (l *list) eachEntry(f func(serial []byte, date, extensions cryptobyte.String) error) error {
+	rest := l.entries
+	for !rest.Empty() {
+		var entry, serial, date, extensions cryptobyte.String
+		if !rest.ReadASN1(&entry, asn1.SEQUENCE) || !entry.ReadASN1Element(&serial, asn1.INTEGER) {
+			return errCRL
+		}
+		at := entry
+		if !readTime(&entry, &date) {
+			return errCRL
+		}
+		date = at[:len(at)-len(entry)]
+		if !entry.Empty() && (!entry.ReadASN1(&extensions, asn1.SEQUENCE) || !entry.Empty()) {
+			return errCRL
+		}
+		if err := f(serial, date, extensions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find looks serial up. A serial that is listed twice is revoked since the earlier date.
+func (l *list) find(serial *big.Int) (since time.Time, listed bool) {
+	var b cryptobyte.Builder
+	b.AddASN1BigInt(serial)
+	want, err := b.Bytes()
+	if err != nil {
+		return since, false
+	}
+	l.eachEntry(func(got []byte, date, _ cryptobyte.String) error {
+		if !bytes.Equal(got, want) {
+			return nil
+		}
+		t, ok := parseTime(date)
+		if !ok {
+			t = time.Time{} // revoked, at a date that nobody can read: since ever
+		}
+		if !listed || t.Before(since) {
+			since, listed = t, true
+		}
+		return nil
+	})
+	return since, listed
+}
+
+func parseTime(s cryptobyte.String) (t time.Time, ok bool) {
+	if s.PeekASN1Tag(asn1.UTCTime) {
+		ok = s.ReadASN1UTCTime(&t)
+	} else {
+		ok = s.ReadASN1GeneralizedTime(&t)
+	}
+	return t, ok
+}
