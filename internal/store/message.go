@@ -1,8 +1,10 @@
 package store
 
 import (
+	"net/netip"
 	"time"
 
+	"carepost/addr"
 	"carepost/internal/transit"
 )
 
@@ -35,26 +37,116 @@ type Message struct {
 	Work      string           // blob: opened (inbound); empty until then
 	State     Stage
 	Version   int64     // counts changes of State
-	Dedupe    []byte    // a repeat has the same; nil = never a repeat. At most 64 bytes
+	Dedupe    []byte    // a repeat has the same; nil = never a repeat
 	Received  time.Time // now when zero
 	Expires   time.Time // zero = never
 }
 
-// InsertMessage adds m with State Received. A second message with the same Dedupe is *Duplicate with the id of the first.
-func (tx *Tx) InsertMessage(m *Message) error { panic("unimplemented") }
+// envelope is the stored form of a transit.Envelope.
+type envelope struct {
+	From addr.Address   `json:"from"` // empty: the null reverse-path
+	ID   string         `json:"id,omitempty"`
+	Peer netip.AddrPort `json:"peer,omitzero"`
+	Helo string         `json:"helo,omitempty"`
+	TLS  string         `json:"tls,omitempty"`
+}
+
+// InsertMessage adds m, in State Received when it has none. A second message with the same Dedupe is *Duplicate with the id of the
+// first.
+func (tx *Tx) InsertMessage(m *Message) error {
+	if m.ID == "" {
+		m.ID = tx.NewID()
+	}
+	if m.State == "" {
+		m.State = Received
+	}
+	if m.Received.IsZero() {
+		m.Received = tx.now
+	}
+	if len(m.Dedupe) == 0 {
+		m.Dedupe = nil
+	}
+	env, err := tx.sealJSON("message.envelope", m.ID, envelope{
+		From: m.Envelope.From.Address, ID: m.Envelope.ID, Peer: m.Envelope.Peer, Helo: m.Envelope.Helo, TLS: m.Envelope.TLS,
+	})
+	if err != nil {
+		return err
+	}
+	head, err := tx.sealJSON("message.header", m.ID, m.Header)
+	if err != nil {
+		return err
+	}
+	return tx.insert(`INSERT INTO message
+		(id, dir, kind, msgid_hash, envelope, header, size, blob_raw, blob_work, state, state_ver, events, dedupe_key, received_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13) ON CONFLICT (dedupe_key) DO NOTHING`,
+		[]any{m.ID, int64(m.Direction), int64(m.Kind), tx.messageIDHash(m.Header), env, head, m.Size, nullText(m.Raw), nullText(m.Work),
+			string(m.State), m.Dedupe, msec(m.Received), nullable(m.Expires)},
+		`SELECT id FROM message WHERE dedupe_key = $1`, m.Dedupe)
+}
+
+func (tx *Tx) messageIDHash(h Header) []byte {
+	if h.MessageID == "" {
+		return nil
+	}
+	return tx.hash("message-id", h.MessageID)
+}
+
+const messageColumns = `id, dir, kind, envelope, header, size, COALESCE(blob_raw, ''), COALESCE(blob_work, ''), state, state_ver,
+	dedupe_key, received_at, COALESCE(expires_at, 0)`
+
+func (tx *Tx) readMessage(scan scanner) (m Message, err error) {
+	var env, head []byte
+	var received, expires int64
+	if err := scan(&m.ID, &m.Direction, &m.Kind, &env, &head, &m.Size, &m.Raw, &m.Work, &m.State, &m.Version,
+		&m.Dedupe, &received, &expires); err != nil {
+		return m, err
+	}
+	m.Received, m.Expires = when(received), when(expires)
+	var e envelope
+	if err := tx.openJSON("message.envelope", m.ID, env, &e); err != nil {
+		return m, err
+	}
+	m.Envelope = transit.Envelope{From: addr.Path{Address: e.From}, ID: e.ID, Peer: e.Peer, Helo: e.Helo, TLS: e.TLS}
+	return m, tx.openJSON("message.header", m.ID, head, &m.Header)
+}
 
 // Message reads one. ErrNotFound.
-func (tx *Tx) Message(id string) (Message, error) { panic("unimplemented") }
+func (tx *Tx) Message(id string) (Message, error) {
+	return first(tx, tx.readMessage, `SELECT `+messageColumns+` FROM message WHERE id = $1`, id)
+}
 
-// SetMessageHeader replaces the sealed header of a message.
-func (tx *Tx) SetMessageHeader(id string, h Header) error { panic("unimplemented") }
+// MessagesByHeaderID lists the messages with that Message-ID, oldest first.
+func (tx *Tx) MessagesByHeaderID(messageID string) ([]Message, error) {
+	return all(tx, tx.readMessage, `SELECT `+messageColumns+` FROM message WHERE msgid_hash = $1 ORDER BY id`, tx.hash("message-id", messageID))
+}
 
-// SetMessageWork names the blob that holds the opened message.
-func (tx *Tx) SetMessageWork(id, blob string) error { panic("unimplemented") }
+// SetMessageHeader replaces the sealed header of a message. ErrNotFound.
+func (tx *Tx) SetMessageHeader(id string, h Header) error {
+	head, err := tx.sealJSON("message.header", id, h)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec(`UPDATE message SET header = $2, msgid_hash = $3 WHERE id = $1`, id, head, tx.messageIDHash(h))
+	return changed(n, err, ErrNotFound)
+}
+
+// SetMessageWork names the blob that holds the opened message. ErrNotFound.
+func (tx *Tx) SetMessageWork(id, blob string) error {
+	n, err := tx.exec(`UPDATE message SET blob_work = $2 WHERE id = $1`, id, nullText(blob))
+	return changed(n, err, ErrNotFound)
+}
 
 // SetMessageState moves a message from the given version to another stage and notes the event. ErrConflict if the version is old.
 func (tx *Tx) SetMessageState(id string, version int64, to Stage, cause string) error {
-	panic("unimplemented")
+	var from string
+	if err := tx.one(`SELECT state FROM message WHERE id = $1`, []any{id}, &from); err != nil {
+		return err
+	}
+	n, err := tx.exec(`UPDATE message SET state = $3, state_ver = state_ver + 1 WHERE id = $1 AND state_ver = $2`, id, version, string(to))
+	if err := changed(n, err, ErrConflict); err != nil {
+		return err
+	}
+	return tx.note(id, "", from, string(to), cause, "")
 }
 
 // Event is one entry of a message's history.
@@ -67,5 +159,33 @@ type Event struct {
 	Detail    string // sealed: evidence, a server's answer
 }
 
-// Timeline lists what happened to a message, oldest first, beginning with its acceptance.
-func (tx *Tx) Timeline(message string) ([]Event, error) { panic("unimplemented") }
+// note adds an event. The counter in the message row gives events of concurrent transactions an order.
+func (tx *Tx) note(message, recipient, from, to, cause, detail string) error {
+	var seq int64
+	if err := tx.one(`UPDATE message SET events = events + 1 WHERE id = $1 RETURNING events`, []any{message}, &seq); err != nil {
+		return err
+	}
+	_, err := tx.exec(`INSERT INTO msg_event (message, seq, at, recipient, from_state, to_state, cause, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		message, seq, msec(tx.now), nullText(recipient), from, to, cause, tx.seal("msg_event.detail", message, detail))
+	return err
+}
+
+// Timeline lists what happened to a message, oldest first, beginning with its acceptance. ErrNotFound.
+func (tx *Tx) Timeline(message string) ([]Event, error) {
+	var received int64
+	if err := tx.one(`SELECT received_at FROM message WHERE id = $1`, []any{message}, &received); err != nil {
+		return nil, err
+	}
+	events, err := all(tx, func(scan scanner) (e Event, err error) {
+		var at int64
+		var detail []byte
+		if err := scan(&e.Seq, &at, &e.Recipient, &e.From, &e.To, &e.Cause, &detail); err != nil {
+			return e, err
+		}
+		e.At = when(at)
+		e.Detail, err = tx.open("msg_event.detail", message, detail)
+		return e, err
+	}, `SELECT seq, at, COALESCE(recipient, ''), from_state, to_state, cause, detail FROM msg_event WHERE message = $1 ORDER BY seq`, message)
+	return append([]Event{{At: when(received), To: string(Received), Cause: "accepted"}}, events...), err
+}

@@ -1,8 +1,14 @@
 package store
 
 import (
+	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
+
+	"carepost/internal/vault"
 )
 
 // Errors that callers branch on.
@@ -23,13 +29,173 @@ func (d *Duplicate) Error() string        { return ErrDuplicate.Error() + ": " +
 func (d *Duplicate) Is(target error) bool { return target == ErrDuplicate }
 
 // Tx is one transaction. Its methods use the context given to Store.Tx or Store.View. It is for one goroutine and ends with fn.
-type Tx struct{}
+type Tx struct {
+	ctx   context.Context
+	q     querier
+	s     *Store
+	now   time.Time
+	ord   int64 // of the last recipient inserted
+	wake  bool  // something became due
+	after []func()
+}
+
+// querier runs statements in one transaction.
+type querier interface {
+	ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+}
 
 // NewID makes an id for a row.
-func (tx *Tx) NewID() string { panic("unimplemented") }
+func (tx *Tx) NewID() string { return vault.NewID(tx.now) }
 
 // Now is the time at which the transaction began.
-func (tx *Tx) Now() time.Time { panic("unimplemented") }
+func (tx *Tx) Now() time.Time { return tx.now }
 
 // AfterCommit has f called once the transaction is durable. f must be quick and must not use the store's transactions.
-func (tx *Tx) AfterCommit(f func()) { panic("unimplemented") }
+func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+
+func (tx *Tx) committed() {
+	for _, f := range tx.after {
+		f()
+	}
+	if tx.wake {
+		select {
+		case tx.s.woken <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+}
+
+// exec runs a statement and tells how many rows it changed.
+func (tx *Tx) exec(text string, args ...any) (int64, error) {
+	r, err := tx.q.ExecContext(tx.ctx, tx.s.dialect.statement(text), args...)
+	if err != nil {
+		return 0, prefix(err)
+	}
+	n, err := r.RowsAffected()
+	return n, prefix(err)
+}
+
+// insert runs a statement that ends in ON CONFLICT DO NOTHING; if it did nothing, the error is a *Duplicate whose First the query
+// finds.
+func (tx *Tx) insert(text string, args []any, first string, key ...any) error {
+	n, err := tx.exec(text, args...)
+	if err != nil || n == 1 {
+		return err
+	}
+	d := new(Duplicate)
+	if err := tx.one(first, key, &d.First); err != nil {
+		return err
+	}
+	return d
+}
+
+type scanner func(dest ...any) error
+
+// all runs a query and reads every row.
+func all[T any](tx *Tx, read func(scanner) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := tx.q.QueryContext(tx.ctx, tx.s.dialect.statement(text), args...)
+	if err != nil {
+		return nil, prefix(err)
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		v, err := read(rows.Scan)
+		if err != nil {
+			return nil, prefix(err)
+		}
+		list = append(list, v)
+	}
+	return list, prefix(rows.Err())
+}
+
+// first is all for a query that gives one row or none. ErrNotFound.
+func first[T any](tx *Tx, read func(scanner) (T, error), text string, args ...any) (T, error) {
+	list, err := all(tx, read, text, args...)
+	if err != nil || len(list) == 0 {
+		var none T
+		if err == nil {
+			err = ErrNotFound
+		}
+		return none, err
+	}
+	return list[0], nil
+}
+
+// one reads the single row of a query into dest. ErrNotFound.
+func (tx *Tx) one(text string, args []any, dest ...any) error {
+	_, err := first(tx, func(scan scanner) (struct{}, error) { return struct{}{}, scan(dest...) }, text, args...)
+	return err
+}
+
+// changed turns a count of changed rows into an error.
+func changed(n int64, err, none error) error {
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}
+
+// seal and open are for text columns: the empty text is NULL.
+func (tx *Tx) seal(column, row, text string) []byte {
+	if text == "" {
+		return nil
+	}
+	return tx.s.box.Seal(column, row, []byte(text))
+}
+
+func (tx *Tx) open(column, row string, sealed []byte) (string, error) {
+	b, err := tx.s.box.Open(column, row, sealed)
+	if err != nil {
+		return "", fmt.Errorf("%s of %s: %w", column, row, err)
+	}
+	return string(b), nil
+}
+
+// sealJSON and openJSON are for columns that hold several values.
+func (tx *Tx) sealJSON(column, row string, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", column, err)
+	}
+	return tx.s.box.Seal(column, row, b), nil
+}
+
+func (tx *Tx) openJSON(column, row string, sealed []byte, v any) error {
+	text, err := tx.open(column, row, sealed)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		return fmt.Errorf("%s of %s: not what was written", column, row) // not err: it may quote the content
+	}
+	return nil
+}
+
+func (tx *Tx) hash(purpose, value string) []byte { return tx.s.box.Hash(purpose, value) }
+
+// msec is t in the form of a column; nullable gives NULL for no time and text for no text.
+func msec(t time.Time) int64 { return t.UnixMilli() }
+
+func nullable(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+func nullText(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// when reverses msec; 0 is no time.
+func when(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

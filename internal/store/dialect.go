@@ -1,0 +1,51 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// dialect is what differs between the engines.
+type dialect struct {
+	name  goose.Dialect
+	ddl   *strings.Replacer // for migrations
+	text  *strings.Replacer // for statements: {now} is the engine's clock in ms, {skip} locks rows that nobody else has
+	goose func() ([]goose.ProviderOption, error)
+}
+
+func sqliteDialect() *dialect {
+	return &dialect{
+		name: goose.DialectSQLite3,
+		ddl:  strings.NewReplacer("\n);", "\n) STRICT;", "BIGINT", "INTEGER", "BYTEA", "BLOB"),
+		text: strings.NewReplacer(
+			"{now}", "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+			"{skip}", "", // the one writer holds everything
+		),
+		goose: func() ([]goose.ProviderOption, error) { return nil, nil },
+	}
+}
+
+func postgresDialect() *dialect {
+	return &dialect{
+		name: goose.DialectPostgres,
+		ddl:  strings.NewReplacer(),
+		text: strings.NewReplacer(
+			"{now}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+			"{skip}", "FOR UPDATE SKIP LOCKED",
+		),
+		goose: func() ([]goose.ProviderOption, error) {
+			l, err := lock.NewPostgresSessionLocker()
+			return []goose.ProviderOption{goose.WithSessionLocker(l)}, err
+		},
+	}
+}
+
+// statement puts the dialect into one of our texts.
+func (d *dialect) statement(text string) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	return d.text.Replace(text)
+}

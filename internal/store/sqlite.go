@@ -1,0 +1,225 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// readers is how many snapshots may be read at once.
+const readers = 4
+
+// sqlite is the embedded engine. All writing goes through one connection: a pool of writers is slower than one (they wait for one
+// another inside the engine, with back-off), and holding the connection is where several transactions can share a commit.
+type sqlite struct {
+	dir   *os.File // locked while open
+	pools []*sql.DB
+	w     chan *session // holds the writer when nobody has it
+	r     chan *session
+	ready bool // all sessions are made
+}
+
+func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	e := &sqlite{w: make(chan *session, 1), r: make(chan *session, readers)}
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	if e.dir, err = os.Open(dir); err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(e.dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+		}
+		return nil, err
+	}
+	path, err := filepath.Abs(filepath.Join(dir, "carepost.db"))
+	if err != nil {
+		return nil, err
+	}
+	if err := e.createFile(path); err != nil {
+		return nil, err
+	}
+	writer, err := e.pool(path, 1, "_txlock=immediate", "_pragma=journal_mode(WAL)")
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, writer, d); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	if err := e.sessions(ctx, writer, e.w); err != nil {
+		return nil, err
+	}
+	reader, err := e.pool(path, readers, "_pragma=query_only(1)")
+	if err != nil {
+		return nil, err
+	}
+	if err := e.sessions(ctx, reader, e.r); err != nil {
+		return nil, err
+	}
+	e.ready = true
+	return e, nil
+}
+
+// createFile makes the database file before SQLite does, for its mode; the files beside it (-wal, -shm) take over that mode.
+func (e *sqlite) createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close(), e.dir.Sync())
+}
+
+func (e *sqlite) pool(path string, n int, options ...string) (*sql.DB, error) {
+	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
+	for _, o := range options {
+		query += "&" + o
+	}
+	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(n)
+	e.pools = append(e.pools, db)
+	return db, nil
+}
+
+func (e *sqlite) sessions(ctx context.Context, db *sql.DB, to chan *session) error {
+	for range cap(to) {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		to <- &session{conn: conn, statements: make(map[string]*sql.Stmt)}
+	}
+	return nil
+}
+
+func (e *sqlite) write(ctx context.Context, fn func(querier) error) error {
+	return e.run(ctx, e.w, "BEGIN IMMEDIATE", fn)
+}
+
+func (e *sqlite) read(ctx context.Context, fn func(querier) error) error {
+	return e.run(ctx, e.r, "BEGIN", fn)
+}
+
+func (e *sqlite) run(ctx context.Context, from chan *session, begin string, fn func(querier) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return prefix(err)
+	}
+	var s *session
+	select {
+	case s = <-from:
+	case <-ctx.Done():
+		return prefix(ctx.Err())
+	}
+	defer func() { from <- s }()
+
+	if err := s.do(begin); err != nil {
+		return prefix(err)
+	}
+	done := false
+	defer func() {
+		if !done { // an error or a panic; the engine may have rolled back by itself already
+			_ = s.do("ROLLBACK")
+		}
+	}()
+	if err := fn(s); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil { // the last moment at which the answer is certain
+		return prefix(err)
+	}
+	if err := s.do("COMMIT"); err != nil {
+		return prefix(err)
+	}
+	done = true
+	return nil
+}
+
+// passing: there is no other writer to lose to.
+func (e *sqlite) passing(error) bool { return false }
+
+// close takes the sessions away from everybody, which waits for those who have one.
+func (e *sqlite) close() error {
+	var err error
+	for _, c := range []chan *session{e.w, e.r} {
+		n := len(c) // of a half-opened engine
+		if e.ready {
+			n = cap(c)
+		}
+		for range n {
+			err = errors.Join(err, (<-c).close())
+		}
+	}
+	for _, db := range e.pools {
+		err = errors.Join(err, db.Close())
+	}
+	if e.dir != nil {
+		err = errors.Join(err, e.dir.Close()) // and with it the lock
+	}
+	return err
+}
+
+// session is one connection with its prepared statements. Statements are not interrupted by a context: each is short, and an
+// interrupted write would leave its transaction in an unclear state.
+type session struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt // by text; the texts are those in our sources
+}
+
+func (s *session) prepared(text string) (*sql.Stmt, error) {
+	if st, ok := s.statements[text]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(context.Background(), text)
+	if err != nil {
+		return nil, err
+	}
+	s.statements[text] = st
+	return st, nil
+}
+
+func (s *session) do(text string) error {
+	_, err := s.ExecContext(context.Background(), text)
+	return err
+}
+
+// ExecContext runs a statement that returns no rows.
+func (s *session) ExecContext(_ context.Context, text string, args ...any) (sql.Result, error) {
+	st, err := s.prepared(text)
+	if err != nil {
+		return nil, err
+	}
+	return st.ExecContext(context.Background(), args...)
+}
+
+// QueryContext runs a statement that returns rows.
+func (s *session) QueryContext(_ context.Context, text string, args ...any) (*sql.Rows, error) {
+	st, err := s.prepared(text)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(context.Background(), args...)
+}
+
+func (s *session) close() error {
+	var err error
+	for _, st := range s.statements {
+		err = errors.Join(err, st.Close())
+	}
+	return errors.Join(err, s.conn.Close())
+}
