@@ -196,8 +196,7 @@ func (p *treeParser) delimit(i int, final bool) error {
 func (q *Part) end(at int64) {
 	for {
 		// A part without a body, or without anything, reaches back into the line end that its delimiter takes.
-		q.End = max(at, q.Start)
-		q.Body = min(q.Body, q.End)
+		q.End, q.Body, q.Start = at, min(q.Body, at), min(q.Start, at)
 		n := len(q.Parts)
 		if n == 0 || q.Parts[n-1].End >= 0 {
 			return

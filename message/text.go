@@ -8,13 +8,18 @@ const maxWord = 900
 // AddText appends a field of free text that may have several lines: line ends become folds (Direct 3.1.1, 3.3: texts of reports
 // are broken with CRLF as RFC 5322 wants it), blank lines fall away, other control characters become spaces, words that are not
 // ASCII become encoded words. So no text is refused.
-func (b *Builder) AddText(name, text string) *Builder { return b.addLines(name, textLines(text)) }
+func (b *Builder) AddText(name, text string) *Builder {
+	return b.addLines(name, textLines(text, foldColumn-len(name)-2))
+}
 
 // AddComment appends a field of a value and, unless it is empty, a comment after it, which may be any text as in AddText.
 func (b *Builder) AddComment(name, value, comment string) *Builder {
-	lines := textLines(commentEscaper.Replace(comment))
+	lines := textLines(comment, foldColumn-len(name)-len(value)-5)
 	if len(lines) == 0 {
 		return b.Add(name, value)
+	}
+	for i, l := range lines {
+		lines[i] = commentEscaper.Replace(l) // encoded words hold none of these characters
 	}
 	lines[0] = value + " (" + lines[0]
 	lines[len(lines)-1] += ")"
@@ -43,13 +48,14 @@ func (b *Builder) addLines(name string, lines []string) *Builder {
 	return b
 }
 
-// textLines makes lines of printable ASCII words, one space between them, of any text.
-func textLines(text string) []string {
+// textLines makes lines of printable ASCII words, one space between them, of any text. room is the width left on the first line.
+func textLines(text string, room int) []string {
 	var lines []string
 	isBreak := func(r rune) bool { return r == '\n' || r == '\r' }
 	for _, line := range strings.FieldsFunc(strings.ToValidUTF8(text, "\ufffd"), isBreak) {
-		if words := encodeForeign(strings.Fields(printable(line))); len(words) > 0 {
+		if words := encodeForeign(strings.Fields(printable(line)), room); len(words) > 0 {
 			lines = append(lines, strings.Join(words, " "))
+			room = foldColumn - 3
 		}
 	}
 	return lines
@@ -57,7 +63,7 @@ func textLines(text string) []string {
 
 // encodeForeign makes encoded words of the runs of words that are not ASCII, or look encoded. A run is encoded with its spaces,
 // since those between encoded words are not shown (RFC 2047 §6.2).
-func encodeForeign(words []string) []string {
+func encodeForeign(words []string, room int) []string {
 	var out []string
 	foreign := func(w string) bool { return !ascii(w) || strings.Contains(w, "=?") }
 	for i := 0; i < len(words); {
@@ -66,11 +72,12 @@ func encodeForeign(words []string) []string {
 			j++
 		}
 		if j > i {
-			out = append(out, encodeWords(strings.Join(words[i:j], " "), foldColumn-3))
-			i = j
+			out = append(out, encodeWords(strings.Join(words[i:j], " "), room))
+			i, room = j, foldColumn-3
 			continue
 		}
 		w := words[i]
+		room = foldColumn - 3 // a word that no longer fits goes to a new line
 		for ; len(w) > maxWord; w = w[maxWord:] {
 			out = append(out, w[:maxWord])
 		}
