@@ -1,0 +1,101 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+// known says that err is one of the errors that the documentation promises.
+func known(err error) bool {
+	for _, k := range []error{nil, ErrSyntax, ErrLimit, ErrContentType, ErrEmbedded, ErrAlgorithm, ErrAttributes, ErrDigest, ErrSignature, ErrNoKey, ErrDecrypt} {
+		if errors.Is(err, k) {
+			return true
+		}
+	}
+	return false
+}
+
+func FuzzReadSigned(f *testing.F) {
+	c := people()
+	digest := sum(someText)
+	for _, signers := range [][]Signer{{c.alice.signer()}, {c.p256.signer(), c.p384.signer()}} {
+		p7s, err := SignDetached(digest, nil, signers...)
+		check(f, err)
+		f.Add(p7s)
+		f.Add(toBER(p7s, 4))
+	}
+	forged := honest(digest)
+	forged.unsigned = [][]byte{attribute(pkcs9+"\x06", octetString(digest))}
+	f.Add(forged.bytes(f))
+	forged.embedded = encode(octetString(someText))
+	f.Add(forged.bytes(f))
+	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 40))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		s, err := ReadSigned(bytes.NewReader(msg), Limits{})
+		again, err2 := ReadSigned(iotest.OneByteReader(bytes.NewReader(msg)), Limits{})
+		if !known(err) || (err == nil) != (err2 == nil) {
+			t.Fatalf("%v, %v", err, err2)
+		}
+		if err != nil {
+			return
+		}
+		for i := range s.Signers {
+			for _, cert := range s.Candidates(i) {
+				err := s.Verify(i, cert, digest)
+				if !known(err) || (err == nil) != (again.Verify(i, cert, digest) == nil) {
+					t.Fatal(err)
+				}
+				if s.Verify(i, cert, sum(nil)) == nil {
+					t.Fatal("verified over other content")
+				}
+			}
+		}
+	})
+}
+
+// fixed is a Decrypter that always finds the same key, and no time is lost with it.
+type fixed struct{ crypto.Decrypter }
+
+func (fixed) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	return []byte("sixteen octets.."), nil
+}
+
+// The people of the coordinating and of the fuzzing processes have the same names and numbers and other keys: enough here.
+func FuzzReadEnveloped(f *testing.F) {
+	c := people()
+	e := sealed(f, someText)
+	e.cek = []byte("sixteen octets..")
+	f.Add(e.bytes())
+	e.segments = nil
+	e.infos = append(e.infos, rawTransport(c.carol, c.carol.cert.SubjectKeyId, oidRSA, content(256)), []byte{0xa1, 0x80, 0, 0})
+	e.originator, e.after = []byte{0xa0, 0}, [][]byte{{0xa1, 0}}
+	f.Add(e.bytes())
+	e.segments = []byte("\x24\x80\x04\x03abc\x24\x0f\x04\x0d0123456789abc\x00\x00")
+	f.Add(e.bytes())
+	f.Add(seal(f, nil, AES128CBC, c.bob.cert))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		keys := []Recipient{{c.bob.cert, fixed{c.bob.recipient().Key}}}
+		read := func(src io.Reader) ([]byte, error) {
+			env, r, err := ReadEnveloped(src, keys, Limits{})
+			if err != nil {
+				return nil, err
+			}
+			if env.Cipher == 0 || env.Recipients == 0 || env.Own != c.bob.cert {
+				t.Fatalf("%+v", env)
+			}
+			return io.ReadAll(r)
+		}
+		got, err := read(bytes.NewReader(msg))
+		again, err2 := read(iotest.OneByteReader(bytes.NewReader(msg)))
+		if !known(err) || !errors.Is(err2, err) && err2.Error() != err.Error() || !bytes.Equal(got, again) {
+			t.Fatalf("%v, %d octets; octet by octet %v, %d octets", err, len(got), err2, len(again))
+		}
+		if len(got) > len(msg) {
+			t.Fatalf("%d octets out of %d", len(got), len(msg))
+		}
+	})
+}
