@@ -91,12 +91,15 @@ func (c *session) take(ctx context.Context, src io.Reader, rest func() io.Reader
 
 // void says that a message was not taken, after reading what is left of it.
 func (c *session) void(err error, rest io.Reader) error {
+	r := replyTo(err)
+	c.log.Info("message not taken", "code", r.Code, "error", err)
+	if chunk, ok := rest.(*smtp.ChunkReader); ok && chunk.Left() > c.opts.Limits.Drain {
+		return c.hangUp(r)
+	}
 	n, bad := io.Copy(io.Discard, io.LimitReader(rest, c.opts.Limits.Drain))
 	if bad != nil { // nobody knows what would be read next
 		return c.inputError(bad)
 	}
-	r := replyTo(err)
-	c.log.Info("message not taken", "code", r.Code, "error", err)
 	if n == c.opts.Limits.Drain {
 		return c.hangUp(r)
 	}
