@@ -99,7 +99,7 @@ func (s *search) at(ctx context.Context, name string) ([]Found, error) {
 		s.step(name, "no answer: "+err.Error())
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
-	h := haul{search: s, name: name}
+	h := haul{search: s, name: name, times: make(map[string]int)}
 	for i, r := range records {
 		if i == maxRecords {
 			h.note("more than %d records: the rest is left aside", maxRecords)

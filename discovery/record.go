@@ -34,11 +34,17 @@ type haul struct {
 	name    string
 	found   []Found
 	notes   []string
+	times   map[string]int // how often each note was made
 	fetches int
 	pending error // a certificate is published here, and could not be got now
 }
 
-func (h *haul) note(format string, a ...any) { h.notes = append(h.notes, fmt.Sprintf(format, a...)) }
+func (h *haul) note(format string, a ...any) {
+	text := fmt.Sprintf(format, a...)
+	if h.times[text]++; h.times[text] == 1 {
+		h.notes = append(h.notes, text)
+	}
+}
 
 // record reads one record. Direct 5.3: the other fields of the record mean nothing.
 func (h *haul) record(ctx context.Context, r resolver.CERT) {
@@ -102,21 +108,25 @@ func (h *haul) certificate(r resolver.CERT, der []byte, source string) {
 
 // outcome tells what came of the name.
 func (h *haul) outcome() string {
-	parts := h.notes
+	first := "no certificate of use"
 	if n := len(h.found); n > 0 {
 		kinds := make([]string, 0, n)
 		for _, f := range h.found {
 			kinds = append(kinds, f.Binding.String())
 		}
 		slices.Sort(kinds)
-		word := "1 certificate, "
+		first = "1 certificate, "
 		if n > 1 {
-			word = fmt.Sprintf("%d certificates, ", n)
+			first = fmt.Sprintf("%d certificates, ", n)
 		}
-		parts = append([]string{word + strings.Join(slices.Compact(kinds), " and ")}, parts...)
+		first += strings.Join(slices.Compact(kinds), " and ")
 	}
-	if len(h.found) == 0 && len(parts) > 0 {
-		parts = append([]string{"no certificate of use"}, parts...)
+	parts := []string{first}
+	for _, note := range h.notes {
+		if n := h.times[note]; n > 1 {
+			note += fmt.Sprintf(" (%d times)", n)
+		}
+		parts = append(parts, note)
 	}
 	return strings.Join(parts, "; ")
 }
