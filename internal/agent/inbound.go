@@ -9,7 +9,6 @@ import (
 
 	"carepost/addr"
 	"carepost/internal/transit"
-	"carepost/mdn"
 	"carepost/message"
 	"carepost/smime"
 	"carepost/trust"
@@ -99,38 +98,10 @@ func (in Arrival) senders() ([]addr.Address, error) {
 	return out, nil
 }
 
-// NoticeTo says where the processed notice goes (Direct 3.2): Disposition-Notification-To, else MAIL FROM, else Sender, else
-// From. No address means that none can be sent.
-func NoticeTo(env transit.Envelope, h message.Header) []addr.Address {
-	if to := addresses(h, "Disposition-Notification-To"); len(to) > 0 {
-		return to
-	}
-	if !env.From.IsNull() {
-		return []addr.Address{env.From.Address}
-	}
-	if to := addresses(h, "Sender"); len(to) > 0 {
-		return to
-	}
-	return addresses(h, "From")
-}
-
-func addresses(h message.Header, field string) (out []addr.Address) {
-	boxes, err := h.Mailboxes(field)
-	if err != nil {
-		return nil
-	}
-	for _, b := range boxes {
-		if !slices.ContainsFunc(out, b.Address.Equal) {
-			out = append(out, b.Address)
-		}
-	}
-	return out
-}
-
 // IsReport says that a message is an MDN or DSN, which is never answered (Direct 3, RFC 3798 §2.1), or says itself that it was
 // made by a machine in answer to mail (RFC 3834).
 func IsReport(h message.Header) bool {
-	if _, ok := mdn.IsReport(h); ok {
+	if _, ok := message.IsReport(h); ok {
 		return true
 	}
 	auto := strings.ToLower(strings.TrimSpace(h.Get("Auto-Submitted")))

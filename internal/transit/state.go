@@ -35,11 +35,12 @@ const (
 	Trust     Event = "trust"     // inbound: trusted and stored
 	Distrust  Event = "distrust"  // inbound: not trusted
 	Discharge Event = "discharge" // inbound: the notice owed is on its way, or none is
+	TakeNote  Event = "take-note" // inbound: a report did its work
 )
 
 // next is the one table of legal moves: a move that is not here cannot be made.
 var next = map[State]map[Event]State{
-	Accepted: {Seal: Sealed, Refuse: Failed, Expire: Failed, Trust: Opened, Distrust: Aside},
+	Accepted: {Seal: Sealed, Refuse: Failed, Expire: Failed, Trust: Opened, Distrust: Aside, TakeNote: Settled},
 	// A notice may overtake the reply to our own final dot, or come although that reply was lost.
 	Sealed:    {HandOver: Sent, Reject: Failed, Expire: Failed, Confirm: Processed, Fail: Failed},
 	Sent:      {Confirm: Processed, Fail: Failed, Expire: Failed},

@@ -1,0 +1,193 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"carepost/addr"
+	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
+	"carepost/internal/audit"
+	"carepost/internal/flow"
+	"carepost/internal/mailbox"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/message"
+)
+
+const actor = audit.Actor("demo")
+
+// look is how often the demo looks at a timeline.
+const look = 50 * time.Millisecond
+
+// exchange sends the set from a to b, follows it, and compares what arrived.
+func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) error {
+	w.c.say(time.Now(), "packed", "%s", packed(plan))
+	for _, f := range plan.Findings {
+		w.c.note("%21snote: %s", "", f.Text)
+	}
+	id, err := w.submit(ctx, plan)
+	if err != nil {
+		return err
+	}
+	sent, mail, err := w.follow(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := w.unpack(ctx, mail, plan); err != nil {
+		return err
+	}
+	if keep != "" {
+		if err := w.keep(ctx, sent); err != nil {
+			return err
+		}
+	}
+	w.c.note("\nDone in %.1f s, peak memory %s.", time.Since(w.c.started).Seconds(), size(peakMemory()))
+	if keep != "" {
+		w.c.note("Everything is in %s: a/ and b/ (the installations), wire.eml and notice.eml (as they crossed the wire), keys/,\nanchors/ and received/ (the study).", keep)
+	}
+	return nil
+}
+
+func packed(p *fileset.Plan) string {
+	return fmt.Sprintf("%s, %s, %s, %s, %s, with a DICOMDIR", count(p.Patients, "patient", "patients"), count(p.Studies, "study", "studies"),
+		count(p.Series, "series", "series"), count(len(p.Instances), "instance", "instances"), size(p.Bytes))
+}
+
+// submit streams the mail, as it is composed, into a's flow.
+func (w *world) submit(ctx context.Context, plan *fileset.Plan) (id string, err error) {
+	messageID, err := message.NewMessageID(rand.Reader, sender.Domain)
+	if err != nil {
+		return "", err
+	}
+	boundary, err := message.NewBoundary(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	letter := zipmail.Letter{
+		From: sender, To: []addr.Address{recipient}, Date: time.Now(), MessageID: messageID,
+		Text: "The study that we spoke of is attached. Please file it with the patient's record.\r\n",
+	}
+	r, pipe := io.Pipe()
+	go func() {
+		pipe.CloseWithError(zipmail.Compose(ctx, pipe, letter, plan, boundary, func(done, total int64) { w.c.progress("pack", done, total) }))
+	}()
+	id, err = w.a.Flow().Submit(ctx, actor, transit.Envelope{From: addr.Path{Address: sender}, To: []addr.Address{recipient}}, r)
+	r.CloseWithError(err) // a refused message is not composed to its end
+	return id, err
+}
+
+// follow prints both timelines as they grow, until the processed notice is back.
+func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, mail store.Mail, err error) {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	var here, there teller
+	here.c, there.c = w.c, w.c
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return sent, mail, context.Cause(ctx)
+		case err := <-w.over:
+			w.over <- nil // for close
+			return sent, mail, fmt.Errorf("demo: a practice stopped: %w", err)
+		case <-tick.C:
+		}
+		t, err := w.a.Flow().Timeline(ctx, id)
+		if err != nil {
+			return sent, mail, err
+		}
+		sent = t.Recipients[0]
+		if sent.State == transit.Sent || sent.State == transit.Processed {
+			if mail, err = w.arrived(ctx, &there); err != nil {
+				return sent, mail, err
+			}
+		}
+		if here.tell(t)+there.told > 0 || w.c.moved() {
+			there.told, last = 0, time.Now()
+		}
+		switch {
+		case sent.State == transit.Failed:
+			return sent, mail, errors.New("demo: the message failed; the sender's mailbox holds the report")
+		case sent.State == transit.Processed && mail.Message != "":
+			return sent, mail, nil
+		case time.Since(last) > patience:
+			return sent, mail, fmt.Errorf("demo: nothing has happened for %s", patience)
+		}
+	}
+}
+
+// arrived looks into b's mailbox and tells b's part of the story.
+func (w *world) arrived(ctx context.Context, there *teller) (store.Mail, error) {
+	if there.mail.Message == "" {
+		mails, err := w.b.Mailboxes().List(ctx, actor, recipient, mailbox.Inbox, 0, 1)
+		if err != nil || len(mails) == 0 {
+			return store.Mail{}, err
+		}
+		there.mail = mails[0]
+	}
+	t, err := w.b.Flow().Timeline(ctx, there.mail.Message)
+	if err != nil {
+		return store.Mail{}, err
+	}
+	there.told += there.tell(t)
+	return there.mail, nil
+}
+
+// teller prints the events of one message, each once.
+type teller struct {
+	c    *console
+	mail store.Mail
+	seen int
+	told int
+}
+
+// tell prints what is new and says how many events that were. The lines of an event's detail read "what: words".
+func (t *teller) tell(l flow.Timeline) int {
+	fresh := l.Events[min(t.seen, len(l.Events)):]
+	t.seen = len(l.Events)
+	for _, e := range fresh {
+		for line := range strings.Lines(e.Detail) {
+			what, words, ok := strings.Cut(strings.TrimSpace(line), ": ")
+			if !ok || e.To == string(transit.Failed) {
+				what, words = e.To, e.Cause+": "+strings.TrimSpace(line)
+			}
+			t.c.say(e.At, what, "%s", words)
+		}
+	}
+	return len(fresh)
+}
+
+// unpack takes the received set out and compares every instance with its source.
+func (w *world) unpack(ctx context.Context, mail store.Mail, plan *fileset.Plan) error {
+	body, err := w.b.Mailboxes().Open(ctx, actor, mail)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	set, err := w.b.FileSet(body)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	received := filepath.Join(w.dir, "received")
+	options := fileset.UnpackOptions{CheckOptions: fileset.CheckOptions{Progress: func(done, total int64) { w.c.progress("unpack", done, total) }}}
+	report, err := set.Unpack(ctx, received, options)
+	if err != nil {
+		return err
+	}
+	if report.Verdict != fileset.Complete || report.Instances != len(plan.Instances) {
+		return fmt.Errorf("%w: the set is %s with %d of %d instances", ErrDifferent, report.Verdict, report.Instances, len(plan.Instances))
+	}
+	if err := compare(plan, received); err != nil {
+		return err
+	}
+	w.c.say(time.Now(), "compared", "%s byte for byte what was sent", count(len(plan.Instances), "instance is", "instances are"))
+	return nil
+}

@@ -1,0 +1,121 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+
+	"carepost/addr"
+	"carepost/internal/gateway"
+)
+
+// practice is one side: an ordinary installation.
+type practice struct {
+	*gateway.Gateway
+	address addr.Address
+	dir     string
+	hears   gateway.Listeners
+}
+
+// world is both practices, running.
+type world struct {
+	a, b *practice
+	c    *console
+	dir  string
+
+	stop context.CancelFunc
+	over chan error // one for each practice
+}
+
+// loopback is the only network of the demo.
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
+
+// open makes both practices, lets each trust the other's authority, and starts them.
+func open(ctx context.Context, dir string, c *console) (*world, error) {
+	w := &world{
+		a:   &practice{address: sender, dir: filepath.Join(dir, "a")},
+		b:   &practice{address: recipient, dir: filepath.Join(dir, "b")},
+		c:   c,
+		dir: dir, over: make(chan error, 2),
+	}
+	for _, p := range []*practice{w.a, w.b} {
+		var err error
+		if p.hears, err = listen(); err != nil {
+			return nil, fmt.Errorf("demo: loopback: %w", err)
+		}
+	}
+	made := make(chan error, 2)
+	go func() { made <- w.a.open(ctx, w.b, c) }()
+	go func() { made <- w.b.open(ctx, w.a, c) }()
+	if err := errors.Join(<-made, <-made); err != nil {
+		w.shut()
+		return nil, err
+	}
+	if err := errors.Join(w.a.meet(ctx, w.b), w.b.meet(ctx, w.a)); err != nil {
+		w.shut()
+		return nil, err
+	}
+	ctx, w.stop = context.WithCancel(ctx)
+	for _, p := range []*practice{w.a, w.b} {
+		go func() { w.over <- p.Run(ctx) }()
+	}
+	return w, nil
+}
+
+// listen takes loopback ports that nobody else has.
+func listen() (l gateway.Listeners, err error) {
+	tcp := func(at string) net.Listener {
+		if err != nil {
+			return nil
+		}
+		var x net.Listener
+		x, err = net.Listen("tcp", at)
+		return x
+	}
+	l.SMTP, l.HTTP, l.DNSTCP = tcp("127.0.0.1:0"), tcp("127.0.0.1:0"), tcp("127.0.0.1:0")
+	if err != nil {
+		return l, err
+	}
+	l.DNS, err = net.ListenPacket("udp", l.DNSTCP.Addr().String())
+	return l, err
+}
+
+func (p *practice) open(ctx context.Context, other *practice, c *console) (err error) {
+	p.Gateway, err = gateway.Open(ctx, gateway.Options{
+		Dir: p.dir, Domain: p.address.Domain, Listeners: p.hears,
+		Stub:      map[addr.Domain][]string{other.address.Domain: {other.hears.DNSTCP.Addr().String()}},
+		RelayPort: port(other.hears.SMTP),
+		Trial:     gateway.Trial{Prefixes: []netip.Prefix{loopback}, Ports: []uint16{uint16(port(p.hears.HTTP)), uint16(port(other.hears.HTTP))}},
+		Progress:  c.progress,
+	})
+	return err
+}
+
+func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+// meet is what two practices do before they exchange mail: each makes an account and takes the other's authority as an anchor.
+func (p *practice) meet(ctx context.Context, other *practice) error {
+	if err := p.AddAccount(ctx, actor, p.address); err != nil {
+		return err
+	}
+	return p.Trust(ctx, actor, other.Anchor(), "handed over by "+other.address.Domain.String())
+}
+
+// close stops both practices and waits until they have.
+func (w *world) close() {
+	w.stop()
+	<-w.over
+	<-w.over
+	w.shut()
+}
+
+func (w *world) shut() {
+	for _, p := range []*practice{w.a, w.b} {
+		if p.Gateway != nil {
+			p.Gateway.Close()
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package flow
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"carepost/addr"
+	"carepost/internal/agent"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/message"
+)
+
+// Submit takes a message of one of our own accounts, to be sealed and sent. When it returns nil the message is ours: durable,
+// and its sender will learn what becomes of it. *Refusal where the message cannot be taken as it is.
+func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope, body io.Reader) (id string, err error) {
+	ours, err := f.account(ctx, env.From.Address)
+	switch {
+	case err != nil:
+		return "", err
+	case env.From.IsNull() || !ours:
+		// Direct 1.4: the organisation vouches for every address that its certificate speaks for.
+		return "", &Refusal{"Direct 1.4", "the sender is no account of this installation"}
+	case len(env.To) == 0:
+		return "", &Refusal{"RFC 5321 §3.3", "the message is for nobody"}
+	}
+	return f.take(ctx, by, transit.Outbound, env, body, func(h message.Header) error {
+		if missing := agent.Missing(h); len(missing) > 0 {
+			return &Refusal{"Direct 2.2", "the header lacks " + strings.Join(missing, ", ")}
+		}
+		from, err := h.Mailboxes("From")
+		if err != nil || len(from) != 1 || !from[0].Address.Equal(env.From.Address) {
+			return &Refusal{"Direct 2.2", "the From field is not the account that sends"}
+		}
+		return nil
+	})
+}
+
+// Accept takes a message from the network for our own domains. When it returns nil the message is durable. A repeat of a
+// message taken before gets the first one's id and is not taken again.
+func (f *Flow) Accept(ctx context.Context, env transit.Envelope, body io.Reader) (id string, err error) {
+	return f.take(ctx, "smtpd", transit.Inbound, env, body, func(message.Header) error { return nil })
+}
+
+// take spools, checks the header and commits. The body is durable before the rows are, the rows before it returns.
+func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, env transit.Envelope, r io.Reader, check func(message.Header) error) (string, error) {
+	d, err := f.Blobs.Create()
+	if err != nil {
+		return "", fmt.Errorf("flow: accept: %w", err)
+	}
+	defer d.Discard()
+	digest := sha256.New()
+	if err := spool(d, digest, r, dir); err != nil {
+		return "", fmt.Errorf("flow: accept: %w", err)
+	}
+	header, err := headerOf(d)
+	if err != nil {
+		return "", err
+	}
+	if err := check(header); err != nil {
+		return "", err
+	}
+	ref, err := d.Commit()
+	if err != nil {
+		return "", fmt.Errorf("flow: accept: %w", err)
+	}
+	m := store.Message{
+		Direction: dir, Kind: transit.Mail, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
+	}
+	if dir == transit.Outbound {
+		m.Header = shown(header)
+	} else {
+		m.Dedupe = f.dedupe(env, header, digest.Sum(nil))
+	}
+	err = f.Store.Tx(ctx, func(tx *store.Tx) error { return f.record(tx, by, &m, ref) })
+	if repeat := (*store.Duplicate)(nil); errors.As(err, &repeat) {
+		_ = f.Blobs.Remove(ref) // the first copy is the one that counts; this one nothing refers to
+		return repeat.First, nil
+	}
+	if err != nil {
+		// The commit may have happened all the same: the bytes stay, the sweeper knows what no row refers to.
+		return "", fmt.Errorf("flow: accept: %w", err)
+	}
+	return m.ID, nil
+}
+
+// record writes everything that makes a message ours, in one transaction.
+func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.Ref) error {
+	if err := tx.InsertBlob(store.Blob(ref)); err != nil {
+		return err
+	}
+	if err := tx.InsertMessage(m); err != nil {
+		return err
+	}
+	for _, to := range m.Envelope.To {
+		if err := tx.InsertRecipient(&store.Recipient{Message: m.ID, Address: to}); err != nil {
+			return err
+		}
+	}
+	kind := kindInbound
+	if m.Direction == transit.Outbound {
+		kind = kindOutbound
+	}
+	if err := tx.InsertWork(&store.Work{Kind: kind, Ref: m.ID, Lane: lane(m.Size), Unique: kind + ":" + m.ID}); err != nil {
+		return err
+	}
+	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: map[string]string{
+		"direction": kind, "size": strconv.FormatInt(m.Size, 10), "recipients": strconv.Itoa(len(m.Envelope.To)),
+	}})
+}
+
+// spool copies r to the draft. What repeats have in common is hashed: inbound, all but the Received field that our own
+// listener put in front (RFC 5321 §4.4), for it holds the time.
+func spool(d *blob.Draft, digest hash.Hash, r io.Reader, dir transit.Direction) error {
+	br := bufio.NewReaderSize(r, 64<<10)
+	if dir == transit.Inbound {
+		if err := trace(d, br); err != nil {
+			return err
+		}
+	}
+	_, err := io.CopyBuffer(io.MultiWriter(d, digest), br, make([]byte, 256<<10))
+	return err
+}
+
+// trace copies the leading Received field, if there is one.
+func trace(w io.Writer, br *bufio.Reader) error {
+	const name = "Received:"
+	if p, err := br.Peek(len(name)); err != nil || !bytes.EqualFold(p, []byte(name)) {
+		return nil // a short body is for the rest of spool
+	}
+	for first := true; ; first = false {
+		if p, err := br.Peek(1); !first && (err != nil || p[0] != ' ' && p[0] != '\t') {
+			return nil
+		}
+		line, err := br.ReadSlice('\n')
+		if _, werr := w.Write(line); werr != nil {
+			return werr
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return nil // io.CopyBuffer meets it again
+		}
+	}
+}
+
+// headerOf reads the header of a draft.
+func headerOf(d *blob.Draft) (message.Header, error) {
+	b, err := d.Body()
+	if err != nil {
+		return message.Header{}, fmt.Errorf("flow: accept: %w", err)
+	}
+	defer b.Close()
+	h, err := readHeader(b)
+	if err != nil {
+		return message.Header{}, &Refusal{"RFC 5322 §2.2", "the message has no readable header"}
+	}
+	return h, nil
+}
+
+func readHeader(b transit.Body) (message.Header, error) {
+	return message.ReadHeader(bufio.NewReaderSize(io.NewSectionReader(b, 0, b.Size()), 16<<10), message.Limits{})
+}
+
+// shown is what lists show of a message.
+func shown(h message.Header) store.Header {
+	s := store.Header{MessageID: h.MessageID(), Subject: h.Text("Subject"), Sender: h.Text("From")}
+	if date, err := h.Date(); err == nil {
+		s.Date = date
+	}
+	return s
+}
+
+// dedupe is the same for repeats of a message within the time that they are known: sender, recipients, Message-ID, content.
+func (f *Flow) dedupe(env transit.Envelope, h message.Header, digest []byte) []byte {
+	var to []string
+	for _, a := range env.To {
+		to = append(to, a.Key())
+	}
+	slices.Sort(to)
+	period := f.Clock().UnixMilli() / f.Repeats.Milliseconds()
+	value := strings.Join([]string{strconv.FormatInt(period, 10), env.From.String(), strings.Join(to, ","), h.MessageID(), hex.EncodeToString(digest)}, "\n")
+	return f.Store.Box().Hash("repeat", value)
+}
+
+// account says whether a is an account of ours.
+func (f *Flow) account(ctx context.Context, a addr.Address) (bool, error) {
+	err := f.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.Account(a)
+		return err
+	})
+	return found(err)
+}
+
+// found turns a look-up's error into an answer.
+func found(err error) (bool, error) {
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	}
+	return false, fmt.Errorf("flow: %w", err)
+}
+
+// expired says whether a message's time in the queue is over.
+func expired(m store.Message, now time.Time) bool { return !m.Expires.IsZero() && now.After(m.Expires) }

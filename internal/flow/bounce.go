@@ -1,0 +1,143 @@
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"carepost/addr"
+	"carepost/dsn"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/mailbox"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/message"
+)
+
+// failure is a recipient that a message does not reach, and why.
+type failure struct {
+	recipient store.Recipient
+	event     transit.Event
+	code      string // RFC 3463
+	clause    string
+	reason    string // one sentence, or several lines
+}
+
+// bounced is a DSN for our own sender, durable, waiting for its rows; the zero one is none.
+type bounced struct {
+	ref  blob.Ref
+	head store.Header
+}
+
+// bounce composes the DSN that tells one of our own senders which recipients were not reached, and why (Direct 3.3, 4.3). It goes
+// to the sender's mailbox, never over the network, so there is nothing to seal. A report's failure is told to nobody (Direct 3).
+func (f *Flow) bounce(m store.Message, h message.Header, failed []failure, now time.Time) (bounced, error) {
+	if len(failed) == 0 || m.Kind == transit.Report {
+		return bounced{}, nil
+	}
+	sender := m.Envelope.From.Address
+	r, err := f.failureReport(sender.Domain, sender, h, failed, now)
+	if err != nil {
+		return bounced{}, err
+	}
+	r.ArrivalDate = m.Received
+	ref, err := f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, r, boundary) })
+	if err != nil {
+		return bounced{}, err
+	}
+	return bounced{ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: r.From.String(), Date: now}}, nil
+}
+
+// failureReport is a failed DSN from the postmaster of one of our domains.
+func (f *Flow) failureReport(d addr.Domain, to addr.Address, h message.Header, failed []failure, now time.Time) (dsn.Report, error) {
+	id, err := message.NewMessageID(rand.Reader, d)
+	if err != nil {
+		return dsn.Report{}, fmt.Errorf("flow: report: %w", err)
+	}
+	var text strings.Builder
+	text.WriteString("Your message did not reach everybody. Not reached:\n")
+	r := dsn.Report{
+		From: addr.Address{Endpoint: "postmaster", Domain: d}, To: []addr.Address{to}, Date: now, MessageID: id,
+		Subject: "Not delivered: " + or(h.Text("Subject"), "(no subject)"), OriginalMessageID: h.MessageID(), ReportingMTA: f.Hostname,
+	}
+	for _, x := range failed {
+		fmt.Fprintf(&text, "\n%s\n  %s\n  Rule: %s. What can be done: %s\n", x.recipient.Address, x.reason, x.clause, remedy(x))
+		r.Recipients = append(r.Recipients, dsn.Status{
+			FinalRecipient: x.recipient.Address, Action: dsn.Failed, Code: x.code, Comment: x.clause + ": " + x.reason, Diagnostic: x.recipient.Text,
+		})
+	}
+	r.Text = text.String()
+	return r, nil
+}
+
+// remedy says what the sender can do about it (Direct 3.3).
+func remedy(x failure) string {
+	switch {
+	case x.event == transit.Refuse && x.clause == "Direct 2.3":
+		return "check the address; ask the recipient to publish a certificate, or to name one to your administrator."
+	case x.event == transit.Refuse:
+		return "ask your administrator whether the recipient's authority may be trusted; ask the recipient for a valid certificate."
+	case x.event == transit.Expire:
+		return "ask the recipient's operator whether their server is running, then send it again."
+	case strings.HasPrefix(x.code, "5.1."):
+		return "check the address."
+	}
+	return "ask the recipient, or their operator, then send it again."
+}
+
+// fail writes the rows of failed recipients and of the DSN about them. A recipient is reported once for ever.
+func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) error {
+	for _, x := range failed {
+		if err := f.move(tx, x.recipient, x.event, x.clause, x.reason); err != nil {
+			return err
+		}
+		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.fail", Object: "recipient:" + x.recipient.ID,
+			Detail: map[string]string{"event": string(x.event), "code": x.code, "clause": x.clause, "reason": x.reason}})
+		if err != nil {
+			return err
+		}
+	}
+	if b.ref.ID == "" {
+		return nil
+	}
+	for _, x := range failed {
+		if err := tx.InsertNotice(x.recipient.ID, noticeFinal, b.ref.ID); err != nil && !errors.Is(err, store.ErrDuplicate) {
+			return err
+		}
+	}
+	return f.intoMailbox(tx, m.Envelope.From.Address, b)
+}
+
+// intoMailbox shows a report of ours to one of our own senders.
+func (f *Flow) intoMailbox(tx *store.Tx, to addr.Address, b bounced) error {
+	if err := tx.InsertBlob(store.Blob(b.ref)); err != nil {
+		return err
+	}
+	err := f.Mailboxes.Deliver(tx, to, mailbox.Inbox, store.Mail{
+		Blob: b.ref.ID, At: b.head.Date, Size: b.ref.Size, Subject: b.head.Subject, Sender: b.head.Sender,
+	})
+	if errors.Is(err, mailbox.ErrNoAccount) {
+		// The account is gone since: the audit has what happened.
+		return nil
+	}
+	return err
+}
+
+// headerOfMessage reads the header of a message as it was submitted.
+func (f *Flow) headerOfMessage(ctx context.Context, m store.Message) (message.Header, error) {
+	b, err := f.body(ctx, m.Raw)
+	if err != nil {
+		return message.Header{}, err
+	}
+	defer b.Close()
+	h, err := readHeader(b)
+	if err != nil {
+		return message.Header{}, fmt.Errorf("flow: header: %w", err)
+	}
+	return h, nil
+}

@@ -1,0 +1,190 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"carepost/addr"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/queue"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+)
+
+// parcel is a delivery as one attempt sees it.
+type parcel struct {
+	store.Delivery
+	message    store.Message
+	recipients []store.Recipient // still to be handed over
+	body       *blob.Body
+}
+
+// deliver hands a sealed message to the servers of its domain. The bytes are the same at every attempt, so that a repeat after a
+// lost reply is known to the other side for what it is.
+func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
+	p, err := f.parcel(ctx, j.Ref)
+	if err != nil {
+		return err
+	}
+	defer p.body.Close()
+	if len(p.recipients) == 0 {
+		return nil
+	}
+	outcome, err := f.handOver(ctx, j, p)
+	if err != nil {
+		return err
+	}
+	now := f.Clock()
+	var failed []failure
+	deferred := ""
+	for i, r := range p.recipients {
+		a := answerFor(outcome, r.Address)
+		switch {
+		case a.Result == transit.Rejected:
+			failed = append(failed, failure{r, transit.Reject, or(a.Enhanced, "5.0.0"), "RFC 5321 §4.2.1", "the server of the recipient refused it: " + answerWords(a)})
+		case a.Result == transit.Deferred && expired(p.message, now):
+			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "it could not be handed over in time: " + answerWords(a)})
+		case a.Result == transit.Deferred:
+			deferred = answerWords(a)
+		}
+		p.recipients[i].Text = a.Text
+	}
+	header, err := f.headerOfMessage(ctx, p.message)
+	if err != nil {
+		return err
+	}
+	bounced, err := f.bounce(p.message, header, failed, now)
+	if err != nil {
+		return err
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+		for _, r := range p.recipients {
+			if err := f.noteAnswer(tx, p, r, outcome); err != nil {
+				return err
+			}
+		}
+		if err := f.fail(tx, p.message, bounced, failed); err != nil {
+			return err
+		}
+		if deferred != "" {
+			return j.Retry(tx, -1, deferred)
+		}
+		return j.Finish(tx)
+	})
+}
+
+func (f *Flow) parcel(ctx context.Context, id string) (*parcel, error) {
+	p := &parcel{}
+	var all []store.Recipient
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if p.Delivery, err = tx.Delivery(id); err != nil {
+			return err
+		}
+		if p.message, err = tx.Message(p.Message); err != nil {
+			return err
+		}
+		all, err = tx.RecipientsOf(id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: deliver: %w", err)
+	}
+	for _, r := range all {
+		if r.State == transit.Sealed {
+			p.recipients = append(p.recipients, r)
+		}
+	}
+	p.body, err = f.body(ctx, p.Blob)
+	return p, err
+}
+
+// handOver sends to the network, or straight to ourselves when the domain is ours.
+func (f *Flow) handOver(ctx context.Context, j *queue.Job, p *parcel) (transit.Outcome, error) {
+	var to []addr.Address
+	for _, r := range p.recipients {
+		to = append(to, r.Address)
+	}
+	local, err := f.IsLocal(ctx, p.Domain)
+	if err != nil {
+		return transit.Outcome{}, err
+	}
+	if local {
+		env := transit.Envelope{From: p.message.Envelope.From, To: to}
+		if _, err := f.Accept(ctx, env, io.NewSectionReader(p.body, 0, p.body.Size())); err != nil {
+			return transit.Outcome{}, err
+		}
+		out := transit.Outcome{Host: f.Hostname}
+		for _, a := range to {
+			out.At = append(out.At, transit.Answer{To: a, Result: transit.Delivered, Code: 250})
+		}
+		return out, nil
+	}
+	size := p.body.Size()
+	return f.Transport.Deliver(ctx, transit.Consignment{
+		ID: p.ID, From: p.message.Envelope.From, To: to, Domain: p.Domain, Body: p.body,
+		Progress: func(sent int64) error {
+			f.Progress("send", sent, size)
+			if sent >= size {
+				return j.Beat(ctx) // the last look before the final dot
+			}
+			return j.Progress()
+		},
+	}), nil
+}
+
+// noteAnswer writes down what a server said of one recipient, and what follows where it took the message.
+func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.Outcome) error {
+	a := answerFor(o, r.Address)
+	if err := tx.NoteAnswer(r.ID, a); err != nil {
+		return err
+	}
+	if a.Result != transit.Delivered {
+		return nil
+	}
+	wire := or(o.TLS, "in clear")
+	err := f.move(tx, r, transit.HandOver, "RFC 5321 §6.1", lines("delivered", fmt.Sprintf("%s, %s, %s", o.Host, wire, strconv.Itoa(a.Code))))
+	if errors.Is(err, store.ErrConflict) {
+		// The processed notice was quicker than the reply to our own final dot: the recipient has moved on.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.hand-over", Object: "recipient:" + r.ID,
+		Detail: map[string]string{"host": o.Host, "tls": wire, "code": strconv.Itoa(a.Code)}})
+	if err != nil || p.message.Kind == transit.Report {
+		return err
+	}
+	if err := tx.SetDeadline(r.ID, f.Clock().Add(f.Patience)); err != nil {
+		return err
+	}
+	return tx.InsertWork(&store.Work{Kind: kindDeadline, Ref: r.ID, After: f.Patience, Unique: kindDeadline + ":" + r.ID})
+}
+
+// answerFor picks the answer about one recipient; where the transport said nothing, it is tried again.
+func answerFor(o transit.Outcome, to addr.Address) transit.Answer {
+	for _, a := range o.At {
+		if a.To == to {
+			return a
+		}
+	}
+	return transit.Answer{To: to, Text: "no answer"}
+}
+
+func answerWords(a transit.Answer) string {
+	if a.Code == 0 {
+		return or(a.Text, "no answer")
+	}
+	return fmt.Sprintf("%d %s %s", a.Code, a.Enhanced, a.Text)
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,185 @@
+// Package flow moves messages: it accepts them, has them decided, sealed or opened, delivered and answered, and owns the
+// transactions in which that happens. Each step is work on the queue; it may be run twice and takes effect once.
+//
+//	Submit → outbound → deliver → (notice of the other side, or deadline)
+//	Accept → inbound  → notice (the processed MDN that is owed) | failure
+//
+// It follows the Direct Applicability Statement 2 and 3, and RFC 5321 §4.5.4.1 for retrying. What it promises: a message is
+// durable before Submit or Accept return; a local mailbox shows it once; one processed notice is made for each recipient, after
+// the message is durable; the sender gets one final failure notice for each recipient at most.
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"carepost/addr"
+	"carepost/internal/agent"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/keyring"
+	"carepost/internal/mailbox"
+	"carepost/internal/queue"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/message"
+	"carepost/trust"
+)
+
+// Kinds of work.
+const (
+	kindOutbound = "outbound" // decide and seal; about a message
+	kindDeliver  = "deliver"  // hand over; about a delivery
+	kindInbound  = "inbound"  // open and judge; about a message
+	kindNotice   = "notice"   // answer with a processed MDN; about a recipient
+	kindFailure  = "failure"  // answer with a failed DSN after that; about a recipient
+	kindDeadline = "deadline" // no notice came; about a recipient
+)
+
+const actor = audit.Actor("flow")
+
+// huge is the size in bytes from which a message keeps to its own lane.
+const huge = 8 << 20
+
+// Transport hands sealed mail to other servers: relay.Client is one.
+type Transport interface {
+	Deliver(ctx context.Context, c transit.Consignment) transit.Outcome
+}
+
+// Options of a Flow. Zero durations take the defaults in brackets.
+type Options struct {
+	Store     *store.Store
+	Blobs     *blob.Store
+	Keys      *keyring.Keyring
+	Mailboxes *mailbox.Service
+	Directory agent.Directory // of strangers; our own domains are looked up in the store
+	Judge     agent.Judge
+	Transport Transport
+	Hostname  string // our name in reports
+	Policy    trust.Policy
+	Clock     transit.Clock
+	Log       *slog.Logger
+
+	Lifetime time.Duration // how long a message is tried [4 days: RFC 5321 §4.5.4.1 asks for 4 to 5]
+	Patience time.Duration // how long a processed notice is awaited [1 hour]
+	Repeats  time.Duration // how long a repeat of an accepted message is known [7 days]
+
+	// Progress, if set, is told how far long work is: "seal", "send", "open", "check".
+	Progress func(what string, done, total int64)
+}
+
+// Flow is made by New and safe for concurrent use.
+type Flow struct {
+	Options
+	agent *agent.Agent
+}
+
+// New makes a Flow. Its steps are run by a queue given its Handlers.
+func New(o Options) *Flow {
+	if o.Lifetime == 0 {
+		o.Lifetime = 4 * 24 * time.Hour
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Hour
+	}
+	if o.Repeats == 0 {
+		o.Repeats = 7 * 24 * time.Hour
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	f := &Flow{Options: o}
+	f.agent = &agent.Agent{Directory: directory{f}, Judge: o.Judge}
+	return f
+}
+
+// Handlers are the steps, for queue.New.
+func (f *Flow) Handlers() []queue.Handler {
+	both := func(kind string, small int, do func(context.Context, *queue.Job) error) []queue.Handler {
+		return []queue.Handler{
+			{Kind: kind, Lane: store.Small, Workers: small, Do: do},
+			{Kind: kind, Lane: store.Huge, Workers: 1, Do: do},
+		}
+	}
+	hs := both(kindOutbound, 2, f.outbound)
+	hs = append(hs, both(kindDeliver, 8, f.deliver)...)
+	hs = append(hs, both(kindInbound, 2, f.inbound)...)
+	return append(hs,
+		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},
+		queue.Handler{Kind: kindFailure, Workers: 1, Do: f.failure},
+		queue.Handler{Kind: kindDeadline, Workers: 1, Do: f.deadline},
+	)
+}
+
+// Refusal is the answer to a message that cannot be taken as it is.
+type Refusal struct {
+	Clause string // "Direct 2.2"
+	Reason string // one sentence: cause and remedy; no content
+}
+
+func (r *Refusal) Error() string { return "refused by " + r.Clause + ": " + r.Reason }
+
+// IsLocal says whether mail for d ends here.
+func (f *Flow) IsLocal(ctx context.Context, d addr.Domain) (bool, error) {
+	err := f.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.Domain(d)
+		return err
+	})
+	return found(err)
+}
+
+// lane keeps bodies of gigabytes out of the letters' way.
+func lane(size int64) store.Lane {
+	if size >= huge {
+		return store.Huge
+	}
+	return store.Small
+}
+
+// body opens a stored body by its id.
+func (f *Flow) body(ctx context.Context, id string) (*blob.Body, error) {
+	var row store.Blob
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		row, err = tx.Blob(id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: body: %w", err)
+	}
+	b, err := f.Blobs.Open(blob.Ref(row))
+	if err != nil {
+		return nil, fmt.Errorf("flow: body: %w", err)
+	}
+	return b, nil
+}
+
+// keep writes a small message made by us into a blob that the caller's transaction then refers to.
+func (f *Flow) keep(compose func(w io.Writer, boundary string) error) (blob.Ref, error) {
+	boundary, err := message.NewBoundary(rand.Reader)
+	if err != nil {
+		return blob.Ref{}, fmt.Errorf("flow: %w", err)
+	}
+	d, err := f.Blobs.Create()
+	if err != nil {
+		return blob.Ref{}, fmt.Errorf("flow: %w", err)
+	}
+	defer d.Discard()
+	if err := compose(d, boundary); err != nil {
+		return blob.Ref{}, fmt.Errorf("flow: composing: %w", err)
+	}
+	ref, err := d.Commit()
+	if err != nil {
+		return blob.Ref{}, fmt.Errorf("flow: %w", err)
+	}
+	return ref, nil
+}

@@ -1,0 +1,159 @@
+package flow
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"carepost/addr"
+	"carepost/cms"
+	"carepost/discovery"
+	"carepost/internal/agent"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+)
+
+// errNoCertificate says that one of our own addresses has no certificate that it could sign with now.
+var errNoCertificate = errors.New("flow: no valid certificate to sign with")
+
+// owners are under whom rows of an address are kept, the more specific first (Direct 1.4).
+func owners(a addr.Address) []store.Owner {
+	return []store.Owner{{Address: a}, {Domain: a.Domain}}
+}
+
+// certs lists the certificates of one of our own addresses: its own, then its organisation's.
+func (f *Flow) certs(ctx context.Context, a addr.Address) (out []store.Cert, err error) {
+	err = f.Store.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		for _, o := range owners(a) {
+			cs, err := tx.Certs(o)
+			if err != nil {
+				return err
+			}
+			out = append(out, cs...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: own certificates: %w", err)
+	}
+	return out, nil
+}
+
+// signer is the key and certificate that one of our own addresses signs with now.
+func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.Signer, error) {
+	cs, err := f.certs(ctx, a)
+	if err != nil {
+		return cms.Signer{}, err
+	}
+	for _, c := range cs {
+		if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			continue
+		}
+		leaf, err := x509.ParseCertificate(c.DER)
+		if err != nil {
+			return cms.Signer{}, fmt.Errorf("flow: own certificate: %w", err)
+		}
+		if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
+			continue // a single-use certificate for encryption
+		}
+		chain, err := x509.ParseCertificates(c.Chain)
+		if err != nil {
+			return cms.Signer{}, fmt.Errorf("flow: own chain: %w", err)
+		}
+		key, err := f.Keys.Signer(ctx, c.Key)
+		if err != nil {
+			return cms.Signer{}, fmt.Errorf("flow: own key: %w", err)
+		}
+		return cms.Signer{Key: key, Certificate: leaf, Chain: chain, Time: now}, nil
+	}
+	return cms.Signer{}, errNoCertificate
+}
+
+// openers are the keys that may open mail for these addresses; expired certificates too, for old keys still decrypt (Direct 1.4).
+func (f *Flow) openers(ctx context.Context, to []addr.Address) (out []cms.Recipient, err error) {
+	seen := map[string]bool{}
+	for _, a := range to {
+		cs, err := f.certs(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cs {
+			if seen[c.ID] {
+				continue
+			}
+			seen[c.ID] = true
+			leaf, err := x509.ParseCertificate(c.DER)
+			if err != nil {
+				return nil, fmt.Errorf("flow: own certificate: %w", err)
+			}
+			key, err := f.Keys.Decrypter(ctx, c.Key)
+			if err != nil {
+				return nil, fmt.Errorf("flow: own key: %w", err)
+			}
+			out = append(out, cms.Recipient{Certificate: leaf, Key: key})
+		}
+	}
+	return out, nil
+}
+
+// party is one of our own addresses with whom it trusts in the given directions.
+func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direction) (agent.Party, error) {
+	p := agent.Party{Policy: f.Policy}
+	var rows []store.Anchor
+	err := f.Store.View(ctx, func(tx *store.Tx) error {
+		rows = nil
+		for _, o := range owners(a) {
+			for _, d := range dirs {
+				as, err := tx.Anchors(o, d)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, as...)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return p, fmt.Errorf("flow: anchors: %w", err)
+	}
+	for _, row := range rows {
+		c, err := x509.ParseCertificate(row.DER)
+		if err != nil {
+			return p, fmt.Errorf("flow: anchor %s: %w", row.ID, err)
+		}
+		if !slices.ContainsFunc(p.Anchors, c.Equal) {
+			p.Anchors = append(p.Anchors, c)
+		}
+	}
+	return p, nil
+}
+
+// directory looks our own domains up in the store and everybody else in the Directory given.
+type directory struct{ f *Flow }
+
+func (d directory) Lookup(ctx context.Context, a addr.Address) ([]discovery.Found, []discovery.Step, error) {
+	local, err := d.f.IsLocal(ctx, a.Domain)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !local {
+		return d.f.Directory.Lookup(ctx, a)
+	}
+	cs, err := d.f.certs(ctx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []discovery.Found
+	for _, c := range cs {
+		leaf, err := x509.ParseCertificate(c.DER)
+		if err != nil {
+			return nil, nil, fmt.Errorf("flow: own certificate: %w", err)
+		}
+		out = append(out, discovery.Found{Certificate: leaf, Source: "local store", Name: a.Domain.String()})
+	}
+	return out, []discovery.Step{{Name: a.Domain.String(), Source: "local store", Outcome: "our own domain"}}, nil
+}

@@ -1,0 +1,208 @@
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"carepost/addr"
+	"carepost/dicom/fileset"
+	"carepost/dsn"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/queue"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/mdn"
+	"carepost/message"
+)
+
+// reportingUA names us in notices (RFC 3798 §3.2.1).
+const reportingUA = "Carepost"
+
+// Kinds of notices made about a recipient; there is one of each for ever.
+const (
+	noticeProcessed = "processed"
+	noticeFailed    = "failed"
+	noticeFinal     = "final" // what our own sender is told at last
+)
+
+// owed is a recipient whose side owes the sender an answer.
+type owed struct {
+	recipient store.Recipient
+	message   store.Message
+	header    message.Header // of the opened message
+	to        []addr.Address // DIR-28; none: nobody can be told
+	body      *blob.Body
+	now       time.Time
+}
+
+// notice answers an opened message with a processed MDN (Direct 3.2): a message of our own, from the recipient, that goes the way of
+// all others. It is made once for each recipient, whatever crashes: the notice row is unique and in the same transaction.
+func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
+	o, err := f.owed(ctx, j.Ref)
+	if err != nil {
+		return err
+	}
+	defer o.body.Close()
+	if len(o.to) == 0 || o.recipient.State != transit.Opened {
+		return f.Store.Tx(ctx, func(tx *store.Tx) error {
+			if o.recipient.State == transit.Opened {
+				if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", "the message names nobody who could be answered"); err != nil {
+					return err
+				}
+			}
+			return j.Finish(tx)
+		})
+	}
+	self := o.recipient.Address
+	id, err := message.NewMessageID(rand.Reader, self.Domain)
+	if err != nil {
+		return fmt.Errorf("flow: notice: %w", err)
+	}
+	n := mdn.Notice{
+		From: self, To: o.to, Date: o.now, MessageID: id, Subject: "Processed: " + or(o.header.Text("Subject"), "(no subject)"),
+		OriginalMessageID: o.header.MessageID(), OriginalRecipient: self, FinalRecipient: self, ReportingUA: f.Hostname + "; " + reportingUA,
+		Disposition: mdn.Processed,
+		Text: "Your message was received, its signature and the trust in its signer were verified, and it is being delivered to the\n" +
+			"recipient. This notice does not say that it has been read.\n",
+	}
+	ref, err := f.keep(func(w io.Writer, boundary string) error { return mdn.Compose(w, n, boundary) })
+	if err != nil {
+		return err
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+		err := f.answer(tx, o, noticeProcessed, self, ref, store.Header{MessageID: id, Subject: n.Subject, Sender: self.String(), Date: o.now})
+		if err != nil && !errors.Is(err, store.ErrDuplicate) {
+			return err
+		}
+		if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", "processed notice queued"); err != nil {
+			return err
+		}
+		return j.Finish(tx)
+	})
+}
+
+// failure answers, after the processed notice, that a message cannot be delivered or used as it is: nobody has the address, or
+// its file-set is not COMPLETE (DCM-33, Direct 3.3).
+func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
+	o, err := f.owed(ctx, j.Ref)
+	if err != nil {
+		return err
+	}
+	defer o.body.Close()
+	if o.recipient.State == transit.Opened {
+		// Direct 3.3: only after the processed notice.
+		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, time.Second, "the processed notice goes first") })
+	}
+	if len(o.to) == 0 {
+		return nil
+	}
+	x, err := f.fault(ctx, j, o)
+	if err != nil {
+		return err
+	}
+	self := o.recipient.Address
+	r, err := f.failureReport(self.Domain, o.to[0], o.header, []failure{x}, o.now)
+	if err != nil {
+		return err
+	}
+	r.From, r.To = self, o.to
+	ref, err := f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, r, boundary) })
+	if err != nil {
+		return err
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+		err := f.answer(tx, o, noticeFailed, self, ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: self.String(), Date: o.now})
+		if err != nil && !errors.Is(err, store.ErrDuplicate) {
+			return err
+		}
+		return j.Finish(tx)
+	})
+}
+
+// fault says what is wrong with a message that was opened.
+func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error) {
+	known, err := f.account(ctx, o.recipient.Address)
+	if err != nil {
+		return failure{}, err
+	}
+	if !known {
+		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address"}, nil
+	}
+	r, err := f.checkFileSet(ctx, j, o.body)
+	if err != nil {
+		return failure{}, err
+	}
+	reason := "the DICOM file-set is not usable as it arrived"
+	if r != nil {
+		reason = "the DICOM file-set is " + r.Verdict.String() + faults(r)
+	}
+	return failure{o.recipient, transit.Fail, "5.6.0", "PS3.12 V.1.2.2", reason}, nil
+}
+
+// faults names what is missing or wrong, one to a line, the first of many.
+func faults(r *fileset.Report) string {
+	const most = 50
+	var out string
+	for i, m := range r.Missing {
+		if i == most {
+			return out + fmt.Sprintf("\nand %d more missing", len(r.Missing)-most)
+		}
+		out += "\nmissing: " + m
+	}
+	n := 0
+	for _, x := range r.Findings {
+		if x.Severity == fileset.Note || x.Severity == fileset.Missing {
+			continue
+		}
+		if n++; n > most {
+			return out + "\nand more"
+		}
+		out += "\n" + x.String()
+	}
+	return out
+}
+
+func (f *Flow) owed(ctx context.Context, recipient string) (*owed, error) {
+	o := &owed{now: f.Clock()}
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if o.recipient, err = tx.Recipient(recipient); err != nil {
+			return err
+		}
+		o.message, err = tx.Message(o.recipient.Message)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: notice: %w", err)
+	}
+	if o.body, err = f.body(ctx, o.message.Work); err != nil {
+		return nil, err
+	}
+	if o.header, err = readHeader(o.body); err != nil {
+		o.body.Close()
+		return nil, fmt.Errorf("flow: notice: %w", err)
+	}
+	o.to = mdn.ReturnAddresses(o.header, o.message.Envelope.From)
+	return o, nil
+}
+
+// answer puts a report of ours on its way. store.ErrDuplicate: it has been made before; nothing is written then.
+func (f *Flow) answer(tx *store.Tx, o *owed, kind string, from addr.Address, ref blob.Ref, head store.Header) error {
+	m := store.Message{
+		ID: tx.NewID(), Direction: transit.Outbound, Kind: transit.Report, Size: ref.Size, Raw: ref.ID, Header: head,
+		// Direct 3.1.1: the envelope's sender of a notice is not null.
+		Envelope: transit.Envelope{From: addr.Path{Address: from}, To: o.to}, Expires: o.now.Add(f.Lifetime),
+	}
+	if err := tx.InsertNotice(o.recipient.ID, kind, m.ID); err != nil {
+		return err
+	}
+	if err := f.record(tx, actor, &m, ref); err != nil {
+		return err
+	}
+	return audit.Write(tx, audit.Entry{Actor: actor, Action: "notice.send", Object: "recipient:" + o.recipient.ID,
+		Detail: map[string]string{"kind": kind, "message": m.ID}})
+}

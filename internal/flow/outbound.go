@@ -1,0 +1,297 @@
+package flow
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"carepost/addr"
+	"carepost/cms"
+	"carepost/internal/agent"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/queue"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/message"
+	"carepost/smime"
+	"carepost/trust"
+)
+
+// outgoing is a message on its way out, as one run of the outbound step sees it.
+type outgoing struct {
+	store.Message
+	waiting []store.Recipient // not yet decided
+	body    *blob.Body
+	header  message.Header
+	now     time.Time
+}
+
+// sealed is a group whose message is durable, waiting for its rows.
+type sealed struct {
+	agent.Group
+	ref        blob.Ref
+	recipients []store.Recipient
+	judged     map[string]agent.Judged // by recipient id
+	signer     cms.Signer
+}
+
+// outbound decides about the recipients of a message, seals for those that are trusted and tells the sender of those that are
+// refused. Who is undecided is asked about again at the back-off of the work.
+func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
+	m, err := f.outgoing(ctx, j.Ref)
+	if err != nil {
+		return err
+	}
+	defer m.body.Close()
+	var done []sealed
+	var failed []failure
+	undecided := ""
+	if len(m.waiting) > 0 {
+		if done, failed, undecided, err = f.settleRecipients(ctx, j, m); err != nil {
+			return err
+		}
+	}
+	bounced, err := f.bounce(m.Message, m.header, failed, m.now)
+	if err != nil {
+		return err
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+		for _, s := range done {
+			if err := f.enqueue(tx, m, s); err != nil {
+				return err
+			}
+		}
+		if err := f.fail(tx, m.Message, bounced, failed); err != nil {
+			return err
+		}
+		if undecided != "" {
+			return j.Retry(tx, -1, undecided)
+		}
+		if m.State == store.Received {
+			if err := tx.SetMessageState(m.ID, m.Version, store.Decided, ""); err != nil {
+				return err
+			}
+		}
+		return j.Finish(tx)
+	})
+}
+
+func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
+	m := &outgoing{now: f.Clock()}
+	var all []store.Recipient
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if m.Message, err = tx.Message(id); err != nil {
+			return err
+		}
+		all, err = tx.Recipients(id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: outbound: %w", err)
+	}
+	for _, r := range all {
+		if r.State == transit.Accepted {
+			m.waiting = append(m.waiting, r)
+		}
+	}
+	if m.body, err = f.body(ctx, m.Raw); err != nil {
+		return nil, err
+	}
+	if m.header, err = readHeader(m.body); err != nil {
+		m.body.Close()
+		return nil, fmt.Errorf("flow: outbound: %w", err)
+	}
+	return m, nil
+}
+
+// settleRecipients asks the agent and seals. undecided says why some recipients have no answer yet; when the message's time is
+// over they fail instead.
+func (f *Flow) settleRecipients(ctx context.Context, j *queue.Job, m *outgoing) (done []sealed, failed []failure, undecided string, err error) {
+	from := m.Envelope.From.Address
+	directions := []transit.Direction{transit.Outbound}
+	if m.Kind == transit.Report {
+		// One-way trust: who may send to us is owed an answer (Direct 3.2).
+		directions = append(directions, transit.Inbound)
+	}
+	party, err := f.party(ctx, from, directions...)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	to := make([]addr.Address, len(m.waiting))
+	for i, r := range m.waiting {
+		to[i] = r.Address
+	}
+	decision := f.agent.Outbound(ctx, party, to, m.now)
+	judged := map[string]agent.Judged{}
+	for i, r := range m.waiting {
+		v := decision.Recipients[i].Verdict
+		judged[r.ID] = decision.Recipients[i]
+		switch {
+		case v.Status == trust.Refused:
+			failed = append(failed, refusedRecipient(r, v))
+		case v.Status != trust.Trusted && expired(m.Message, m.now):
+			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "no answer could be had in time: " + v.Reason})
+		case v.Status != trust.Trusted:
+			undecided = v.Reason
+		}
+	}
+	for _, g := range decision.Groups {
+		s, err := f.seal(ctx, j, m, g)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		s.judged = judged
+		done = append(done, s)
+	}
+	return done, failed, undecided, nil
+}
+
+// seal signs and encrypts the message for one destination domain, blob to blob.
+func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Group) (sealed, error) {
+	s := sealed{Group: g}
+	for _, r := range m.waiting {
+		for _, to := range g.To {
+			if r.Address == to {
+				s.recipients = append(s.recipients, r)
+				break
+			}
+		}
+	}
+	var err error
+	if s.signer, err = f.signer(ctx, m.Envelope.From.Address, m.now); err != nil {
+		return s, err
+	}
+	d, err := f.Blobs.Create()
+	if err != nil {
+		return s, fmt.Errorf("flow: seal: %w", err)
+	}
+	defer d.Discard()
+	src := &progressReader{r: io.NewSectionReader(m.body, 0, m.Size), ctx: ctx, tell: func(n int64) error {
+		f.Progress("seal", n, m.Size)
+		return j.Progress()
+	}}
+	err = smime.Seal(d, src, smime.SealOptions{
+		Signers: []cms.Signer{s.signer}, Recipients: g.Certificates, Cipher: cms.AES256CBC,
+		Outer: outerHeader(m.Envelope.From.Address, g.To), Rand: rand.Reader,
+	})
+	if err != nil {
+		return s, fmt.Errorf("flow: seal: %w", err)
+	}
+	if s.ref, err = d.Commit(); err != nil {
+		return s, fmt.Errorf("flow: seal: %w", err)
+	}
+	return s, nil
+}
+
+// outerHeader is what the network sees (Direct 2.4, 6.1; smime.OuterHeader), with the envelope's recipients of this one domain
+// in place of everybody that the message names.
+func outerHeader(from addr.Address, to []addr.Address) func(message.Header) ([]message.Field, error) {
+	return func(h message.Header) ([]message.Field, error) {
+		all, err := smime.OuterHeader(h)
+		if err != nil {
+			return nil, err
+		}
+		boxes := make([]message.Mailbox, len(to))
+		for i, a := range to {
+			boxes[i].Address = a
+		}
+		var b message.Builder
+		b.AddMailboxes("From", message.Mailbox{Address: from}).AddMailboxes("To", boxes...)
+		for _, f := range all {
+			switch strings.ToLower(f.Name) {
+			case "from", "sender", "to", "cc":
+			default:
+				b.AddRaw(f)
+			}
+		}
+		var buf bytes.Buffer
+		if _, err := b.WriteTo(&buf); err != nil {
+			return nil, err
+		}
+		outer, err := message.ReadHeader(bufio.NewReader(&buf), message.Limits{})
+		return outer.Fields(), err
+	}
+}
+
+// enqueue makes a sealed group deliverable.
+func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
+	if err := tx.InsertBlob(store.Blob(s.ref)); err != nil {
+		return err
+	}
+	var ids []string
+	for _, r := range s.recipients {
+		ids = append(ids, r.ID)
+	}
+	delivery := store.Delivery{Message: m.ID, Domain: s.Domain, Blob: s.ref.ID}
+	if err := tx.InsertDelivery(&delivery, ids...); err != nil {
+		return err
+	}
+	for _, r := range s.recipients {
+		v := s.judged[r.ID].Verdict
+		if err := f.move(tx, r, transit.Seal, v.Clause, sealedDetail(s, s.judged[r.ID])); err != nil {
+			return err
+		}
+		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, m.Expires.Add(f.Repeats)); err != nil {
+			return err
+		}
+		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.seal", Object: "recipient:" + r.ID, Detail: evidence(v)})
+		if err != nil {
+			return err
+		}
+	}
+	return tx.InsertWork(&store.Work{Kind: kindDeliver, Ref: delivery.ID, Lane: lane(s.ref.Size), Dest: s.Domain.String(),
+		Unique: kindDeliver + ":" + delivery.ID})
+}
+
+// move makes a state change that the table of transit allows.
+func (f *Flow) move(tx *store.Tx, r store.Recipient, e transit.Event, cause, detail string) error {
+	to, err := r.State.Next(e)
+	if err != nil {
+		return err
+	}
+	return tx.MoveRecipient(r.ID, r.Version, store.Move{To: to, Cause: cause, Detail: detail})
+}
+
+// sealedDetail is the evidence that a timeline shows for a sealed recipient, one "what: words" a line.
+func sealedDetail(s sealed, j agent.Judged) string {
+	return lines(
+		"found", agent.Where(j.Found),
+		"trusted", anchorWords(j.Verdict),
+		"sealed", fmt.Sprintf("signed %s, encrypted %s for %d certificate%s", signatureWords(s.signer), cms.AES256CBC, len(s.Certificates), plural(len(s.Certificates))),
+	)
+}
+
+func refusedRecipient(r store.Recipient, v trust.Verdict) failure {
+	return failure{r, transit.Refuse, "5.7.5", v.Clause, v.Reason}
+}
+
+// progressReader tells how far a copy is, and stops it when ctx ends or the lease is lost.
+type progressReader struct {
+	r    io.Reader
+	ctx  context.Context
+	tell func(n int64) error
+	n    int64
+	last int64
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	if p.n-p.last >= 1<<20 || err != nil {
+		p.last = p.n
+		if terr := p.tell(p.n); terr != nil {
+			return n, errors.Join(terr)
+		}
+	}
+	return n, err
+}

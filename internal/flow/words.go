@@ -1,0 +1,76 @@
+package flow
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"strings"
+
+	"carepost/cms"
+	"carepost/trust"
+)
+
+// lines writes pairs as "what: words" lines; pairs without words are left out.
+func lines(pairs ...string) string {
+	var out []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out = append(out, pairs[i]+": "+pairs[i+1])
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+// anchorWords says what a trusted verdict rests on.
+func anchorWords(v trust.Verdict) string {
+	if v.Anchor == nil {
+		return v.Reason
+	}
+	words := fmt.Sprintf("by anchor %q, %s, %s", v.Anchor.Subject.CommonName, v.Binding, v.Clause)
+	for _, c := range v.Checks {
+		if c.Name == "revocation" {
+			return words + "\nrevocation: " + c.Evidence
+		}
+	}
+	return words
+}
+
+// signatureWords names a signer's algorithms: "RSA-2048 with SHA-256".
+func signatureWords(s cms.Signer) string {
+	h := s.Hash
+	if h == 0 {
+		h = crypto.SHA256
+	}
+	return keyWords(s.Certificate) + " with " + h.String()
+}
+
+func keyWords(c *x509.Certificate) string {
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA-%d", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + k.Curve.Params().Name
+	}
+	return c.PublicKeyAlgorithm.String()
+}
+
+// evidence is what the audit keeps of a verdict.
+func evidence(v trust.Verdict) map[string]string {
+	d := map[string]string{"status": v.Status.String(), "clause": v.Clause, "reason": v.Reason}
+	if v.Certificate != nil {
+		d["serial"] = v.Certificate.SerialNumber.Text(16)
+	}
+	if v.Anchor != nil {
+		d["anchor"] = v.Anchor.Subject.String()
+	}
+	return d
+}

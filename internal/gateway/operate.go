@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"carepost/addr"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+)
+
+// Trust adds an anchor of the whole domain, for both directions (Direct 4.2.1). An anchor that is there already stays.
+func (g *Gateway) Trust(ctx context.Context, by audit.Actor, anchor *x509.Certificate, source string) error {
+	print := sha256.Sum256(anchor.Raw)
+	for _, d := range []transit.Direction{transit.Inbound, transit.Outbound} {
+		err := g.store.Tx(ctx, func(tx *store.Tx) error {
+			a := store.Anchor{Owner: store.Owner{Domain: g.opts.Domain}, Direction: d, DER: anchor.Raw, Source: source}
+			if err := tx.InsertAnchor(&a); err != nil {
+				return err
+			}
+			return audit.Write(tx, audit.Entry{Actor: by, Action: "anchor.add", Object: "anchor:" + a.ID,
+				Detail: map[string]string{"sha256": hex.EncodeToString(print[:]), "subject": anchor.Subject.String(), "source": source}})
+		})
+		if err != nil && !errors.Is(err, store.ErrDuplicate) {
+			return fmt.Errorf("gateway: anchor: %w", err)
+		}
+	}
+	return nil
+}
+
+// AddAccount gives the domain an address. One that is there already stays.
+func (g *Gateway) AddAccount(ctx context.Context, by audit.Actor, a addr.Address) error {
+	err := g.store.Tx(ctx, func(tx *store.Tx) error {
+		account, err := tx.InsertAccount(a)
+		if err != nil {
+			return err
+		}
+		return audit.Write(tx, audit.Entry{Actor: by, Action: "account.create", Object: "account:" + account.ID})
+	})
+	if err != nil && !errors.Is(err, store.ErrDuplicate) {
+		return fmt.Errorf("gateway: account: %w", err)
+	}
+	return nil
+}
+
+// ExportIdentity writes the organisation's private key (PKCS #8) and certificate in PEM: for a person who asked for exactly that.
+func (g *Gateway) ExportIdentity(ctx context.Context, by audit.Actor) (key, cert []byte, err error) {
+	var own store.Cert
+	err = g.store.Tx(ctx, func(tx *store.Tx) error {
+		cs, err := tx.Certs(store.Owner{Domain: g.opts.Domain})
+		if err != nil {
+			return err
+		}
+		if len(cs) == 0 {
+			return store.ErrNotFound
+		}
+		own = cs[0]
+		return audit.Write(tx, audit.Entry{Actor: by, Action: "key.export", Object: "domain:" + g.opts.Domain.String()})
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("gateway: export: %w", err)
+	}
+	if key, err = g.keys.Export(ctx, own.Key); err != nil {
+		return nil, nil, fmt.Errorf("gateway: export: %w", err)
+	}
+	return key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.DER}), nil
+}
+
+// Sealed opens the sealed message of a recipient, as it went over the wire. The caller closes it.
+func (g *Gateway) Sealed(ctx context.Context, r store.Recipient) (*blob.Body, error) {
+	var row store.Blob
+	err := g.store.View(ctx, func(tx *store.Tx) error {
+		d, err := tx.Delivery(r.Delivery)
+		if err != nil {
+			return err
+		}
+		row, err = tx.Blob(d.Blob)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: sealed message: %w", err)
+	}
+	return g.blobs.Open(blob.Ref(row))
+}

@@ -1,0 +1,10 @@
+package store
+
+// NoticeOf finds the message that InsertNotice recorded. ErrNotFound.
+func (tx *Tx) NoticeOf(recipient, kind string) (message string, err error) {
+	return first(tx, func(scan scanner) (id string, err error) {
+		err = scan(&id)
+		return id, err
+	},
+		`SELECT message FROM notice WHERE recipient = $1 AND kind = $2`, recipient, kind)
+}
