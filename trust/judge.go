@@ -53,24 +53,17 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 	in := &inquiry{Judge: j, q: q}
 	v := Verdict{Certificate: q.Certificate}
 	// What only the certificate itself decides comes first: no path is sought, and nothing fetched, for one that cannot pass.
-	binding, check := bind(q.Certificate, q.Address, q.Policy)
-	v.Binding = binding
-	v.Checks = []Check{check}
-	for _, rule := range []func() Check{
-		func() Check { return checkKey(q.Certificate, "the certificate", q.Policy) },
-		func() Check { return checkUsage(q.Certificate, q.Use) },
-		func() Check { return checkExtendedUsage(q.Certificate) },
-		func() Check { return checkCritical(q.Certificate, "the certificate", true) },
-		func() Check { return checkDates(q.Certificate, "the certificate", q.Now) },
-		func() Check { return checkAlgorithm(q.Certificate, "the certificate") },
+	var binding Check
+	v.Binding, binding = bind(q.Certificate, q.Address, q.Policy)
+	const who = "the certificate"
+	for _, check := range []Check{
+		binding, checkKey(q.Certificate, who, q.Policy), checkUsage(q.Certificate, q.Use), checkExtendedUsage(q.Certificate),
+		checkCritical(q.Certificate, who, true), checkDates(q.Certificate, who, q.Now), checkAlgorithm(q.Certificate, who),
 	} {
-		if last := v.Checks[len(v.Checks)-1]; last.Status == Refused {
-			return v.close(last)
+		v.Checks = append(v.Checks, check)
+		if check.Status == Refused {
+			return v.close(check)
 		}
-		v.Checks = append(v.Checks, rule())
-	}
-	if last := v.Checks[len(v.Checks)-1]; last.Status == Refused {
-		return v.close(last)
 	}
 	in.search(ctx, v)
 	if ctx.Err() != nil && (in.best == nil || in.best.Status != Trusted) {

@@ -116,7 +116,7 @@ func matchHost(name, constraint string) (match, ok bool) {
 	if name == "" || strings.ContainsAny(name, "* \x00") {
 		return false, false
 	}
-	return domainWithin(strings.TrimSuffix(name, "."), asciiLower(constraint), true), true
+	return domainWithin(strings.TrimSuffix(name, "."), strings.TrimSuffix(asciiLower(constraint), "."), true), true
 }
 
 // matchURIHost: a host, or ".domain" for the hosts below it. A URI without a host cannot be read.

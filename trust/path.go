@@ -111,10 +111,13 @@ func (in *inquiry) validate(ctx context.Context, path []*x509.Certificate, v Ver
 	}
 	below := 0 // RFC 5280 §4.2.1.9: authorities that are not self-issued, the certificate itself apart
 	for i, c := range path {
-		if i == 0 {
-			continue // judged before the search
-		}
 		who := describe(path, i)
+		if i+1 < len(path) { // checked on the way up
+			v.Checks = append(v.Checks, Check{"signature", Trusted, clauseSignature, who + " bears the signature of " + nameOf(path[i+1])})
+		}
+		if i == 0 {
+			continue // the rest was judged before the search
+		}
 		for _, check := range []Check{
 			checkDates(c, who, in.q.Now), checkKey(c, who, in.q.Policy), checkAuthority(c, who, below), checkCritical(c, who, false),
 			checkAlgorithm(c, who),

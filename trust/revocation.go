@@ -20,6 +20,9 @@ func (in *inquiry) revocations(ctx context.Context, path []*x509.Certificate, ab
 		if i+1 < len(path) {
 			issuer = path[i+1]
 		}
+		if i > 0 && issuer == c && !hasPointer(c) && len(in.q.CRLs) == 0 {
+			continue // a root without a pointer: there is nobody above it to ask, which is no finding
+		}
 		check, blocks := in.revocation(ctx, c, issuer, describe(path, i))
 		v.Checks = append(v.Checks, check)
 		if check.Status == Refused {
@@ -64,7 +67,7 @@ func (in *inquiry) revocation(ctx context.Context, c, issuer *x509.Certificate, 
 		}
 		check, no := in.consult(l, c, issuer, who)
 		if no == "" {
-			return check, true
+			return check, false
 		}
 		why = "the CRL at hand " + no
 	}
@@ -73,7 +76,7 @@ func (in *inquiry) revocation(ctx context.Context, c, issuer *x509.Certificate, 
 		if no == "" {
 			var check Check
 			if check, no = in.consult(l, c, issuer, who); no == "" {
-				return check, true
+				return check, false
 			}
 			no = "the CRL from " + httpHost(u) + " " + no
 		}

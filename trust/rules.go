@@ -118,10 +118,10 @@ func soundAlgorithm(a x509.SignatureAlgorithm) bool {
 
 func checkAlgorithm(c *x509.Certificate, who string) Check {
 	if !soundAlgorithm(c.SignatureAlgorithm) {
-		return Check{"signature", Refused, clauseSignature,
+		return Check{"algorithm", Refused, clauseSignature,
 			fmt.Sprintf("%s is signed with %v, which no longer proves anything", who, algorithmName(c.SignatureAlgorithm))}
 	}
-	return Check{"signature", Trusted, clauseSignature, fmt.Sprintf("%s is signed with %v", who, c.SignatureAlgorithm)}
+	return Check{"algorithm", Trusted, clauseSignature, fmt.Sprintf("%s is signed with %v", who, c.SignatureAlgorithm)}
 }
 
 func algorithmName(a x509.SignatureAlgorithm) string {

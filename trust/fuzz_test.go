@@ -1,0 +1,100 @@
+package trust
+
+import (
+	"crypto/x509"
+	"testing"
+	"time"
+
+	"carepost/addr"
+	"carepost/trust/certtest"
+)
+
+func FuzzParseCRL(f *testing.F) {
+	ca := certtest.NewCA(f, "R")
+	leaf := ca.Issue(f, "lab@h.example").Certificate
+	f.Add(ca.CRL(f).Raw)
+	f.Add(ca.CRL(f, leaf, ca.Certificate).Raw)
+	f.Add([]byte("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		l, err := parseCRL(raw)
+		if err != nil {
+			return
+		}
+		if len(l.signed)+len(l.entries) > 2*len(raw) {
+			t.Fatal("more came out than went in")
+		}
+		// Whatever this list is, it reads the same as in other eyes.
+		since, listed := l.find(leaf.SerialNumber)
+		other, err := x509.ParseRevocationList(l.raw)
+		if err != nil {
+			return // stricter about entries than we are, who refuse nothing on their account
+		}
+		found := false
+		for _, e := range other.RevokedCertificateEntries {
+			found = found || e.SerialNumber.Cmp(leaf.SerialNumber) == 0
+		}
+		if found && !listed {
+			t.Fatalf("an entry is overlooked (%v)", since)
+		}
+	})
+}
+
+func FuzzParseIssuers(f *testing.F) {
+	ca := certtest.NewCA(f, "R")
+	f.Add(ca.Certificate.Raw)
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+	f.Add([]byte("\x30\x1b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x0e\x30\x0c\x02\x01\x01\x31\x00\x30\x02\x06\x00\xa0\x00\x31\x00"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		certs, err := parseIssuers(body)
+		if err == nil && (len(certs) == 0 || len(certs) > maxBundle) {
+			t.Fatalf("%d certificates", len(certs))
+		}
+	})
+}
+
+// No certificate whatever, however mangled, is trusted unless it bears the anchor's signature.
+func FuzzJudge(f *testing.F) {
+	ca := certtest.NewCA(f, "R")
+	ca.AIA, ca.CDP = []string{"http://h.example/r.cer"}, nil
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	good := ca.Issue(f, "lab@h.example")
+	f.Add(good.Certificate.Raw, "lab@h.example")
+	f.Add(certtest.SelfSigned(f, "h.example").Certificate.Raw, "lab@h.example")
+	f.Fuzz(func(t *testing.T, der []byte, address string) {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return
+		}
+		a, err := addr.Parse(address)
+		if err != nil {
+			return
+		}
+		var j Judge
+		v := j.Judge(t.Context(), Question{Certificate: c, Address: a, Anchors: []*x509.Certificate{ca.Certificate},
+			Intermediates: []*x509.Certificate{c, good.Certificate}, Now: now})
+		if v.Status == Trusted && c.CheckSignatureFrom(ca.Certificate) != nil {
+			t.Fatal("trusted without a signature")
+		}
+	})
+}
+
+func FuzzNameConstraints(f *testing.F) {
+	f.Add("lab@h.example", "h.example")
+	f.Add("lab@h.example", ".example")
+	f.Add("*.h.example", "LAB@h.example")
+	f.Fuzz(func(t *testing.T, name, constraint string) {
+		if m, ok := matchMail(name, constraint); m && !ok {
+			t.Fatal("an unreadable name matches")
+		}
+		if m, ok := matchHost(name, constraint); m && !ok {
+			t.Fatal("an unreadable name matches")
+		}
+		if m, _ := matchHost("a."+constraint, constraint); !m && constraint != "" && constraint[0] != '.' {
+			if _, err := addr.ParseDomain("a." + constraint); err == nil {
+				t.Fatalf("a label to the left of %q is not below it", constraint)
+			}
+		}
+		matchURIHost(name, constraint)
+		matchIP(name, constraint)
+	})
+}
