@@ -28,15 +28,20 @@ var (
 
 func structure(why string) error { return fmt.Errorf("%w: %s", ErrStructure, why) }
 
-// classify turns an error of message or cms into one of ours. what names the place; nothing of the input is repeated.
+// classify turns an error about the message, of message or cms, into one of ours; what names the place, and nothing of the
+// input is repeated. Other errors are wrapped: there is no answer yet.
 func classify(err error, what string) error {
+	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, message.ErrLimit), errors.Is(err, cms.ErrLimit):
+	case is(ErrStructure), is(ErrLimit):
+		return err
+	case is(message.ErrLimit), is(cms.ErrLimit):
 		return fmt.Errorf("%w: %s: %v", ErrLimit, what, err)
-	case errors.Is(err, cms.ErrAlgorithm):
-		return fmt.Errorf("%w: %s: %w", ErrStructure, what, cms.ErrAlgorithm) // Direct 2.7: the caller may name that clause
+	case is(cms.ErrAlgorithm):
+		return fmt.Errorf("%w: %s: %w", ErrStructure, what, err) // Direct 2.7: the caller may name that clause
+	case is(message.ErrSyntax), is(message.ErrAmbiguous), is(message.ErrEncoding),
+		is(cms.ErrSyntax), is(cms.ErrContentType), is(cms.ErrEmbedded):
+		return fmt.Errorf("%w: %s: %v", ErrStructure, what, err)
 	}
-	return fmt.Errorf("%w: %s: %v", ErrStructure, what, err)
+	return fmt.Errorf("smime: %s: %w", what, err)
 }

@@ -88,7 +88,7 @@ func Open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*O
 	return opened, nil
 }
 
-func open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*Opened, error) {
+func open(dst *draft, src io.Reader, keys []cms.Recipient, o OpenOptions) (*Opened, error) {
 	br := bufio.NewReaderSize(src, 64<<10)
 	outer, err := message.ReadHeader(br, o.Message)
 	if err != nil {
@@ -104,8 +104,6 @@ func open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*O
 		return nil, ErrNoKey
 	case errors.Is(err, cms.ErrDecrypt):
 		return nil, ErrDecrypt
-	case errors.Is(err, cms.ErrUnavailable):
-		return nil, fmt.Errorf("smime: %w", err)
 	case err != nil:
 		return nil, classify(err, "the enveloped data")
 	}
@@ -114,8 +112,9 @@ func open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*O
 		opened: Opened{Outer: outer, Cipher: env.Cipher, Recipients: env.Recipients, Own: env.Own},
 	}
 	if err := x.plaintext(plain); err != nil {
-		// Whatever is wrong takes as long as nothing being wrong.
-		_, _ = io.Copy(io.Discard, plain)
+		if dst.err == nil { // whatever is wrong with the message takes as long as nothing being wrong
+			_, _ = io.Copy(io.Discard, plain)
+		}
 		return nil, err
 	}
 	return &x.opened, nil
@@ -170,9 +169,20 @@ func decoded(h message.Header, body io.Reader) (io.Reader, error) {
 	case "base64":
 		return message.NewBase64Reader(body), nil
 	case "quoted-printable":
-		return quotedprintable.NewReader(body), nil
+		return quoted{quotedprintable.NewReader(body)}, nil
 	}
 	return nil, structure("unknown transfer encoding")
+}
+
+// quoted tells what is wrong with quoted-printable text in our words.
+type quoted struct{ r io.Reader }
+
+func (q quoted) Read(p []byte) (int, error) {
+	n, err := q.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = structure("bad quoted-printable")
+	}
+	return n, err
 }
 
 // opening is one Open after the decryption has begun.

