@@ -59,6 +59,21 @@ type transport struct {
 // transports holds them by the index of the key.
 type transports map[int]transport
 
+// take keeps t for each key whose certificate it names.
+func (found transports) take(rid identifier, t transport, own []identifier) error {
+	for i, id := range own {
+		if !rid.names(id) {
+			continue
+		}
+		// A second one would be a second guess at the key (as in CVE-2026-42768): refused before the first is tried.
+		if _, again := found[i]; again {
+			return syntax("two RecipientInfos name one certificate")
+		}
+		found[i] = t
+	}
+	return nil
+}
+
 // readRecipients reads up to and with recipientInfos (RFC 5652 §6.1).
 func (p *parser) readRecipients(keys []Recipient) (*Enveloped, transports, error) {
 	if err := p.readContentInfo(oidEnveloped); err != nil {
@@ -83,6 +98,10 @@ func (p *parser) readRecipients(keys []Recipient) (*Enveloped, transports, error
 	if err := p.enter(e); err != nil {
 		return nil, nil, err
 	}
+	own := make([]identifier, len(keys))
+	for i, k := range keys {
+		own[i] = identifierOf(k.Certificate)
+	}
 	env, found := new(Enveloped), make(transports)
 	for {
 		e, ok, err := p.next()
@@ -97,61 +116,55 @@ func (p *parser) readRecipients(keys []Recipient) (*Enveloped, transports, error
 			return nil, nil, limit("recipientInfos")
 		}
 		env.Recipients++
-		if err := p.readRecipient(e, keys, found); err != nil {
+		if e.tag >= tagContext1|constructed && e.tag <= tagContext4|constructed {
+			if err := p.skip(e); err != nil { // kari, kekri, pwri, ori
+				return nil, nil, err
+			}
+			continue
+		}
+		rid, t, err := p.readTransport(e)
+		if err == nil {
+			err = found.take(rid, t, own)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}
 }
 
-// readRecipient reads the RecipientInfo of which e is the header, and keeps it if it is ours.
-func (p *parser) readRecipient(e element, keys []Recipient, found transports) error {
+// readTransport reads the KeyTransRecipientInfo of which e is the header (RFC 5652 §6.2.1).
+func (p *parser) readTransport(e element) (rid identifier, t transport, err error) {
 	if e.tag != tagSequence {
-		if e.tag < tagContext1|constructed || e.tag > tagContext0|constructed|4 {
-			return syntax("unknown kind of RecipientInfo")
-		}
-		return p.skip(e) // [1] kari, [2] kekri, [3] pwri, [4] ori
+		return rid, t, syntax("unknown kind of RecipientInfo")
 	}
-	if err := p.enter(e); err != nil {
-		return err
+	if err = p.enter(e); err != nil {
+		return rid, t, err
 	}
-	if err := p.readVersion(); err != nil {
-		return err
+	if err = p.readVersion(); err != nil {
+		return rid, t, err
 	}
-	e, err := p.want("rid")
-	if err != nil {
-		return err
+	if e, err = p.want("rid"); err != nil {
+		return rid, t, err
 	}
-	rid, err := p.readIdentifier(e)
-	if err != nil {
-		return err
+	if rid, err = p.readIdentifier(e); err != nil {
+		return rid, t, err
 	}
-	var t transport
 	if e, err = p.want("keyEncryptionAlgorithm"); err != nil {
-		return err
+		return rid, t, err
 	}
 	if t.algorithm, err = p.readAlgorithm(e); err != nil {
-		return err
+		return rid, t, err
 	}
 	if e, err = p.want("encryptedKey"); err != nil {
-		return err
+		return rid, t, err
 	}
 	if e.tag&^constructed != tagOctetString {
-		return syntax("something else than an encryptedKey")
+		return rid, t, syntax("something else than an encryptedKey")
 	}
 	if t.encrypted, err = p.octets(e); err != nil {
-		return err
+		return rid, t, err
 	}
-	for i, k := range keys {
-		if !rid.names(k.Certificate) {
-			continue
-		}
-		// A second one would be a second guess at the key (facts: CVE-2026-42768): refused before the first is tried.
-		if _, again := found[i]; again {
-			return syntax("two RecipientInfos name one certificate")
-		}
-		found[i] = t
-	}
-	return p.close("encryptedKey")
+	return rid, t, p.close("encryptedKey")
 }
 
 // readEncryptedContentInfo reads up to the header of encryptedContent (RFC 5652 §6.1).

@@ -152,12 +152,17 @@ func (p *parser) readIdentifier(e element) (id identifier, err error) {
 	return id, p.close("serial number")
 }
 
-// names says whether id names cert. Names are compared byte by byte.
-func (id identifier) names(cert *x509.Certificate) bool {
+// identifierOf returns everything by which cert can be named.
+func identifierOf(cert *x509.Certificate) identifier {
+	return identifier{issuer: cert.RawIssuer, serial: serialOctets(cert), keyID: cert.SubjectKeyId}
+}
+
+// names says whether id names the certificate with these identifiers. Names are compared byte by byte.
+func (id identifier) names(cert identifier) bool {
 	if id.keyID != nil {
-		return bytes.Equal(id.keyID, cert.SubjectKeyId)
+		return bytes.Equal(id.keyID, cert.keyID)
 	}
-	return bytes.Equal(id.issuer, cert.RawIssuer) && bytes.Equal(id.serial, serialOctets(cert))
+	return bytes.Equal(id.issuer, cert.issuer) && bytes.Equal(id.serial, cert.serial)
 }
 
 // number is the serial number, nil where a key identifier stands.

@@ -13,7 +13,7 @@ import (
 func (s *SignedData) Candidates(i int) []*x509.Certificate {
 	var all []*x509.Certificate
 	for _, cert := range s.Certificates {
-		if s.Signers[i].sid.names(cert) {
+		if s.Signers[i].sid.names(identifierOf(cert)) {
 			all = append(all, cert)
 		}
 	}
@@ -31,7 +31,7 @@ func (s *SignedData) Verify(i int, cert *x509.Certificate, digest []byte) error 
 	if si.attrs.der == nil { // a SignerInfo that ReadSigned did not make
 		return attributes("absent")
 	}
-	if !si.sid.names(cert) {
+	if !si.sid.names(identifierOf(cert)) {
 		return fmt.Errorf("%w: the certificate is not the one named", ErrSignature)
 	}
 	want, _ := signatureOf(si.algorithm)
