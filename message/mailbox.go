@@ -117,6 +117,9 @@ func (s *scanner) mailbox() (m Mailbox, group bool, err error) {
 func (s *scanner) phrase() (words []string, spec string, err error) {
 	for {
 		c := s.peek()
+		if c == 0 {
+			break
+		}
 		if c == '"' {
 			q, ok := s.quoted()
 			if !ok {

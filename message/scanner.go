@@ -21,7 +21,7 @@ func (s *scanner) space() bool {
 			return true
 		case c == ')':
 			depth--
-		case c == '\\' && depth > 0:
+		case c == '\\' && s.i+1 < len(s.s):
 			s.i++
 		}
 	}
