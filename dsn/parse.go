@@ -74,6 +74,9 @@ func (r *Report) readGroups(groups []message.Header) error {
 			seen = nil
 		}
 	}
+	if len(r.Recipients) == 0 {
+		return fmt.Errorf("dsn: %w: no recipient", message.ErrSyntax)
+	}
 	return nil
 }
 
