@@ -189,8 +189,8 @@ func (f fetcher) Fetch(ctx context.Context, _ string, _ int64) ([]byte, error) {
 func TestLargeCRL(t *testing.T) {
 	root := certtest.NewCA(t, "R")
 	leaf := root.Issue(t, "lab@h.example", certtest.Points(nil, []string{"http://h.example/r.crl"}))
-	var body []byte
-	body = root.EditedCRL(t, func(l *x509.RevocationList) {
+
+	body := root.EditedCRL(t, func(l *x509.RevocationList) {
 		entries := make([]x509.RevocationListEntry, 200_000)
 		for i := range entries {
 			entries[i] = x509.RevocationListEntry{SerialNumber: new(big.Int).Add(big.NewInt(1), new(big.Int).Lsh(big.NewInt(int64(i)), 64)), RevocationTime: now}
