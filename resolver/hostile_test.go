@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,13 +171,16 @@ func TestWithoutEDNS(t *testing.T) {
 // RFC 6891 §6.2.5, RFC 5452 §9: we say 1232; ids differ, and each query has a port of its own (the socket is new).
 func TestQueries(t *testing.T) {
 	s := resolvertest.Start(t)
+	var mu sync.Mutex
 	ids := make(map[uint16]bool)
 	s.Raw(func(network string, query []byte) [][]byte {
 		q := new(dns.Msg)
 		if err := q.Unpack(query); err != nil || q.IsEdns0() == nil || q.IsEdns0().UDPSize() != 1232 || !q.RecursionDesired {
 			t.Errorf("query %v: %v", q, err)
 		}
+		mu.Lock()
 		ids[q.Id] = true
+		mu.Unlock()
 		return [][]byte{craft(t, query, nil, nil)}
 	})
 	c := s.Client()
@@ -185,6 +189,8 @@ func TestQueries(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(ids) < 18 {
 		t.Errorf("%d ids in 20 queries", len(ids))
 	}

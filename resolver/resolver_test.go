@@ -131,7 +131,7 @@ func TestOddNames(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	for _, name := range []string{"", ".", "a..example", strings.Repeat("a", 64) + ".example", strings.Repeat("abc.", 70) + "example", `a\`, `\999.example`} {
+	for _, name := range []string{"", ".", "a..example", strings.Repeat("a", 64) + ".example", strings.Repeat("abc.", 70) + "example", `a\`} {
 		if _, err := s.Client().CERT(t.Context(), name); !errors.Is(err, resolver.ErrNotFound) {
 			t.Errorf("%q, which DNS cannot carry: %v", name, err)
 		}
