@@ -18,10 +18,10 @@ const (
 	perElement      = 96 // bytes that keeping an element costs beside its value
 )
 
-// encoding says how elements are written. The zero value is Explicit VR Little Endian.
-type encoding struct{ big, implicit bool }
+// coding says how elements are written. The zero value is Explicit VR Little Endian.
+type coding struct{ big, implicit bool }
 
-func (e encoding) order() binary.ByteOrder {
+func (e coding) order() binary.ByteOrder {
 	if e.big {
 		return binary.BigEndian
 	}
@@ -43,7 +43,7 @@ type head struct {
 }
 
 // head reads an element's tag, VR and length (PS3.5 §7.1.2, §7.1.3).
-func (p *parser) head(enc encoding) (head, error) {
+func (p *parser) head(enc coding) (head, error) {
 	b, err := p.src.peek(8)
 	if len(b) < 8 {
 		return head{}, cutHead(err)
@@ -76,7 +76,7 @@ func cutHead(err error) error {
 }
 
 // top reads the elements of the file itself.
-func (p *parser) top(enc encoding) error {
+func (p *parser) top(enc coding) error {
 	var last Tag
 	for {
 		b, err := p.src.peek(8)
@@ -142,7 +142,7 @@ func (p *parser) padding() error {
 }
 
 // element reads or passes over the value of h. kept says whether it goes into d.
-func (p *parser) element(d *DataSet, h head, enc encoding, kept bool, depth int) error {
+func (p *parser) element(d *DataSet, h head, enc coding, kept bool, depth int) error {
 	if kept && depth == 0 {
 		if _, twice := d.Get(h.tag); twice { // two readers could see two patients
 			return fmt.Errorf("%w: %v occurs twice", ErrSyntax, h.tag)
@@ -200,12 +200,12 @@ func swap(v []byte, word int) {
 }
 
 // sequence reads the items of a sequence up to end, an offset or toDelimiter.
-func (p *parser) sequence(d *DataSet, h head, enc encoding, end int64, kept bool, depth int) error {
+func (p *parser) sequence(d *DataSet, h head, enc coding, end int64, kept bool, depth int) error {
 	if depth >= MaxDepth {
 		return fmt.Errorf("%w: sequences more than %d deep", ErrLimit, MaxDepth)
 	}
 	if h.vr == vrUN { // PS3.5 §6.2.2 note: what is inside is Implicit VR Little Endian
-		enc = encoding{implicit: true}
+		enc = coding{implicit: true}
 	} else if !enc.implicit && h.vr != vrSQ {
 		return fmt.Errorf("%w: %v of %v has no length", ErrSyntax, h.tag, h.vr)
 	}
@@ -216,7 +216,7 @@ func (p *parser) sequence(d *DataSet, h head, enc encoding, end int64, kept bool
 			break
 		}
 		at := p.src.pos()
-		ih, err := p.head(encoding{implicit: true, big: enc.big})
+		ih, err := p.head(coding{implicit: true, big: enc.big})
 		if err != nil {
 			return fmt.Errorf("%v: %w", h.tag, err)
 		}
@@ -271,7 +271,7 @@ type item struct {
 	end   int64
 }
 
-func (p *parser) item(it *item, enc encoding, depth int) error {
+func (p *parser) item(it *item, enc coding, depth int) error {
 	matched := it.match == nil
 	for it.end < 0 || p.src.pos() < it.end {
 		h, err := p.head(enc)
@@ -311,14 +311,14 @@ func (p *parser) item(it *item, enc encoding, depth int) error {
 func pixels(t Tag) bool { return t == 0x7FE00010 || t == 0x7FE00008 || t == 0x7FE00009 }
 
 // pixelData passes over pixels, native or in fragments (PS3.5 §A.4).
-func (p *parser) pixelData(h head, enc encoding) error {
+func (p *parser) pixelData(h head, enc coding) error {
 	p.f.Pixels = Pixels{Tag: h.tag, Length: int64(h.length)}
 	if h.length != undefined {
 		return p.skip(h)
 	}
 	p.f.Pixels = Pixels{Tag: h.tag, Length: -1, Encapsulated: true, Fragments: -1}
 	for {
-		ih, err := p.head(encoding{implicit: true, big: enc.big})
+		ih, err := p.head(coding{implicit: true, big: enc.big})
 		if err != nil {
 			return fmt.Errorf("%v: %w", h.tag, err)
 		}

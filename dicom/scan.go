@@ -137,7 +137,7 @@ func (p *parser) meta() error {
 		if binary.LittleEndian.Uint16(b) != 2 {
 			return nil
 		}
-		h, err := p.head(encoding{})
+		h, err := p.head(coding{})
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (p *parser) body() error {
 	}
 	p.f.Encoding = sniff(b, promised)
 	p.f.Lied = p.f.Encoding != promised && p.f.TransferSyntax != ""
-	enc := encoding{big: p.f.Encoding == ExplicitBig, implicit: p.f.Encoding == ImplicitLittle}
+	enc := coding{big: p.f.Encoding == ExplicitBig, implicit: p.f.Encoding == ImplicitLittle}
 	if p.f.Encoding == Deflated {
 		return p.deflated()
 	}
@@ -216,7 +216,7 @@ func (p *parser) deflated() error {
 	fr := flate.NewReader(&rest{outer})
 	defer fr.Close()
 	p.src = &source{r: &capped{fr, MaxInflated}, size: -1, buf: p.s.inner}
-	err := p.top(encoding{})
+	err := p.top(coding{})
 	var bad flate.CorruptInputError
 	if errors.As(err, &bad) {
 		return fmt.Errorf("%w: deflated data set", ErrCut)

@@ -1,7 +1,9 @@
 package fileset
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 )
 
@@ -12,6 +14,15 @@ type Limits struct {
 	File      int64 // bytes of one file: 64 GiB
 	Total     int64 // bytes of all files: 256 GiB
 	Ratio     int64 // all bytes to archive bytes, once past 256 MiB: 400
+}
+
+var defaultLimits = Limits{Entries: 300_000, Directory: 256 << 20, File: 64 << 30, Total: 256 << 30, Ratio: 400}
+
+// withDefaults fills in what was left at zero.
+func (l Limits) withDefaults() Limits {
+	d := defaultLimits
+	return Limits{Entries: cmp.Or(l.Entries, d.Entries), Directory: cmp.Or(l.Directory, d.Directory), File: cmp.Or(l.File, d.File),
+		Total: cmp.Or(l.Total, d.Total), Ratio: cmp.Or(l.Ratio, d.Ratio)}
 }
 
 // CheckOptions of CheckZIP and CheckDir.
@@ -39,23 +50,28 @@ type Report struct {
 
 // CheckZIP judges a DICOM.ZIP. An error means that there is no judgement (disk, ctx); a bad set is a Report.
 func CheckZIP(ctx context.Context, r io.ReaderAt, size int64, o CheckOptions) (*Report, error) {
-	panic("unimplemented")
+	o.Limits = o.Limits.withDefaults()
+	v, err := zipVolume(r, size, o.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("fileset: %w", err)
+	}
+	return judge(ctx, v, o)
 }
 
 // CheckDir judges a File-set in a folder.
 func CheckDir(ctx context.Context, dir string, o CheckOptions) (*Report, error) {
-	panic("unimplemented")
+	o.Limits = o.Limits.withDefaults()
+	v, err := dirVolume(ctx, dir, o.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("fileset: %w", err)
+	}
+	return judge(ctx, v, o)
 }
 
-// UnpackOptions of Unpack. The zero value takes out COMPLETE sets alone.
-type UnpackOptions struct {
-	CheckOptions
-	AllowViolations bool
-	AllowIncomplete bool // also VIOLATIONS
-}
-
-// Unpack judges a DICOM.ZIP and, if it may, puts the set into dir, which must not exist or be empty. The files are written to a folder
-// beside it that is renamed at the end. Instances and DICOMDIR are written byte for byte under their File IDs.
-func Unpack(ctx context.Context, r io.ReaderAt, size int64, dir string, o UnpackOptions) (*Report, error) {
-	panic("unimplemented")
+func judge(ctx context.Context, v *volume, o CheckOptions) (*Report, error) {
+	c, err := check(ctx, v, o)
+	if err != nil {
+		return nil, fmt.Errorf("fileset: %w", err)
+	}
+	return c.report, nil
 }

@@ -1,9 +1,7 @@
 package fileset
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -55,18 +53,4 @@ func (e *InputError) Error() string {
 		}
 	}
 	return b.String()
-}
-
-type source struct{}
-
-// Scan reads the headers of every file named, and of every file in the folders named, and plans the File-set. Nothing is written.
-// *InputError says what keeps the set from being packed; other errors are of the disk or of ctx.
-func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
-	panic("unimplemented")
-}
-
-// WriteZIP writes DICOM.ZIP: DICOMDIR, the instances, MANIFEST. The same sources give the same bytes. Progress is told in bytes of
-// the instances, from one goroutine. ErrChanged when a source is not what Scan saw.
-func (p *Plan) WriteZIP(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
-	panic("unimplemented")
 }

@@ -1,0 +1,221 @@
+package fileset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"carepost/dicom"
+)
+
+// source is a file that goes into the set: what Scan saw of it, to be seen again by WriteZIP.
+type source struct {
+	path string
+	size int64
+	mod  time.Time
+	head uint32 // CRC-32 of the first headSize bytes
+}
+
+const headSize = 4 << 10
+
+// candidate is a file to look at. Those that were named are taken at their word; those found in a folder may be litter.
+type candidate struct {
+	path  string
+	named bool
+}
+
+// collect lists the files of paths in the order of their names.
+func collect(ctx context.Context, paths []string) (list []candidate, problems []Problem, err error) {
+	seen := make(map[string]bool)
+	add := func(path string, named bool) {
+		key := path
+		if abs, err := filepath.Abs(path); err == nil {
+			key = abs
+		}
+		if !seen[key] {
+			seen[key] = true
+			list = append(list, candidate{path, named})
+		}
+	}
+	for _, root := range paths {
+		info, err := os.Stat(root)
+		switch {
+		case err != nil:
+			problems = append(problems, Problem{Files: []string{root}, Reason: plainReason(err)})
+			continue
+		case !info.IsDir():
+			add(root, true)
+			continue
+		}
+		before := len(list)
+		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				problems = append(problems, Problem{Files: []string{path}, Reason: plainReason(err)})
+				return nil
+			}
+			if d.IsDir() {
+				if d.Name() == "__MACOSX" {
+					return filepath.SkipDir
+				}
+				return nil
+			}
+			if d.Type()&fs.ModeSymlink != 0 {
+				if info, err := os.Stat(path); err != nil || info.IsDir() {
+					problems = append(problems, Problem{Files: []string{path}, Reason: "a link to a folder or to nothing: give its target by name"})
+					return nil
+				}
+			}
+			add(path, false)
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(list) == before && len(problems) == 0 {
+			problems = append(problems, Problem{Files: []string{root}, Reason: "a folder without any DICOM file", Source: "PS3.11 X.3.3"})
+		}
+	}
+	return list, problems, nil
+}
+
+// plainReason drops the operation and the path from an error of the file system; the path is named beside it.
+func plainReason(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+// looked is what became of a candidate: an object, a directory, or an error.
+type looked struct {
+	src source
+	obj *object
+	err error
+}
+
+// look reads the headers of all candidates, on all processors.
+func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, error) {
+	out := make([]looked, len(list))
+	t, in := newTables(), newInterner()
+	var next, done atomic.Int64
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for range min(runtime.GOMAXPROCS(0), len(list), 8) {
+		wg.Go(func() {
+			r := newReader(t, in)
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(list) || ctx.Err() != nil {
+					return
+				}
+				out[i] = r.look(list[i].path)
+				if n := done.Add(1); progress != nil {
+					mu.Lock()
+					progress(int(n))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out, ctx.Err()
+}
+
+func (r *reader) look(path string) looked {
+	f, err := os.Open(path)
+	if err != nil {
+		return looked{err: &unusable{reason: plainReason(err)}}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return looked{err: &unusable{reason: plainReason(err)}}
+	}
+	if !info.Mode().IsRegular() {
+		return looked{err: &unusable{reason: "not a regular file"}}
+	}
+	l := looked{src: source{path: path, size: info.Size(), mod: info.ModTime()}}
+	head := make([]byte, min(headSize, info.Size()))
+	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		l.err = &unusable{reason: plainReason(err)}
+		return l
+	}
+	l.src.head = crc32.ChecksumIEEE(head)
+	if isManifest(head) {
+		l.err = errManifest
+		return l
+	}
+	file, err := r.s.ScanAt(f, info.Size())
+	if err == nil {
+		l.obj, err = r.object(file)
+	}
+	l.err = err
+	return l
+}
+
+var errManifest = errors.New("fileset: a MANIFEST of ours")
+
+// isManifest knows a MANIFEST that Unpack left in a folder.
+func isManifest(head []byte) bool { return bytes.HasPrefix(head, []byte(manifestTitle)) }
+
+// litter are files that systems leave in folders.
+func litter(name string) bool {
+	switch strings.ToLower(name) {
+	case ".ds_store", "thumbs.db", "desktop.ini", ".directory", "__macosx":
+		return true
+	}
+	return strings.HasPrefix(name, "._")
+}
+
+// Scan reads the headers of every file named, and of every file in the folders named, and plans the File-set. Nothing is written.
+// *InputError says what keeps the set from being packed; other errors are of ctx.
+func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
+	list, problems, err := collect(ctx, paths)
+	if err != nil {
+		return nil, fmt.Errorf("fileset: %w", err)
+	}
+	seen, err := look(ctx, list, o.Progress)
+	if err != nil {
+		return nil, fmt.Errorf("fileset: %w", err)
+	}
+	b := &builder{o: o, problems: problems, t: newTables()}
+	var directories []string
+	for i, l := range seen {
+		c := list[i]
+		switch {
+		case l.err == nil:
+			b.take(l.src, l.obj)
+		case errors.Is(l.err, errDirectory):
+			directories = append(directories, c.path)
+			b.note(ruleSkipped.at(c.path, "a DICOMDIR: the new set gets its own"))
+		case errors.Is(l.err, errManifest):
+			b.note(ruleSkipped.at(c.path, "the MANIFEST of an earlier set: the new set gets its own"))
+		case !c.named && litter(filepath.Base(c.path)):
+			b.note(ruleForeign.at(c.path, "left behind by a system; left out"))
+		case !c.named && o.SkipForeign && errors.Is(l.err, dicom.ErrNotDICOM):
+			b.note(ruleForeign.at(c.path, "no DICOM object; left out as asked"))
+		default:
+			text, source := reason(l.err)
+			b.problem(text, source, c.path)
+		}
+	}
+	return b.plan(ctx, paths, directories)
+}

@@ -1,0 +1,369 @@
+package fileset
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"carepost/dicom"
+)
+
+// dirRecord is a directory record as it was read: links, reference, and the keys its table asks for.
+type dirRecord struct {
+	offset, next, lower     int64
+	inactive                bool
+	typ                     string
+	fileID                  string // components joined by "/"; "" where no file is referenced
+	class, instance, syntax string
+	charset                 string
+	keys                    keys
+
+	up       int // index of the parent, -1 at the root
+	children []int
+}
+
+// directory is a DICOMDIR that was read.
+type directory struct {
+	records    []dirRecord
+	roots      []int
+	uid, id    string // File-set UID, File-set ID
+	descriptor string // (0004,1141), joined by "/"
+	ours       bool   // written by this program
+	findings   []Finding
+}
+
+func (d *directory) find(r rule, format string, args ...any) {
+	if len(d.findings) < maxFindings {
+		d.findings = append(d.findings, r.at(DirectoryName, format, args...))
+	}
+}
+
+// maxFindings bounds what a hostile set can make us say.
+const maxFindings = 10_000
+
+// directoryTags are the elements of PS3.3 F.3.2 outside the records.
+var directoryTags = []dicom.Tag{0x00041130, 0x00041141, 0x00041142, 0x00041200, 0x00041202, 0x00041212}
+
+// dirReader reads one DICOMDIR.
+type dirReader struct {
+	t        *tables
+	in       *interner
+	d        *directory
+	byOffset map[int64]int
+}
+
+// readDirectory reads a DICOMDIR of any encoding. An error means that it is none, or cannot be read to its end.
+func readDirectory(t *tables, r io.ReaderAt, size int64) (*directory, error) {
+	x := &dirReader{t: t, in: newInterner(), d: &directory{}, byOffset: make(map[int64]int)}
+	s := dicom.NewScanner(dicom.Options{Wanted: directoryTags, Each: 0x00041220, Item: x.record, Walk: true})
+	f, err := s.ScanAt(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if class := f.SOPClass; class != classDirectory {
+		x.d.find(ruleDirMeta, "its Media Storage SOP Class UID is not Media Storage Directory Storage")
+		if len(x.d.records) == 0 {
+			return nil, fmt.Errorf("%w: no directory", dicom.ErrSyntax)
+		}
+	}
+	x.header(f)
+	x.link(f)
+	x.tables()
+	return x.d, nil
+}
+
+func (x *dirReader) header(f *dicom.File) {
+	d := x.d
+	d.uid, d.id = f.SOPInstance, f.Data.String(0x00041130)
+	d.descriptor = fileIDOf(f.Data.String(0x00041141))
+	d.ours = f.Meta.String(0x00020012) == implementationUID || strings.HasPrefix(f.Meta.String(0x00020013), "CAREPOST") || d.id == "CAREPOST"
+	if f.Encoding != dicom.ExplicitLittle || f.TransferSyntax != dicom.ExplicitLittle {
+		d.find(ruleDirEncoding, "it must be in Explicit VR Little Endian")
+	}
+	if v, ok := f.Meta.Get(0x00020001); !ok || string(v.Value) != "\x00\x01" {
+		d.find(ruleDirMeta, "File Meta Information Version (0002,0001) must be 00H 01H")
+	}
+	for _, t := range []dicom.Tag{0x00020000, 0x00020003, 0x00020010, 0x00020012} {
+		if e, ok := f.Meta.Get(t); !ok || len(e.Value) == 0 {
+			d.find(ruleDirMeta, "%v must have a value", t)
+		}
+	}
+	if !dicom.ValidUID(d.uid) {
+		d.find(ruleDirMeta, "its File-set UID is not well formed")
+	}
+	if what := polyglot(f.Preamble); what != "" {
+		d.find(rulePreamble, "the preamble looks like %s", what)
+	}
+	if _, ok := f.Data.Get(0x00041130); !ok {
+		d.find(ruleKey, "no File-set ID (0004,1130), not even an empty one")
+	}
+	if len(d.id) > 16 || d.id != "" && !validComponent(d.id) {
+		d.find(ruleFileID, "the File-set ID is not up to 16 of A-Z 0-9 _")
+	}
+	if e, ok := f.Data.Get(0x00041212); !ok || e.Int() != 0 {
+		d.find(ruleConsistency, "the File-set Consistency Flag (0004,1212) must be 0000H")
+	}
+	if len(d.records) == 0 {
+		d.find(ruleEmpty, "no directory records: these profiles do not allow it")
+	}
+}
+
+// record takes one item of the Directory Record Sequence.
+func (x *dirReader) record(offset int64, s dicom.DataSet) error {
+	if len(x.d.records) >= 2_000_000 {
+		return fmt.Errorf("%w: records", dicom.ErrLimit)
+	}
+	typ := s.String(0x00041430)
+	r := dirRecord{offset: offset, next: s.Int(0x00041400), lower: s.Int(0x00041420), typ: x.in.string(typ), up: -1,
+		fileID: fileIDOf(s.String(0x00041500)), class: x.in.string(s.String(0x00041510)), instance: s.String(0x00041511),
+		syntax: x.in.string(s.String(0x00041512)), charset: x.in.string(s.String(tagCharset))}
+	if e, ok := s.Get(0x00041410); ok && e.Int() == 0 {
+		r.inactive = true
+	}
+	var b []byte
+	if rec, ok := x.t.byName[typ]; ok {
+		for _, k := range rec.keys {
+			e, ok := s.Get(k.tag)
+			if !ok || !fits(e) {
+				e.Value, e.Items = nil, nil
+			}
+			switch {
+			case r.inactive:
+			case k.need == required && len(e.Items) == 0 && dicom.Trim(e.Value) == "" && !(len(e.Value) > 0 && !isText(k.tag)):
+				x.d.find(ruleKey, "a %s record without %v, which must have a value (record at %d)", typ, k.tag, offset)
+			case k.need == present && !ok:
+				x.d.find(ruleKey, "a %s record without %v, which must be there (record at %d)", typ, k.tag, offset)
+			}
+			if ok && shownTag(k.tag) && len(e.Value) <= 4096 {
+				b = appendElement(b, k.tag, dicom.VROf(k.tag), e.Value)
+			}
+		}
+	}
+	r.keys = keys(x.in.string(string(b)))
+	if x.byOffset[offset] == 0 {
+		x.byOffset[offset] = len(x.d.records) + 1
+	}
+	x.d.records = append(x.d.records, r)
+	return nil
+}
+
+// shownTag says which keys are kept for listing and comparing.
+func shownTag(t dicom.Tag) bool {
+	switch t {
+	case tagPatientID, tagName, tagStudyDate, tagStudyTime, tagStudyDesc, tagStudyUID, tagStudyID, tagAccession, tagModality,
+		tagSeriesUID, tagSeriesNo, tagInstanceNo:
+		return true
+	}
+	return false
+}
+
+// fileIDOf joins the components of a File ID. Padding of each component goes.
+func fileIDOf(v string) string {
+	if v == "" {
+		return ""
+	}
+	parts := strings.Split(v, `\`)
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return strings.Join(parts, "/")
+}
+
+// link follows the offsets. Where one leads nowhere, back, or not to everything, the order of the file and the types of the records
+// say what was meant, as other readers do; that is a finding and changes nothing on disk.
+func (x *dirReader) link(f *dicom.File) {
+	d := x.d
+	if len(d.records) == 0 {
+		return
+	}
+	bad := x.follow(f.Data.Int(0x00041200))
+	if last := f.Data.Int(0x00041202); len(bad) == 0 && len(d.roots) > 0 && d.records[d.roots[len(d.roots)-1]].offset != last {
+		d.find(ruleOffset, "(0004,1202) is not the offset of the last record of the root")
+	}
+	if len(bad) == 0 {
+		return
+	}
+	d.findings = append(d.findings, bad...)
+	d.roots = nil
+	var path [4]int // the last record of each level
+	for i := range d.records {
+		r := &d.records[i]
+		r.up, r.children = -1, nil
+		if r.inactive {
+			continue
+		}
+		level := x.level(r.typ)
+		for up := level - 1; up >= 0 && r.up < 0; up-- {
+			if path[up] > 0 {
+				r.up = path[up] - 1
+			}
+		}
+		x.hang(i)
+		path[level] = i + 1
+		clear(path[level+1:])
+	}
+}
+
+// hang puts record i among the children of its parent.
+func (x *dirReader) hang(i int) {
+	d := x.d
+	if up := d.records[i].up; up >= 0 {
+		d.records[up].children = append(d.records[up].children, i)
+	} else {
+		d.roots = append(d.roots, i)
+	}
+}
+
+// level of a record type: 0 at the root, 3 for what names files.
+func (x *dirReader) level(typ string) int {
+	switch typ {
+	case "PATIENT":
+		return 0
+	case "STUDY":
+		return 1
+	case "SERIES":
+		return 2
+	}
+	if r, ok := x.t.byName[typ]; ok && r.root {
+		return 0
+	}
+	return 3
+}
+
+// follow walks the links with a list of its own, so that neither depth nor loops matter. It gives what is wrong.
+func (x *dirReader) follow(first int64) (bad []Finding) {
+	d := x.d
+	seen := make([]bool, len(d.records))
+	wrong := func(r rule, format string, args ...any) {
+		if len(bad) < 100 {
+			bad = append(bad, r.at(DirectoryName, format+"; read by the order of the records", args...))
+		}
+	}
+	type chain struct {
+		at int64
+		up int
+	}
+	todo := []chain{{first, -1}}
+	for len(todo) > 0 {
+		c := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for at := c.at; at != 0; {
+			i := x.byOffset[at] - 1
+			if i < 0 {
+				wrong(ruleOffset, "an offset of %d leads to no record", at)
+				break
+			}
+			if seen[i] {
+				wrong(ruleLoop, "the record at %d is reached twice", at)
+				break
+			}
+			seen[i] = true
+			r := &d.records[i]
+			if r.inactive {
+				d.find(ruleInactive, "the record at %d is inactive, and passed over with all below it", at)
+				x.silence(r.lower, seen)
+			} else {
+				r.up = c.up
+				x.hang(i)
+				if r.lower != 0 {
+					todo = append(todo, chain{r.lower, i})
+				}
+			}
+			at = r.next
+		}
+	}
+	if first == 0 {
+		wrong(ruleOffset, "(0004,1200) names no first record")
+	}
+	for i, ok := range seen {
+		if !ok && !d.records[i].inactive {
+			wrong(ruleOrphan, "no link leads to the record at %d", d.records[i].offset)
+		}
+	}
+	return bad
+}
+
+// silence marks what hangs below an inactive record, so that it is no orphan.
+func (x *dirReader) silence(first int64, seen []bool) {
+	todo := []int64{first}
+	for len(todo) > 0 {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for i := x.byOffset[at] - 1; at != 0 && i >= 0 && !seen[i]; i = x.byOffset[at] - 1 {
+			seen[i] = true
+			x.d.records[i].inactive = true
+			todo = append(todo, x.d.records[i].lower)
+			at = x.d.records[i].next
+		}
+	}
+}
+
+// tables checks what PS3.3 F.3.2.2 and F.4 ask of each record.
+func (x *dirReader) tables() {
+	d := x.d
+	for i := range d.records {
+		r := &d.records[i]
+		if r.inactive {
+			continue
+		}
+		if _, ok := x.t.byName[r.typ]; !ok {
+			d.find(ruleType, "the record at %d has the type %q, which is none to be written", r.offset, short(r.typ))
+		}
+		want, have := x.level(r.typ)-1, -1
+		if r.up >= 0 {
+			have = x.level(d.records[r.up].typ)
+		}
+		if want != have && r.typ != "PRIVATE" {
+			d.find(ruleHierarchy, "the %s record at %d does not stand where PS3.3 Table F.4-1 has it", short(r.typ), r.offset)
+		}
+		if r.fileID == "" {
+			if want == 2 && r.typ != "PRIVATE" {
+				d.find(ruleReference, "the %s record at %d names no file", short(r.typ), r.offset)
+			}
+			continue
+		}
+		if r.class == "" || r.instance == "" || r.syntax == "" {
+			d.find(ruleReference, "the record at %d lacks one of (0004,1510), (0004,1511), (0004,1512)", r.offset)
+		}
+		if !validFileID(r.fileID) || strings.EqualFold(r.fileID, DirectoryName) {
+			d.find(ruleFileID, "the File ID %q is not 1 to 8 components of 1 to 8 of A-Z 0-9 _", short(r.fileID))
+		}
+	}
+}
+
+// short keeps quoted texts of strangers short.
+func short(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
+
+// listedMissing counts the instances that the DICOMDIR at path lists and have does not.
+func listedMissing(path string, have map[string]bool) (int, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if info.Size() > defaultLimits.Directory {
+		return 0, errors.New("fileset: DICOMDIR beyond the limit")
+	}
+	d, err := readDirectory(newTables(), f, info.Size())
+	if err != nil {
+		return 0, err
+	}
+	missing := 0
+	for _, r := range d.records {
+		if !r.inactive && r.fileID != "" && r.instance != "" && !have[r.instance] {
+			missing++
+		}
+	}
+	return missing, nil
+}

@@ -1,0 +1,447 @@
+package fileset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"carepost/dicom"
+)
+
+// checker judges one set.
+type checker struct {
+	v        *volume
+	l        *layout
+	d        *directory
+	t        *tables
+	contents []content
+	report   *Report
+	fileOf   map[int]int    // record → file
+	idOf     map[int]string // file → File ID, of files that belong to the set
+	listed   map[string]hashed
+	manifest int // file, -1 when there is none
+}
+
+func (c *checker) find(r rule, where, format string, args ...any) {
+	if len(c.report.Findings) < maxFindings {
+		c.report.Findings = append(c.report.Findings, r.at(short(clean(where)), format, args...))
+	}
+}
+
+// check reads everything and comes to a verdict. An error is of the disk or of ctx.
+func check(ctx context.Context, v *volume, o CheckOptions) (*checker, error) {
+	c := &checker{v: v, t: newTables(), report: &Report{Findings: v.findings}, fileOf: make(map[int]int), idOf: make(map[int]string),
+		manifest: -1}
+	defer c.conclude()
+	if v.fatal {
+		return c, nil
+	}
+	c.l = lay(v)
+	if c.l.directory < 0 {
+		c.find(ruleNoDirectory, "", "no DICOMDIR, so nothing says what belongs to the set")
+	} else if err := c.readDirectory(o.Limits.Directory); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.contents, err = contents(ctx, v, c.l.skip, c.t, o.Progress); err != nil {
+		return nil, err
+	}
+	c.damages()
+	if c.d != nil {
+		c.records()
+		c.unique()
+		if err := c.readManifest(); err != nil {
+			return nil, err
+		}
+		c.hashes()
+	}
+	c.others()
+	c.tree()
+	return c, nil
+}
+
+// conclude lets the worst finding win.
+func (c *checker) conclude() {
+	if c.l != nil {
+		c.report.Findings = append(c.report.Findings, c.l.findings...)
+	}
+	if c.d != nil {
+		c.report.Findings = append(c.report.Findings, c.d.findings...)
+	}
+	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
+	c.report.Verdict = verdict(c.report.Findings)
+	if c.v.fatal || c.d == nil && c.report.Verdict == Complete {
+		c.report.Verdict = Damaged
+	}
+}
+
+// slurp reads a small file of the volume whole. A broken one is nil; an error is of the disk.
+func (c *checker) slurp(i int, limit int64) ([]byte, error) {
+	rc, err := c.v.files[i].open()
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	b, err := io.ReadAll(io.LimitReader(rc, limit+1))
+	switch {
+	case broken(err) || int64(len(b)) > limit:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return b, nil
+}
+
+func (c *checker) readDirectory(limit int64) error {
+	i := c.l.directory
+	if c.v.files[i].size > limit {
+		c.find(ruleLimit, DirectoryName, "%d bytes: more than %d", c.v.files[i].size, limit)
+		return nil
+	}
+	b, err := c.slurp(i, limit)
+	if err != nil {
+		return err
+	}
+	c.idOf[i] = DirectoryName
+	d, err := readDirectory(c.t, bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		text, _ := reason(err)
+		c.find(ruleDirectory, DirectoryName, "it cannot be read: %s", text)
+		return nil
+	}
+	c.d, c.report.UID, c.report.FileSetID = d, d.uid, d.id
+	return nil
+}
+
+// damages reports files whose bytes are not those that were packed.
+func (c *checker) damages() {
+	for i := range c.contents {
+		if x := &c.contents[i]; x.damaged != nil {
+			r := ruleZIPCRC
+			if !errors.Is(x.damaged, errCRC) {
+				r = ruleZIP
+			}
+			c.find(r, c.v.files[i].name, "%v", x.damaged)
+		}
+	}
+}
+
+// records matches every record that names a file with that file.
+func (c *checker) records() {
+	named := make(map[string]bool)
+	used := make(map[int]string)
+	for i := range c.d.records {
+		r := &c.d.records[i]
+		if r.inactive || r.fileID == "" {
+			continue
+		}
+		c.report.Instances++
+		if key := foldID(r.fileID); named[key] {
+			c.find(ruleFileIDTwice, r.fileID, "two records name this file")
+		} else {
+			named[key] = true
+		}
+		f := c.l.lookup(r.fileID)
+		if f == c.l.directory {
+			f = -1
+		}
+		if f < 0 {
+			c.missing(i)
+			continue
+		}
+		if used[f] == "" {
+			used[f] = r.fileID
+			c.l.departs(c.v, f, r.fileID)
+			c.report.Bytes += c.contents[f].size
+		}
+		c.fileOf[i], c.idOf[f] = f, r.fileID
+		c.compare(i, f)
+	}
+}
+
+// missing names an instance that is not there by all that the DICOMDIR knows of it, but for the patient.
+func (c *checker) missing(i int) {
+	r := &c.d.records[i]
+	line := fmt.Sprintf("%s: %s", short(clean(r.fileID)), clean(r.typ))
+	if n := r.keys.text(tagInstanceNo); n != "" {
+		line += " " + dicom.Text([]byte(n), "")
+	}
+	for up := r.up; up >= 0; up = c.d.records[up].up {
+		switch p := &c.d.records[up]; p.typ {
+		case "SERIES":
+			line += fmt.Sprintf(" of series %s (%s) %s", p.keys.shown(tagSeriesNo, ""), p.keys.shown(tagModality, ""), p.keys.shown(tagSeriesUID, ""))
+		case "STUDY":
+			line += fmt.Sprintf(", study %s of %s %s", p.keys.shown(tagStudyID, p.charset), p.keys.shown(tagStudyDate, ""), p.keys.shown(tagStudyUID, ""))
+		}
+	}
+	line += ", SOP Instance UID " + clean(r.instance)
+	if len(c.report.Missing) < maxFindings {
+		c.report.Missing = append(c.report.Missing, line)
+	}
+	c.find(ruleMissing, r.fileID, "the DICOMDIR names this %s; it is not there", clean(r.typ))
+}
+
+// compare holds a record against its file. What a record supplies where the file has nothing is no difference.
+func (c *checker) compare(i, f int) {
+	r, x := &c.d.records[i], &c.contents[f]
+	if x.obj == nil {
+		if x.damaged == nil {
+			text, _ := reason(x.err)
+			c.find(x.fault(), r.fileID, "%s", text)
+		}
+		return
+	}
+	for _, n := range x.obj.findings {
+		n.Where = r.fileID
+		c.report.Findings = append(c.report.Findings, n)
+	}
+	if r.instance != "" && r.instance != x.obj.instance {
+		c.find(ruleMissing, r.fileID, "it holds another SOP instance than the one the DICOMDIR names")
+		c.report.Missing = append(c.report.Missing, fmt.Sprintf("%s: %s, SOP Instance UID %s", r.fileID, clean(r.typ), clean(r.instance)))
+		return
+	}
+	if r.class != "" && r.class != x.obj.class {
+		c.find(ruleRecord, r.fileID, "(0004,1510) is not the SOP Class UID of the file")
+	}
+	if r.syntax != "" && r.syntax != x.obj.syntax {
+		c.find(ruleRecord, r.fileID, "(0004,1512) is not the transfer syntax of the file")
+	}
+	if want, known := recordFor(c.t, x.obj.class, true); known && want.name != r.typ {
+		c.find(ruleType, r.fileID, "a %s record for an instance that takes %s", clean(r.typ), want.name)
+	}
+	for up := r.up; up >= 0; up = c.d.records[up].up {
+		switch p := &c.d.records[up]; p.typ {
+		case "SERIES":
+			c.differ(r, "Series Instance UID", p.keys.text(tagSeriesUID), x.obj.series)
+		case "STUDY":
+			c.differ(r, "Study Instance UID", p.keys.text(tagStudyUID), x.obj.study)
+		case "PATIENT":
+			c.differ(r, "Patient ID", p.keys.shown(tagPatientID, p.charset), dicom.Text([]byte(x.obj.patient.text(tagPatientID)), x.obj.charset))
+			if !dicom.SameName(p.keys.shown(tagName, p.charset), dicom.Text([]byte(x.obj.patient.text(tagName)), x.obj.charset)) {
+				c.find(ruleRecord, r.fileID, "the patient name of the record is not that of the file")
+			}
+		}
+	}
+}
+
+func (c *checker) differ(r *dirRecord, what, record, file string) {
+	if file != "" && file != record {
+		c.find(ruleRecord, r.fileID, "the %s of the record is not that of the file", what)
+	}
+}
+
+// unique checks what may stand in a directory once (PS3.11 X.3.3, PS3.3 F.5).
+func (c *checker) unique() {
+	seen := make(map[string]bool)
+	for i := range c.d.records {
+		r := &c.d.records[i]
+		if r.inactive {
+			continue
+		}
+		once := func(rl rule, what, v string) {
+			if v == "" {
+				return
+			}
+			if key := r.typ + "\x00" + v; seen[key] {
+				c.find(rl, DirectoryName, "two %s records with one %s", r.typ, what)
+			} else {
+				seen[key] = true
+			}
+		}
+		switch r.typ {
+		case "PATIENT":
+			once(rulePatientTwice, "Patient ID", r.keys.shown(tagPatientID, r.charset))
+		case "STUDY":
+			once(ruleStudyTwice, "Study Instance UID", r.keys.text(tagStudyUID))
+		case "SERIES":
+			once(ruleSeriesTwice, "Series Instance UID", r.keys.text(tagSeriesUID))
+		default:
+			if r.fileID != "" {
+				once(ruleInstanceTwice, "SOP Instance UID", r.instance)
+			}
+		}
+	}
+}
+
+// readManifest decides which file is the MANIFEST, and whether it can be believed.
+func (c *checker) readManifest() error {
+	named := c.d.descriptor == DescriptorName
+	i := c.l.lookup(DescriptorName)
+	if i < 0 {
+		switch {
+		case named || c.d.ours:
+			c.find(ruleManifestMissing, DescriptorName, "this set was made with a MANIFEST; it is not there")
+		case c.d.descriptor != "" && c.l.lookup(c.d.descriptor) < 0:
+			c.find(ruleDescriptorGone, c.d.descriptor, "the DICOMDIR names this File-set Descriptor File; it is not there")
+		default:
+			c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+		}
+		return nil
+	}
+	b, err := c.slurp(i, 64<<20)
+	if err != nil {
+		return err
+	}
+	if !c.d.ours && !bytes.HasPrefix(b, []byte(manifestTitle[:len("CAREPOST")])) {
+		c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+		return nil // another maker's file of this name
+	}
+	c.manifest, c.idOf[i] = i, DescriptorName
+	c.l.departs(c.v, i, DescriptorName)
+	if !named {
+		c.find(ruleManifestUnnamed, DescriptorName, "the DICOMDIR does not name it in (0004,1141)")
+	}
+	if c.listed, err = readManifest(b); err != nil {
+		c.find(ruleManifestBroken, DescriptorName, "it is not as it was written: %s", detail(err, errManifestSyntax))
+	}
+	return nil
+}
+
+// hashes compares every file with its line in MANIFEST.
+func (c *checker) hashes() {
+	if c.listed == nil {
+		return
+	}
+	c.report.Hashed = true
+	if _, ok := c.listed[DirectoryName]; !ok {
+		c.find(ruleManifestBroken, DescriptorName, "it does not list DICOMDIR")
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.listed)) {
+		want := c.listed[id]
+		i := c.l.lookup(id)
+		switch {
+		case i < 0 && !slices.ContainsFunc(c.report.Missing, func(s string) bool { return strings.HasPrefix(s, id+":") }):
+			c.report.Missing = append(c.report.Missing, id+": listed in MANIFEST")
+			c.find(ruleManifestMissFile, id, "MANIFEST lists this file; it is not there")
+		case i < 0:
+		case c.contents[i].sum != want.sum || c.contents[i].size != want.size:
+			c.find(ruleManifestHash, id, "it is not what was packed: MANIFEST has another SHA-256")
+		}
+	}
+	for i := range c.d.records {
+		if f, ok := c.fileOf[i]; ok {
+			if _, listed := c.listed[c.d.records[i].fileID]; !listed {
+				c.find(ruleManifestExtra, c.v.files[f].name, "the DICOMDIR names it, MANIFEST does not list it")
+			}
+		}
+	}
+}
+
+// others looks at the files that no record names: instances must not be among them (PS3.11 X.3.3).
+func (c *checker) others() {
+	for i := range c.v.files {
+		if _, ours := c.idOf[i]; ours || c.l.skip[i] || i == c.l.directory {
+			continue
+		}
+		x, name := &c.contents[i], c.v.files[i].name
+		c.report.Other = append(c.report.Other, clean(name))
+		switch {
+		case x.isInstance():
+			c.find(ruleUnreferenced, name, "a DICOM instance that no record of the DICOMDIR names")
+		case x.damaged != nil || errors.Is(x.err, errDirectory): // said elsewhere
+		case errors.Is(x.err, dicom.ErrNotDICOM):
+			if c.d == nil || foldID(name) != foldID(c.l.prefix+c.d.descriptor) {
+				c.find(ruleOther, name, "no DICOM object, and not named by the DICOMDIR; passed over")
+			}
+		default:
+			text, _ := reason(x.err)
+			c.find(ruleUnreferenced, name, "a DICOM file that no record names: %s", text)
+		}
+	}
+}
+
+// tree makes the listing from the records.
+func (c *checker) tree() {
+	if c.d == nil {
+		return
+	}
+	rep := c.report
+	for i := range c.d.records {
+		switch r := &c.d.records[i]; {
+		case r.inactive:
+		case r.typ == "PATIENT":
+			rep.Patients++
+		case r.typ == "STUDY":
+			rep.Studies++
+		case r.typ == "SERIES":
+			rep.Series++
+		}
+	}
+	var loose Patient // of records that stand where no patient is above them
+	for _, i := range c.d.roots {
+		if c.d.records[i].typ == "PATIENT" {
+			rep.Tree = append(rep.Tree, c.patientOf(i))
+			continue
+		}
+		s := Series{Instances: c.leaves(i, nil)}
+		if len(s.Instances) > 0 {
+			loose.Studies = append(loose.Studies, Study{Series: []Series{s}})
+		}
+	}
+	if len(loose.Studies) > 0 {
+		rep.Tree = append(rep.Tree, loose)
+	}
+}
+
+func (c *checker) patientOf(i int) Patient {
+	r := &c.d.records[i]
+	p := Patient{ID: r.keys.shown(tagPatientID, r.charset), Name: r.keys.shown(tagName, r.charset)}
+	for _, j := range r.children {
+		if s := &c.d.records[j]; s.typ == "STUDY" {
+			p.Studies = append(p.Studies, c.studyOf(j))
+		} else if xs := c.leaves(j, nil); len(xs) > 0 {
+			p.Studies = append(p.Studies, Study{Series: []Series{{Instances: xs}}})
+		}
+	}
+	return p
+}
+
+func (c *checker) studyOf(i int) Study {
+	r := &c.d.records[i]
+	s := Study{UID: r.keys.text(tagStudyUID), ID: r.keys.shown(tagStudyID, r.charset), Date: r.keys.shown(tagStudyDate, ""),
+		Time: r.keys.shown(tagStudyTime, ""), Description: r.keys.shown(tagStudyDesc, r.charset), Accession: r.keys.shown(tagAccession, r.charset)}
+	for _, j := range r.children {
+		x := &c.d.records[j]
+		se := Series{Instances: c.leaves(j, nil)}
+		if x.typ == "SERIES" {
+			se.UID, se.Number, se.Modality = x.keys.text(tagSeriesUID), x.keys.shown(tagSeriesNo, ""), x.keys.shown(tagModality, "")
+		}
+		s.Series = append(s.Series, se)
+	}
+	return s
+}
+
+// leaves gathers the instances at and below record i. The records are a tree: follow has seen to that.
+func (c *checker) leaves(i int, xs []Instance) []Instance {
+	todo := []int{i}
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		r := &c.d.records[i]
+		if r.fileID != "" {
+			xs = append(xs, c.instance(i))
+		}
+		for _, j := range slices.Backward(r.children) {
+			todo = append(todo, j)
+		}
+	}
+	return xs
+}
+
+func (c *checker) instance(i int) Instance {
+	r := &c.d.records[i]
+	x := Instance{FileID: clean(r.fileID), Type: clean(r.typ), Number: r.keys.shown(tagInstanceNo, ""), SOPClass: r.class, SOPInstance: r.instance,
+		TransferSyntax: r.syntax, Size: -1}
+	if f, ok := c.fileOf[i]; ok {
+		x.Size, x.SHA256 = c.contents[f].size, fmt.Sprintf("%x", c.contents[f].sum)
+		if o := c.contents[f].obj; o != nil {
+			x.Image = o.image
+		}
+	}
+	return x
+}

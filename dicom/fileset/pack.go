@@ -1,0 +1,323 @@
+package fileset
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+
+	"carepost/dicom"
+)
+
+// block is how much of a file is deflated at once: blocks are deflated side by side and joined, so one big file keeps all processors
+// busy, and memory is a few blocks whatever the size. The bytes depend on this number, not on the processors.
+const block = 1 << 20
+
+// job is one block on its way: read and hashed by the producer, deflated by a worker, written by the caller of WriteZIP.
+type job struct {
+	file        int // index of the source
+	first, last bool
+	method      uint16
+	raw         []byte
+	out         bytes.Buffer
+	crc         uint32 // of the whole file: on the last block, and on the first of a stored file
+	sum         []byte // SHA-256 of the whole file, on the last block
+	ready       chan struct{}
+	err         error
+}
+
+// packer owns the goroutines of one WriteZIP.
+type packer struct {
+	p     *Plan
+	ctx   context.Context
+	free  chan *job // at most so many blocks are in memory
+	work  chan *job
+	order chan *job
+}
+
+// WriteZIP writes DICOM.ZIP: DICOMDIR, the instances, MANIFEST. The same sources give the same bytes. Progress is told in bytes of
+// the instances, from one goroutine. ErrChanged when a source is not what Scan saw. It never closes w.
+func (p *Plan) WriteZIP(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	workers := min(runtime.GOMAXPROCS(0), 4)
+	blocks := 2*workers + 2
+	k := &packer{p: p, ctx: ctx, free: make(chan *job, blocks), work: make(chan *job, blocks), order: make(chan *job, blocks)}
+	for range blocks {
+		k.free <- &job{raw: make([]byte, 0, block), ready: make(chan struct{}, 1)}
+	}
+	var wg sync.WaitGroup
+	wg.Go(k.produce)
+	for range workers {
+		wg.Go(k.deflate)
+	}
+	err := k.write(w, progress)
+	cancel()
+	wg.Wait()
+	if err != nil {
+		return fmt.Errorf("fileset: %w", err)
+	}
+	return nil
+}
+
+// write puts the blocks into the archive in their order.
+func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
+	z := &zipWriter{w: w}
+	m := newManifest()
+	sum := sha256.Sum256(k.p.directory)
+	m.add(sum[:], int64(len(k.p.directory)), DirectoryName)
+	if err := z.whole(DirectoryName, k.p.directory, deflated(k.p.directory)); err != nil {
+		return err
+	}
+	var done, packed int64
+	for j := range k.order {
+		select {
+		case <-j.ready:
+		case <-k.ctx.Done():
+			return k.ctx.Err()
+		}
+		if j.err != nil {
+			return j.err
+		}
+		x := &k.p.Instances[j.file]
+		if err := k.writeBlock(z, x, j, &packed); err != nil {
+			return err
+		}
+		if j.last {
+			m.add(j.sum, x.Size, x.FileID)
+		}
+		if done += int64(len(j.raw)); progress != nil {
+			progress(done, k.p.Bytes)
+		}
+		k.free <- j
+	}
+	if err := k.ctx.Err(); err != nil {
+		return err
+	}
+	list := m.bytes()
+	if err := z.whole(DescriptorName, list, deflated(list)); err != nil {
+		return err
+	}
+	return z.close()
+}
+
+func (k *packer) writeBlock(z *zipWriter, x *Instance, j *job, packed *int64) error {
+	if j.first && j.last {
+		if j.method == stored {
+			return z.whole(x.FileID, j.raw, nil)
+		}
+		return z.whole(x.FileID, j.raw, j.out.Bytes())
+	}
+	if j.first {
+		*packed = 0
+		e := zipEntry{name: x.FileID, method: j.method, streamed: true}
+		if j.method == stored {
+			e.streamed, e.crc, e.size, e.packed = false, j.crc, x.Size, x.Size
+		}
+		if err := z.begin(e); err != nil {
+			return err
+		}
+	}
+	data := j.raw
+	if j.method == deflate {
+		data = j.out.Bytes()
+	}
+	*packed += int64(len(data))
+	if _, err := z.Write(data); err != nil {
+		return err
+	}
+	if j.last && j.method == deflate {
+		return z.end(j.crc, x.Size, *packed)
+	}
+	return nil
+}
+
+// produce reads the sources in order.
+func (k *packer) produce() {
+	defer close(k.work)
+	defer close(k.order)
+	for i := range k.p.sources {
+		if !k.read(i) {
+			return
+		}
+	}
+}
+
+// read cuts source i into blocks. It returns false when the work is over, with a last job that says why unless ctx does.
+func (k *packer) read(i int) bool {
+	src := k.p.sources[i]
+	fail := func(err error) bool {
+		if j := k.job(); j != nil {
+			j.err = err
+			j.ready <- struct{}{}
+			k.order <- j
+		}
+		return false
+	}
+	f, err := src.open()
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	method, crc := methodOf(k.p.Instances[i].TransferSyntax, src.size), uint32(0)
+	if method == stored && src.size > block {
+		if crc, err = k.crcOf(f); err != nil {
+			return fail(fmt.Errorf("%s: %w", src.path, err))
+		}
+	}
+	sha, sum := sha256.New(), crc32.NewIEEE()
+	for off := int64(0); off < src.size; off += block {
+		j := k.job()
+		if j == nil {
+			return false
+		}
+		n := min(block, src.size-off)
+		j.file, j.first, j.last, j.method, j.raw, j.crc = i, off == 0, off+n == src.size, method, j.raw[:n], crc
+		if _, err := f.ReadAt(j.raw, off); err != nil && !(errors.Is(err, io.EOF) && j.last) {
+			return k.failed(j, fmt.Errorf("%w: %s: %v", ErrChanged, src.path, err))
+		}
+		sha.Write(j.raw)
+		sum.Write(j.raw)
+		if j.first && crc32.ChecksumIEEE(j.raw[:min(headSize, n)]) != src.head {
+			return k.failed(j, fmt.Errorf("%w: %s", ErrChanged, src.path))
+		}
+		if j.last {
+			if err := src.finished(f, j, sha, sum, method == stored && src.size > block); err != nil {
+				return k.failed(j, err)
+			}
+		}
+		k.order <- j // never waits: as many places as jobs
+		if method == deflate {
+			k.work <- j
+		} else {
+			j.ready <- struct{}{}
+		}
+	}
+	return true
+}
+
+// finished closes the account of a file: what was read is what Scan saw, and twice the same where it was read twice.
+func (s source) finished(f *os.File, j *job, sha hash.Hash, sum hash.Hash32, twice bool) error {
+	if err := s.same(f); err != nil {
+		return err
+	}
+	if twice && sum.Sum32() != j.crc {
+		return fmt.Errorf("%w: %s", ErrChanged, s.path)
+	}
+	j.crc, j.sum = sum.Sum32(), sha.Sum(nil)
+	return nil
+}
+
+// job waits for a free one; nil when the work was called off.
+func (k *packer) job() *job {
+	select {
+	case <-k.ctx.Done():
+		return nil
+	case j := <-k.free:
+		j.err, j.sum = nil, nil
+		j.out.Reset()
+		return j
+	}
+}
+
+func (k *packer) failed(j *job, err error) bool {
+	j.err = err
+	j.ready <- struct{}{}
+	k.order <- j
+	return false
+}
+
+// deflate packs blocks until there are no more. A block that is not the last ends in an empty stored block, on a byte boundary, so
+// that the next can follow it (RFC 1951 §3.2.4).
+func (k *packer) deflate() {
+	fw, err := flate.NewWriter(io.Discard, flate.BestSpeed)
+	for j := range k.work {
+		if err == nil {
+			fw.Reset(&j.out)
+			_, j.err = fw.Write(j.raw)
+			if j.last && j.err == nil {
+				j.err = fw.Close()
+			} else if j.err == nil {
+				j.err = fw.Flush()
+			}
+		} else {
+			j.err = err
+		}
+		j.ready <- struct{}{}
+	}
+}
+
+func deflated(b []byte) []byte {
+	var out bytes.Buffer
+	fw, err := flate.NewWriter(&out, flate.BestSpeed)
+	if err != nil {
+		return nil
+	}
+	if _, err := fw.Write(b); err != nil || fw.Close() != nil {
+		return nil
+	}
+	return out.Bytes()
+}
+
+// crcOf reads a file that will be stored: its CRC stands in front of it.
+func (k *packer) crcOf(f *os.File) (uint32, error) {
+	h := crc32.NewIEEE()
+	buf := make([]byte, 256<<10)
+	for off := int64(0); ; {
+		if err := k.ctx.Err(); err != nil {
+			return 0, err
+		}
+		n, err := f.ReadAt(buf, off)
+		h.Write(buf[:n])
+		off += int64(n)
+		if errors.Is(err, io.EOF) {
+			return h.Sum32(), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// open opens a source and makes sure that it is still the file Scan saw.
+func (s source) open() (*os.File, error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.same(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s source) same(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != s.size || !info.ModTime().Equal(s.mod) {
+		return fmt.Errorf("%w: %s", ErrChanged, s.path)
+	}
+	return nil
+}
+
+// methodOf deflates what is not compressed yet (PS3.5 Annex A: the three plain syntaxes and encapsulated uncompressed).
+func methodOf(syntax string, size int64) uint16 {
+	switch syntax {
+	case dicom.ImplicitLittle, dicom.ExplicitLittle, dicom.ExplicitBig, "1.2.840.10008.1.2.1.98":
+		if size <= maxStreamed {
+			return deflate
+		}
+	}
+	return stored
+}

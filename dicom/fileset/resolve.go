@@ -1,0 +1,262 @@
+package fileset
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"carepost/dicom"
+)
+
+// member is an object on its way into the set.
+type member struct {
+	*object
+	src       source
+	patientID string // decoded; the key of its PATIENT record
+	invented  bool   // patientID is ours
+	seriesNo  int64
+	number    int64
+}
+
+// builder turns objects into a Plan.
+type builder struct {
+	o        ScanOptions
+	t        *tables
+	members  []*member
+	findings []Finding
+	problems []Problem
+}
+
+func (b *builder) note(f Finding) { b.findings = append(b.findings, f) }
+
+func (b *builder) problem(reason, source string, files ...string) {
+	b.problems = append(b.problems, Problem{Files: files, Reason: reason, Source: source})
+}
+
+func (b *builder) take(src source, o *object) {
+	b.members = append(b.members, &member{object: o, src: src,
+		seriesNo: number(o.seriesKeys.text(tagSeriesNo)), number: number(o.own.text(tagInstanceNo))})
+}
+
+// number reads an IS for sorting; what is none sorts last.
+func number(s string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
+	if err != nil {
+		return 1 << 40
+	}
+	return n
+}
+
+func (b *builder) plan(ctx context.Context, paths, directories []string) (*Plan, error) {
+	if len(b.members) == 0 && len(b.problems) == 0 {
+		b.problem("no DICOM instance here", "PS3.11 X.3.3", paths...)
+	}
+	if err := b.duplicates(ctx); err != nil {
+		return nil, fmt.Errorf("fileset: %w", err)
+	}
+	b.patients()
+	b.names()
+	b.oneParent("Study Instance UID", "PS3.3 F.5.2", "patients", func(m *member) (string, string) { return m.study, m.patientID })
+	b.oneParent("Series Instance UID", "PS3.3 F.5.3", "studies", func(m *member) (string, string) { return m.series, m.study })
+	if err := b.listed(directories); err != nil {
+		return nil, err
+	}
+	if len(b.problems) > 0 {
+		return nil, &InputError{Problems: b.problems}
+	}
+	slices.SortFunc(b.members, (*member).compare)
+	return b.arrange()
+}
+
+// compare gives the order of the set: it depends on the instances alone, not on where their files lie.
+func (m *member) compare(n *member) int {
+	return cmp.Or(
+		cmp.Compare(b2i(m.record.root), b2i(n.record.root)), strings.Compare(m.record.rootName(), n.record.rootName()),
+		strings.Compare(m.patientID, n.patientID),
+		strings.Compare(m.studyKeys.text(tagStudyDate), n.studyKeys.text(tagStudyDate)), strings.Compare(m.study, n.study),
+		cmp.Compare(m.seriesNo, n.seriesNo), strings.Compare(m.series, n.series),
+		cmp.Compare(m.number, n.number), strings.Compare(m.instance, n.instance))
+}
+
+func (r *record) rootName() string {
+	if r.root {
+		return r.name
+	}
+	return ""
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// duplicates drops files that are the same instance and the same bytes, and stops at the same UID with other bytes (PS3.3 F.5.4).
+func (b *builder) duplicates(ctx context.Context) error {
+	first := make(map[string]*member, len(b.members))
+	bad := make(map[string]int) // instance → index of its problem
+	kept := b.members[:0]
+	for _, m := range b.members {
+		was, twice := first[m.instance]
+		if !twice {
+			first[m.instance] = m
+			kept = append(kept, m)
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		same, err := sameBytes(was.src, m.src)
+		switch i, known := bad[m.instance]; {
+		case err != nil:
+			b.problem(plainReason(err), "", m.src.path)
+		case same:
+			b.note(ruleDuplicate.at(m.src.path, "the same instance, byte for byte, as %s: packed once", was.src.path))
+		case known:
+			b.problems[i].Files = append(b.problems[i].Files, m.src.path)
+		default:
+			bad[m.instance] = len(b.problems)
+			b.problem("the same SOP Instance UID "+m.instance+" with different bytes", "PS3.3 F.5.4", was.src.path, m.src.path)
+		}
+	}
+	b.members = kept
+	return nil
+}
+
+func sameBytes(a, b source) (bool, error) {
+	if a.size != b.size || a.head != b.head {
+		return false, nil
+	}
+	fa, err := os.Open(a.path)
+	if err != nil {
+		return false, err
+	}
+	defer fa.Close()
+	fb, err := os.Open(b.path)
+	if err != nil {
+		return false, err
+	}
+	defer fb.Close()
+	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, errA := io.ReadFull(fa, x)
+		m, errB := io.ReadFull(fb, y)
+		if !bytes.Equal(x[:n], y[:m]) {
+			return false, nil
+		}
+		if errA != nil || errB != nil {
+			return errA == errB, nil
+		}
+	}
+}
+
+// patients gives each member the Patient ID it goes under. An empty one takes that of its study, which is a UID; it is never joined by
+// name, and without such a study it gets an ID of its own (PS3.3 F.5.1).
+func (b *builder) patients() {
+	ofStudy := make(map[string]string)
+	for _, m := range b.members {
+		m.patientID = dicom.Text([]byte(m.patient.text(tagPatientID)), m.charset)
+		if m.patientID != "" && !m.record.root {
+			ofStudy[m.study] = m.patientID
+		}
+	}
+	for _, m := range b.members {
+		if m.patientID != "" || m.record.root {
+			continue
+		}
+		if id, ok := ofStudy[m.study]; ok {
+			m.patientID = id
+			b.note(ruleAdopted.at(m.src.path, "no Patient ID; listed under that of the other instances of its study"))
+			continue
+		}
+		sum := sha256.Sum256([]byte(m.study))
+		m.patientID, m.invented = "NOID-"+strings.ToUpper(hex.EncodeToString(sum[:4])), true
+	}
+}
+
+// names stops at one Patient ID with several names: the wrong patient may be among them (PS3.11 X.3.3). Other differences between
+// instances of one parent are noted; the record keeps the first (PS3.3 F.5).
+func (b *builder) names() {
+	type variant struct{ keys, charset string }
+	seen := make(map[string]map[variant]*member)
+	for _, m := range b.members {
+		if m.record.root {
+			continue
+		}
+		v := variant{string(m.patient), m.charset}
+		if seen[m.patientID] == nil {
+			seen[m.patientID] = make(map[variant]*member)
+		}
+		if seen[m.patientID][v] == nil {
+			seen[m.patientID][v] = m
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(seen)) {
+		ms := slices.SortedFunc(maps.Values(seen[id]), func(x, y *member) int { return strings.Compare(x.src.path, y.src.path) })
+		differ := []string{ms[0].src.path}
+		for _, m := range ms[1:] {
+			if !dicom.SameName(ms[0].name(), m.name()) {
+				differ = append(differ, m.src.path)
+			}
+		}
+		switch {
+		case len(differ) == 1:
+		case b.o.AllowNames:
+			b.note(ruleNames.at(strings.Join(differ, ", "), "one Patient ID, different names; taken as asked"))
+		default:
+			b.problem("one Patient ID, different patient names", "PS3.11 X.3.3", differ...)
+		}
+	}
+}
+
+func (m *member) name() string { return dicom.Text([]byte(m.patient.text(tagName)), m.charset) }
+
+// oneParent stops at a UID that stands under two parents.
+func (b *builder) oneParent(what, source, parents string, of func(*member) (uid, parent string)) {
+	first := make(map[string]*member)
+	told := make(map[string]bool)
+	for _, m := range b.members {
+		if m.record.root {
+			continue
+		}
+		uid, parent := of(m)
+		was, ok := first[uid]
+		if !ok {
+			first[uid] = m
+			continue
+		}
+		if _, p := of(was); p != parent && !told[uid] {
+			told[uid] = true
+			b.problem("one "+what+" under two "+parents, source, was.src.path, m.src.path)
+		}
+	}
+}
+
+// listed reads the DICOMDIRs that were passed over: what they list and nobody found is said, for the set would be short of it.
+func (b *builder) listed(directories []string) error {
+	have := make(map[string]bool, len(b.members))
+	for _, m := range b.members {
+		have[m.instance] = true
+	}
+	for _, path := range directories {
+		missing, err := listedMissing(path, have)
+		switch {
+		case err != nil:
+			b.note(ruleListed.at(path, "this DICOMDIR cannot be read, so nothing says whether the folder is whole"))
+		case missing > 0:
+			b.problem(fmt.Sprintf("this DICOMDIR lists %d instances that are not among the files given: the study may not be whole",
+				missing), "PS3.12 Y.1.2.2", path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,533 @@
+package fileset
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// archive is a ZIP whose headers were read and judged (APPNOTE 4.3). It trusts nothing: the end record, the central directory and each
+// local header must agree, entries may not overlap, and names may not lead out of the folder. archive/zip checks none of that.
+type archive struct {
+	r        io.ReaderAt
+	size     int64
+	lim      Limits
+	entries  []entry
+	findings []Finding
+	fatal    bool // nothing can be said about the content
+}
+
+// entry of an archive that may be read. Folders are not among them.
+type entry struct {
+	name         string // components joined by "/"
+	method       uint16
+	crc          uint32
+	size, packed int64
+	header       int64 // offset of the local header
+	data         int64 // offset of the packed data
+	end          int64 // first byte after data and descriptor
+	flags        uint16
+	raw          string // name as the central directory has it
+	folder       bool
+}
+
+func (a *archive) find(r rule, where, format string, args ...any) {
+	if len(a.findings) < maxFindings {
+		a.findings = append(a.findings, r.at(short(clean(where)), format, args...))
+	}
+}
+
+// clean makes a stranger's name printable.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7F || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// stop ends the reading of an archive about which nothing more can be said.
+func (a *archive) stop(r rule, format string, args ...any) *archive {
+	a.find(r, "", format, args...)
+	a.fatal = true
+	return a
+}
+
+// endRecord is what the end of central directory says, ZIP64 included.
+type endRecord struct {
+	at, start, size, count int64
+	first                  int64 // offset of the first of the end records
+}
+
+// readArchive reads the headers of a ZIP. An error is one of r, never of the content.
+func readArchive(r io.ReaderAt, size int64, lim Limits) (*archive, error) {
+	a := &archive{r: r, size: size, lim: lim}
+	end, err := a.end()
+	if err != nil || a.fatal {
+		return a, err
+	}
+	if end.count > int64(lim.Entries) {
+		return a.stop(ruleLimit, "%d entries: more than %d", end.count, lim.Entries), nil
+	}
+	if end.size > int64(lim.Entries)*4096 || end.size > 512<<20 {
+		return a.stop(ruleLimit, "a central directory of %d bytes", end.size), nil
+	}
+	dir := make([]byte, end.size) // within the file: end has seen to that
+	if err := a.readAt(dir, end.start); err != nil {
+		return a, err
+	}
+	a.central(dir, end.count)
+	if a.fatal {
+		return a, nil
+	}
+	for i := range a.entries {
+		if err := a.local(&a.entries[i]); err != nil {
+			return a, err
+		}
+	}
+	a.gaps(end)
+	a.names()
+	a.sums()
+	a.entries = slices.DeleteFunc(a.entries, func(e entry) bool { return e.folder })
+	return a, nil
+}
+
+// readAt reads all of p; the caller knows that it is there.
+func (a *archive) readAt(p []byte, off int64) error {
+	n, err := a.r.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	return fmt.Errorf("reading the archive: %w", cmp.Or(err, io.ErrUnexpectedEOF))
+}
+
+// end finds the end of central directory record. It stands at the very end; a comment or junk after it is a finding.
+func (a *archive) end() (e endRecord, err error) {
+	if a.size < 22 {
+		a.stop(ruleZIPCut, "no ZIP archive: %d bytes", a.size)
+		return e, nil
+	}
+	tail := make([]byte, min(a.size, 22+math.MaxUint16))
+	if err := a.readAt(tail, a.size-int64(len(tail))); err != nil {
+		return e, err
+	}
+	i := bytes.LastIndex(tail[:len(tail)-18], []byte("PK\x05\x06"))
+	if i < 0 {
+		a.stop(ruleZIPCut, "no end of central directory: cut, or no ZIP archive")
+		return e, nil
+	}
+	b := tail[i:]
+	comment := int(binary.LittleEndian.Uint16(b[20:]))
+	switch extra := len(b) - 22 - comment; {
+	case extra < 0:
+		a.stop(ruleZIPCut, "cut inside the comment")
+		return e, nil
+	case extra > 0:
+		a.find(ruleZIPJunk, "", "%d bytes after the end of the archive", extra)
+	}
+	le := binary.LittleEndian
+	e.at = a.size - int64(len(b))
+	e.first = e.at
+	e.count, e.size, e.start = int64(le.Uint16(b[10:])), int64(le.Uint32(b[12:])), int64(le.Uint32(b[16:]))
+	if le.Uint16(b[4:]) != 0 || le.Uint16(b[6:]) != 0 || le.Uint16(b[8:]) != le.Uint16(b[10:]) {
+		a.stop(ruleZIP, "an archive in several volumes")
+		return e, nil
+	}
+	if e.count == math.MaxUint16 || e.size == max32 || e.start == max32 {
+		if err := a.end64(&e); err != nil || a.fatal {
+			return e, err
+		}
+	}
+	if e.size < 0 || e.start < 0 || e.start > e.first || e.size != e.first-e.start {
+		a.stop(ruleZIP, "the central directory is not where the end record says: cut, joined or damaged")
+	}
+	return e, nil
+}
+
+// end64 reads the ZIP64 end records in front of e.
+func (a *archive) end64(e *endRecord) error {
+	var loc [20]byte
+	if e.at < 20+56 {
+		return nil
+	}
+	if err := a.readAt(loc[:], e.at-20); err != nil {
+		return err
+	}
+	if string(loc[:4]) != "PK\x06\x07" {
+		return nil // 65,535 entries may be the plain truth
+	}
+	le := binary.LittleEndian
+	at := int64(le.Uint64(loc[8:]))
+	if at < 0 || at > e.at-20-56 {
+		a.stop(ruleZIP, "the ZIP64 end record is not where its locator says")
+		return nil
+	}
+	var b [56]byte
+	if err := a.readAt(b[:], at); err != nil {
+		return err
+	}
+	if string(b[:4]) != "PK\x06\x06" || int64(le.Uint64(b[4:])) != e.at-20-at-12 {
+		a.stop(ruleZIP, "a broken ZIP64 end record")
+		return nil
+	}
+	e.count, e.size, e.start, e.first = int64(le.Uint64(b[32:])), int64(le.Uint64(b[40:])), int64(le.Uint64(b[48:])), at
+	return nil
+}
+
+// central takes the central directory apart.
+func (a *archive) central(dir []byte, count int64) {
+	le := binary.LittleEndian
+	for n := int64(0); n < count; n++ {
+		if len(dir) < 46 || string(dir[:4]) != "PK\x01\x02" {
+			a.stop(ruleZIP, "the central directory breaks off after %d of %d entries", n, count)
+			return
+		}
+		nameLen, extraLen, commentLen := int(le.Uint16(dir[28:])), int(le.Uint16(dir[30:])), int(le.Uint16(dir[32:]))
+		if len(dir) < 46+nameLen+extraLen+commentLen {
+			a.stop(ruleZIP, "the central directory breaks off inside entry %d", n+1)
+			return
+		}
+		e := entry{flags: le.Uint16(dir[8:]), method: le.Uint16(dir[10:]), crc: le.Uint32(dir[16:]), packed: int64(le.Uint32(dir[20:])),
+			size: int64(le.Uint32(dir[24:])), header: int64(le.Uint32(dir[42:])), raw: string(dir[46 : 46+nameLen])}
+		if !sizes64(dir[46+nameLen:46+nameLen+extraLen], &e.size, &e.packed, &e.header) {
+			a.find(ruleZIP, e.raw, "a broken ZIP64 extra field")
+		}
+		if host, mode := dir[5], le.Uint32(dir[38:])>>16; host == 3 && mode&0o170000 == 0o120000 {
+			a.find(ruleZIPLink, e.raw, "a symbolic link")
+		}
+		a.judge(&e)
+		a.entries = append(a.entries, e)
+		dir = dir[46+nameLen+extraLen+commentLen:]
+	}
+	if len(dir) > 0 {
+		a.stop(ruleZIP, "the central directory holds more than the %d entries it counts", count)
+	}
+}
+
+// sizes64 replaces the numbers that are all ones by those of the ZIP64 extra field (APPNOTE 4.5.3).
+func sizes64(extra []byte, values ...*int64) bool {
+	var field []byte
+	for len(extra) >= 4 {
+		id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
+		if len(extra) < 4+n {
+			return false
+		}
+		if id == 1 {
+			field = extra[4 : 4+n]
+		}
+		extra = extra[4+n:]
+	}
+	for _, v := range values {
+		if *v != max32 || field == nil {
+			continue
+		}
+		if len(field) < 8 {
+			return false
+		}
+		*v = int64(binary.LittleEndian.Uint64(field))
+		field = field[8:]
+	}
+	return true
+}
+
+// judge looks at an entry by itself.
+func (a *archive) judge(e *entry) {
+	if e.flags&(1|1<<6|1<<13) != 0 {
+		a.find(ruleZIPSecret, e.raw, "encrypted: secrecy is the mail's, not the archive's")
+	}
+	if e.method != stored && e.method != deflate {
+		a.find(ruleZIPMethod, e.raw, "compression method %d: only stored (0) and deflated (8) are read", e.method)
+	}
+	if e.size < 0 || e.packed < 0 || e.header < 0 || e.method == stored && e.size != e.packed {
+		a.find(ruleZIP, e.raw, "impossible sizes")
+		e.size, e.packed = max(e.size, 0), max(e.packed, 0)
+	}
+	if e.size > a.lim.File {
+		a.find(ruleLimit, e.raw, "%d bytes: more than %d", e.size, a.lim.File)
+	}
+	e.name = strings.TrimSuffix(strings.ReplaceAll(e.raw, `\`, "/"), "/")
+	e.folder = e.name != strings.ReplaceAll(e.raw, `\`, "/")
+	if e.folder && e.size > 0 {
+		a.find(ruleZIP, e.raw, "a folder with content")
+	}
+	if strings.Contains(e.raw, `\`) {
+		a.find(ruleZIPSlash, e.raw, "backslashes where slashes belong")
+	}
+	if why := unsafeName(e.name); why != "" {
+		a.find(ruleZIPName, e.raw, "a name that %s", why)
+	}
+}
+
+// unsafeName says why a name must not be written anywhere, "" if it may.
+func unsafeName(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case len(name) > 1024:
+		return "is too long"
+	case !utf8.ValidString(name):
+		return "is no UTF-8"
+	case strings.HasPrefix(name, "/"):
+		return "is absolute"
+	}
+	parts := strings.Split(name, "/")
+	if len(parts) > 32 {
+		return "is too deep"
+	}
+	for _, p := range parts {
+		switch {
+		case p == "" || p == "." || p == "..":
+			return "leads elsewhere"
+		case strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7F }):
+			return "has control characters"
+		case strings.ContainsAny(p, `:*?"<>|`):
+			return "means something else on other systems"
+		case strings.HasSuffix(p, " ") || strings.HasSuffix(p, "."):
+			return "ends in a space or a dot"
+		case device(p):
+			return "is that of a device"
+		}
+	}
+	return ""
+}
+
+// device knows the names that Windows keeps for itself.
+func device(p string) bool {
+	base, _, _ := strings.Cut(strings.ToUpper(p), ".")
+	switch base {
+	case "CON", "PRN", "AUX", "NUL":
+		return true
+	}
+	return len(base) == 4 && (base[:3] == "COM" || base[:3] == "LPT") && base[3] >= '1' && base[3] <= '9'
+}
+
+// local compares an entry's local header with what the central directory says of it (APPNOTE 4.3.7).
+func (a *archive) local(e *entry) error {
+	var b [30]byte
+	if e.header > a.size-30 {
+		a.find(ruleZIP, e.raw, "its data lie outside the archive")
+		e.data, e.end = -1, e.header
+		return nil
+	}
+	if err := a.readAt(b[:], e.header); err != nil {
+		return err
+	}
+	le := binary.LittleEndian
+	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
+	e.data = e.header + 30 + int64(nameLen) + int64(extraLen)
+	e.end = e.data + e.packed
+	if string(b[:4]) != "PK\x03\x04" || e.data > a.size || e.packed > a.size-e.data {
+		a.find(ruleZIPLocal, e.raw, "no local header where the central directory says, or its data lie outside")
+		e.data, e.end = -1, e.header
+		return nil
+	}
+	rest := make([]byte, nameLen+extraLen)
+	if err := a.readAt(rest, e.header+30); err != nil {
+		return err
+	}
+	size, packed := int64(le.Uint32(b[22:])), int64(le.Uint32(b[18:]))
+	crc, flags, method := le.Uint32(b[14:]), le.Uint16(b[6:]), le.Uint16(b[8:])
+	ok := sizes64(rest[nameLen:], &size, &packed)
+	streamed := flags&bitStreamed != 0
+	if !ok || string(rest[:nameLen]) != e.raw || method != e.method || flags&^(1<<11|1<<1|1<<2) != e.flags&^(1<<11|1<<1|1<<2) ||
+		!streamed && (size != e.size || packed != e.packed || crc != e.crc) {
+		a.find(ruleZIPLocal, e.raw, "local and central header differ")
+	}
+	if streamed {
+		return a.descriptor(e)
+	}
+	return nil
+}
+
+// descriptor reads what follows the data of a streamed entry (APPNOTE 4.3.9): with or without signature, sizes of 4 or 8 bytes.
+func (a *archive) descriptor(e *entry) error {
+	b := make([]byte, min(24, a.size-e.end))
+	if err := a.readAt(b, e.end); err != nil {
+		return err
+	}
+	le := binary.LittleEndian
+	for _, signed := range []int{4, 0} {
+		if signed == 4 && !bytes.HasPrefix(b, []byte("PK\x07\x08")) {
+			continue
+		}
+		if d := b[signed:]; len(d) >= 12 && le.Uint32(d) == e.crc && int64(le.Uint32(d[4:])) == e.packed && int64(le.Uint32(d[8:])) == e.size {
+			e.end += int64(signed) + 12
+			return nil
+		} else if len(d) >= 20 && le.Uint32(d) == e.crc && int64(le.Uint64(d[4:])) == e.packed && int64(le.Uint64(d[12:])) == e.size {
+			e.end += int64(signed) + 20
+			return nil
+		}
+	}
+	a.find(ruleZIPLocal, e.raw, "the data descriptor and the central header differ")
+	return nil
+}
+
+// gaps looks for bytes that belong to no entry, and for entries that share bytes: nothing hides, nothing is counted twice.
+func (a *archive) gaps(end endRecord) {
+	order := make([]*entry, 0, len(a.entries))
+	for i := range a.entries {
+		order = append(order, &a.entries[i])
+	}
+	slices.SortFunc(order, func(x, y *entry) int { return cmp.Compare(x.header, y.header) })
+	at := int64(0)
+	for _, e := range order {
+		switch {
+		case e.header < at:
+			a.find(ruleZIPOverlap, e.raw, "its bytes are those of another entry too")
+		case e.header > at && at == 0:
+			a.find(ruleZIPJunk, "", "%d bytes in front of the archive", e.header)
+		case e.header > at:
+			a.find(ruleZIPJunk, "", "%d bytes that belong to no entry", e.header-at)
+		}
+		at = max(at, e.end)
+	}
+	switch {
+	case at > end.start:
+		a.find(ruleZIPOverlap, "", "entries reach into the central directory")
+	case at < end.start && len(order) > 0:
+		a.find(ruleZIPJunk, "", "%d bytes that belong to no entry", end.start-at)
+	}
+}
+
+// names refuses names that are one on some systems: equal, or equal but for case, and a file where another entry needs a folder.
+func (a *archive) names() {
+	files := make(map[string]bool, len(a.entries))
+	for _, e := range a.entries {
+		if e.folder {
+			continue
+		}
+		if key := fold(e.name); files[key] {
+			a.find(ruleZIPTwice, e.raw, "another entry has this name, or the same but for case")
+		} else {
+			files[key] = true
+		}
+	}
+	for _, e := range a.entries {
+		key := fold(e.name)
+		for i := strings.LastIndexByte(key, '/'); i >= 0; i = strings.LastIndexByte(key, '/') {
+			if key = key[:i]; files[key] {
+				a.find(ruleZIPTwice, e.raw, "a file stands where this entry has a folder")
+				break
+			}
+		}
+	}
+}
+
+// fold gives the form in which names collide.
+func fold(name string) string { return strings.ToUpper(name) }
+
+// sums guards against bombs before anything is unpacked.
+func (a *archive) sums() {
+	var total int64
+	for _, e := range a.entries {
+		if total += e.size; total < 0 {
+			total = math.MaxInt64
+			break
+		}
+	}
+	if total > a.lim.Total {
+		a.stop(ruleLimit, "%d bytes unpacked: more than %d", total, a.lim.Total)
+	}
+	if total > 256<<20 && total/max(a.size, 1) > a.lim.Ratio {
+		a.stop(ruleLimit, "unpacked it would be more than %d times its size", a.lim.Ratio)
+	}
+}
+
+// Errors of reading an entry's content.
+var (
+	errCRC    = errors.New("the CRC-32 is not that of the data")
+	errLength = errors.New("the length is not the declared one")
+	errPacked = errors.New("the deflated data are broken")
+)
+
+// open reads the content of an entry, checking length and CRC at its end.
+func (a *archive) open(e *entry) io.ReadCloser {
+	if e.data < 0 || e.method != stored && e.method != deflate || e.flags&1 != 0 {
+		return io.NopCloser(failing{errPacked})
+	}
+	raw := io.NewSectionReader(a.r, e.data, e.packed)
+	if e.method == stored {
+		return io.NopCloser(&summed{r: raw, left: e.size, want: e.crc})
+	}
+	in := &packedReader{sec: raw}
+	in.buf = bufio.NewReaderSize(in, 32<<10) // a ByteReader: the inflater takes no byte too many
+	fr := flate.NewReader(in.buf)
+	return struct {
+		io.Reader
+		io.Closer
+	}{&summed{r: fr, left: e.size, want: e.crc, in: in}, fr}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// packedReader is what the inflater reads from; it keeps apart what the disk says and what the data say.
+type packedReader struct {
+	sec *io.SectionReader
+	buf *bufio.Reader
+	err error // of the disk
+}
+
+func (p *packedReader) Read(b []byte) (int, error) {
+	n, err := p.sec.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		p.err = err
+	}
+	return n, err
+}
+
+// rest is how many packed bytes the inflater left.
+func (p *packedReader) rest() int64 {
+	at, err := p.sec.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return -1
+	}
+	return p.sec.Size() - at + int64(p.buf.Buffered())
+}
+
+// summed ends with io.EOF only if length and CRC are right.
+type summed struct {
+	r    io.Reader
+	in   *packedReader // nil when stored
+	left int64
+	want uint32
+	sum  uint32
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if int64(n) > s.left {
+		return 0, errLength
+	}
+	s.sum = crc32.Update(s.sum, crc32.IEEETable, p[:n])
+	s.left -= int64(n)
+	switch {
+	case err == nil:
+		return n, nil
+	case s.in != nil && s.in.err != nil:
+		return n, s.in.err
+	case !errors.Is(err, io.EOF):
+		if s.in != nil {
+			err = errPacked
+		}
+		return n, err
+	case s.left != 0 || s.in != nil && s.in.rest() != 0:
+		return n, errLength
+	case s.sum != s.want:
+		return n, errCRC
+	}
+	return n, io.EOF
+}

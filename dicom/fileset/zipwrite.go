@@ -1,0 +1,172 @@
+package fileset
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"math"
+)
+
+// zipWriter writes an archive front to back (APPNOTE 4.3). Ours rather than archive/zip's because every byte has to depend on the
+// files alone, and because stored entries must have CRC and sizes in front: Java's ZipInputStream reads them no other way.
+type zipWriter struct {
+	w       io.Writer
+	at      int64
+	entries []zipEntry
+}
+
+type zipEntry struct {
+	name         string
+	method       uint16
+	streamed     bool // CRC and sizes follow the data (general purpose bit 3)
+	crc          uint32
+	size, packed int64
+	offset       int64
+}
+
+const (
+	stored       = 0
+	deflate      = 8
+	bitStreamed  = 1 << 3
+	dosDate      = 1<<5 | 1 // 1980-01-01, so that the same set gives the same bytes
+	maxStreamed  = 0xFF000000
+	max32        = math.MaxUint32
+	versionPlain = 20
+	version64    = 45
+)
+
+func (z *zipWriter) Write(p []byte) (int, error) {
+	n, err := z.w.Write(p)
+	z.at += int64(n)
+	return n, err
+}
+
+// begin writes the local header. Of a streamed entry sizes and CRC come with end.
+func (z *zipWriter) begin(e zipEntry) error {
+	e.offset = z.at
+	var extra []byte
+	size, packed := uint32(min(e.size, max32)), uint32(min(e.packed, max32))
+	if e.big() {
+		extra = binary.LittleEndian.AppendUint16(extra, 1)
+		extra = binary.LittleEndian.AppendUint16(extra, 16)
+		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.size))
+		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.packed))
+		size, packed = max32, max32
+	}
+	crc := e.crc
+	if e.streamed {
+		crc, size, packed = 0, 0, 0
+	}
+	b := append([]byte("PK\x03\x04"), e.common(crc, packed, size, len(extra))...)
+	b = append(append(b, e.name...), extra...)
+	z.entries = append(z.entries, e)
+	_, err := z.Write(b)
+	return err
+}
+
+func (e *zipEntry) big() bool { return e.size >= max32 || e.packed >= max32 }
+
+// common is what local and central headers share.
+func (e *zipEntry) common(crc, packed, size uint32, extra int) []byte {
+	version, flags := uint16(versionPlain), uint16(0)
+	if e.big() || e.offset >= max32 {
+		version = version64
+	}
+	if e.streamed {
+		flags = bitStreamed
+	}
+	var b []byte
+	for _, v := range []uint16{version, flags, e.method, 0, dosDate} {
+		b = binary.LittleEndian.AppendUint16(b, v)
+	}
+	for _, v := range []uint32{crc, packed, size} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(e.name)))
+	return binary.LittleEndian.AppendUint16(b, uint16(extra))
+}
+
+// end writes the data descriptor of a streamed entry. Streamed entries stay below 4 GiB, so its sizes have 32 bits.
+func (z *zipWriter) end(crc uint32, size, packed int64) error {
+	e := &z.entries[len(z.entries)-1]
+	e.crc, e.size, e.packed = crc, size, packed
+	b := []byte("PK\x07\x08")
+	for _, v := range []uint32{crc, uint32(packed), uint32(size)} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	_, err := z.Write(b)
+	return err
+}
+
+// whole writes a small entry at once, deflated if that makes it smaller.
+func (z *zipWriter) whole(name string, data, deflated []byte) error {
+	e := zipEntry{name: name, method: stored, crc: crc32.ChecksumIEEE(data), size: int64(len(data)), packed: int64(len(data))}
+	if deflated != nil && len(deflated) < len(data) {
+		e.method, e.packed, data = deflate, int64(len(deflated)), deflated
+	}
+	if err := z.begin(e); err != nil {
+		return err
+	}
+	_, err := z.Write(data)
+	return err
+}
+
+// close writes the central directory, in ZIP64 form where numbers ask for it (APPNOTE 4.3.12–16).
+func (z *zipWriter) close() error {
+	start := z.at
+	for i := range z.entries {
+		if err := z.central(&z.entries[i]); err != nil {
+			return err
+		}
+	}
+	end, n := z.at, len(z.entries)
+	var b []byte
+	if n >= math.MaxUint16 || end-start >= max32 || start >= max32 {
+		b = append(b, "PK\x06\x06"...)
+		b = binary.LittleEndian.AppendUint64(b, 44)
+		b = binary.LittleEndian.AppendUint16(b, version64)
+		b = binary.LittleEndian.AppendUint16(b, version64)
+		b = append(b, make([]byte, 8)...) // disk numbers
+		for _, v := range []int64{int64(n), int64(n), end - start, start} {
+			b = binary.LittleEndian.AppendUint64(b, uint64(v))
+		}
+		b = append(b, "PK\x06\x07\x00\x00\x00\x00"...)
+		b = binary.LittleEndian.AppendUint64(b, uint64(end))
+		b = binary.LittleEndian.AppendUint32(b, 1)
+	}
+	b = append(b, "PK\x05\x06\x00\x00\x00\x00"...)
+	b = binary.LittleEndian.AppendUint16(b, uint16(min(n, math.MaxUint16)))
+	b = binary.LittleEndian.AppendUint16(b, uint16(min(n, math.MaxUint16)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(min(end-start, max32)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(min(start, max32)))
+	b = append(b, 0, 0) // no comment
+	_, err := z.Write(b)
+	return err
+}
+
+func (z *zipWriter) central(e *zipEntry) error {
+	var extra []byte
+	size, packed, offset := uint32(min(e.size, max32)), uint32(min(e.packed, max32)), uint32(min(e.offset, max32))
+	if e.big() {
+		size, packed = max32, max32
+		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.size))
+		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.packed))
+	}
+	if e.offset >= max32 {
+		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.offset))
+	}
+	if len(extra) > 0 {
+		head := binary.LittleEndian.AppendUint16([]byte{1, 0}, uint16(len(extra)))
+		extra = append(head, extra...)
+	}
+	b := append([]byte("PK\x01\x02"), versionPlain, 0)
+	if e.big() || e.offset >= max32 {
+		b[4] = version64
+	}
+	b = append(b, e.common(e.crc, packed, size, len(extra))...)
+	b = append(b, make([]byte, 10)...) // comment length, disk, attributes
+	b = binary.LittleEndian.AppendUint32(b, offset)
+	b = append(append(b, e.name...), extra...)
+	_, err := z.Write(b)
+	return err
+}
