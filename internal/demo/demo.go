@@ -84,7 +84,7 @@ func pack(ctx context.Context, o Options, dir string, c *console) (*fileset.Plan
 	paths := o.Studies
 	if len(paths) == 0 {
 		carried := filepath.Join(dir, "study")
-		if err := os.CopyFS(carried, study.Files()); err != nil {
+		if err := os.CopyFS(carried, study.FS()); err != nil {
 			return nil, fmt.Errorf("demo: the study carried along: %w", err)
 		}
 		paths = []string{carried}

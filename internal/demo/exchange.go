@@ -50,7 +50,7 @@ func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) e
 	}
 	w.c.note("\nDone in %.1f s, peak memory %s.", time.Since(w.c.started).Seconds(), size(peakMemory()))
 	if keep != "" {
-		w.c.note("Everything is in %s: a/ and b/ (the installations), wire.eml and notice.eml (as they crossed the wire), keys/,\nanchors/ and received/ (the study).", keep)
+		w.c.note("Everything is in %s: a/ and b/ (the installations), wire.eml and notice.eml (as they crossed the wire), keys/,\nanchors/, crls/ and received/ (the study).", keep)
 	}
 	return nil
 }

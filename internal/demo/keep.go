@@ -3,7 +3,6 @@ package demo
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -73,8 +72,14 @@ func (w *world) keep(ctx context.Context, sent store.Recipient) error {
 		if err != nil {
 			return err
 		}
+		crl, err := p.CRL(ctx)
+		if err != nil {
+			return err
+		}
 		for path, text := range map[string][]byte{
-			"keys/" + name + ".key": key, "keys/" + name + ".pem": cert, "anchors/" + name + ".pem": pemOf(p.Anchor()),
+			"keys/" + name + ".key": key, "keys/" + name + ".pem": cert,
+			"anchors/" + name + ".pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Anchor().Raw}),
+			"crls/" + name + ".crl":    crl,
 		} {
 			if err := write(filepath.Join(w.dir, filepath.FromSlash(path)), text); err != nil {
 				return err
@@ -128,8 +133,4 @@ func write(path string, text []byte) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o600)
-}
-
-func pemOf(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }

@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 
@@ -43,8 +41,8 @@ func open(ctx context.Context, dir string, c *console) (*world, error) {
 	}
 	for _, p := range []*practice{w.a, w.b} {
 		var err error
-		if p.hears, err = listen(); err != nil {
-			return nil, fmt.Errorf("demo: loopback: %w", err)
+		if p.hears, err = gateway.Loopback(); err != nil {
+			return nil, err
 		}
 	}
 	made := make(chan error, 2)
@@ -65,36 +63,16 @@ func open(ctx context.Context, dir string, c *console) (*world, error) {
 	return w, nil
 }
 
-// listen takes loopback ports that nobody else has.
-func listen() (l gateway.Listeners, err error) {
-	tcp := func(at string) net.Listener {
-		if err != nil {
-			return nil
-		}
-		var x net.Listener
-		x, err = net.Listen("tcp", at)
-		return x
-	}
-	l.SMTP, l.HTTP, l.DNSTCP = tcp("127.0.0.1:0"), tcp("127.0.0.1:0"), tcp("127.0.0.1:0")
-	if err != nil {
-		return l, err
-	}
-	l.DNS, err = net.ListenPacket("udp", l.DNSTCP.Addr().String())
-	return l, err
-}
-
 func (p *practice) open(ctx context.Context, other *practice, c *console) (err error) {
 	p.Gateway, err = gateway.Open(ctx, gateway.Options{
 		Dir: p.dir, Domain: p.address.Domain, Listeners: p.hears,
 		Stub:      map[addr.Domain][]string{other.address.Domain: {other.hears.DNSTCP.Addr().String()}},
-		RelayPort: port(other.hears.SMTP),
-		Trial:     gateway.Trial{Prefixes: []netip.Prefix{loopback}, Ports: []uint16{uint16(port(p.hears.HTTP)), uint16(port(other.hears.HTTP))}},
+		RelayPort: gateway.Port(other.hears.SMTP),
+		Trial:     gateway.Trial{Prefixes: []netip.Prefix{loopback}, Ports: []uint16{uint16(gateway.Port(p.hears.HTTP)), uint16(gateway.Port(other.hears.HTTP))}},
 		Progress:  c.progress,
 	})
 	return err
 }
-
-func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 // meet is what two practices do before they exchange mail: each makes an account and takes the other's authority as an anchor.
 func (p *practice) meet(ctx context.Context, other *practice) error {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -38,14 +37,6 @@ import (
 )
 
 const actor = audit.Actor("gateway")
-
-// Listeners are what an installation hears on. They are made by the caller, who knows the ports, and closed by Run.
-type Listeners struct {
-	SMTP   net.Listener   // MX
-	DNS    net.PacketConn // publication of MX and CERT
-	DNSTCP net.Listener
-	HTTP   net.Listener // AIA and CRL of the pilot CA
-}
 
 // Options of one installation with one Health Domain and a pilot CA.
 type Options struct {
@@ -203,11 +194,16 @@ func (g *Gateway) crl(ctx context.Context, name string) ([]byte, bool) {
 	if name != pilot.Name {
 		return nil, false
 	}
-	der, err := g.authority.CRL(ctx, g.opts.Clock())
+	der, err := g.CRL(ctx)
 	if err != nil {
 		g.opts.Log.Error("revocation list", "error", err)
 	}
 	return der, err == nil
+}
+
+// CRL is the present revocation list of the pilot CA, DER.
+func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
+	return g.authority.CRL(ctx, g.opts.Clock())
 }
 
 // zone is what the domain publishes: where its mail goes, and its certificate (Direct 1.1, 5.2).

@@ -89,3 +89,43 @@ func (g *Gateway) Sealed(ctx context.Context, r store.Recipient) (*blob.Body, er
 	}
 	return g.blobs.Open(blob.Ref(row))
 }
+
+// Revoke takes the organisation's certificates back; the next revocation list says so (Direct 6.1).
+func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
+	var own []store.Cert
+	err := g.store.View(ctx, func(tx *store.Tx) (err error) {
+		own, err = tx.Certs(store.Owner{Domain: g.opts.Domain})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("gateway: revoke: %w", err)
+	}
+	for _, c := range own {
+		leaf, err := x509.ParseCertificate(c.DER)
+		if err != nil {
+			return fmt.Errorf("gateway: revoke: %w", err)
+		}
+		if err := g.authority.Revoke(ctx, by, leaf.SerialNumber, g.opts.Clock()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Audit reads the audit trail, oldest first.
+func (g *Gateway) Audit(ctx context.Context, f audit.Filter) (out []audit.Record, err error) {
+	err = g.store.View(ctx, func(tx *store.Tx) (err error) {
+		out, err = audit.List(tx, f)
+		return err
+	})
+	return out, err
+}
+
+// Queue lists the work that waits or runs, soonest first.
+func (g *Gateway) Queue(ctx context.Context) (out []store.Work, err error) {
+	err = g.store.View(ctx, func(tx *store.Tx) (err error) {
+		out, err = tx.Works("", 1000)
+		return err
+	})
+	return out, err
+}

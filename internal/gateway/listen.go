@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+)
+
+// Listeners are what an installation hears on. They are made by the caller, who knows the ports, and closed by Run.
+type Listeners struct {
+	SMTP   net.Listener   // MX
+	DNS    net.PacketConn // publication of MX and CERT
+	DNSTCP net.Listener
+	HTTP   net.Listener // AIA and CRL of the pilot CA
+}
+
+// Loopback listens on ports of 127.0.0.1 that nobody else has.
+func Loopback() (Listeners, error) {
+	const any = "127.0.0.1:0"
+	var l Listeners
+	var err error
+	for _, to := range []*net.Listener{&l.SMTP, &l.HTTP, &l.DNSTCP} {
+		if *to, err = net.Listen("tcp", any); err != nil {
+			l.close()
+			return Listeners{}, fmt.Errorf("gateway: loopback: %w", err)
+		}
+	}
+	if l.DNS, err = net.ListenPacket("udp", l.DNSTCP.Addr().String()); err != nil {
+		l.close()
+		return Listeners{}, fmt.Errorf("gateway: loopback: %w", err)
+	}
+	return l, nil
+}
+
+func (l Listeners) close() {
+	for _, x := range []net.Listener{l.SMTP, l.HTTP, l.DNSTCP} {
+		if x != nil {
+			x.Close()
+		}
+	}
+	if l.DNS != nil {
+		l.DNS.Close()
+	}
+}
+
+// Port of a listener.
+func Port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
