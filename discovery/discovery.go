@@ -12,7 +12,7 @@
 //
 // Limits: 32 records at a name, 4 of them by URL, 64 KiB for a certificate, 2048 octets for a URL.
 //
-// BUG: the LDAP half of Direct 2.3 (SRV, root DSE, mail=address, mail=domain) is owed.
+// BUG(discovery): the LDAP half of Direct 2.3 (SRV, root DSE, mail=address, mail=domain) is owed.
 package discovery
 
 import (
@@ -20,6 +20,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"carepost/addr"
@@ -96,7 +97,7 @@ func (s *search) at(ctx context.Context, name string) ([]Found, error) {
 		s.step(name, "no certificate record")
 		return nil, nil
 	case err != nil:
-		s.step(name, "no answer: "+err.Error())
+		s.step(name, strings.TrimPrefix(err.Error(), "resolver: "))
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	h := haul{search: s, name: name, times: make(map[string]int)}

@@ -82,11 +82,19 @@ func (h *haul) fetch(ctx context.Context, target string) ([]byte, bool) {
 		return nil, false
 	case err != nil:
 		h.note("a URL that does not answer now")
-		h.pending = fmt.Errorf("discovery: certificate URL: %w", err)
+		h.pending = &fetchError{err}
 		return nil, false
 	}
 	return body, true
 }
+
+// fetchError keeps its cause to itself: an error of HTTP tells the URL, and a URL may tell the person.
+type fetchError struct{ cause error }
+
+func (*fetchError) Error() string {
+	return "discovery: the URL of a published certificate does not answer now"
+}
+func (e *fetchError) Unwrap() error { return e.cause }
 
 // certificate takes a DER certificate (Direct 5.3, RFC 2585 §3) if it is one of the address.
 func (h *haul) certificate(r resolver.CERT, der []byte, source string) {

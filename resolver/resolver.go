@@ -8,7 +8,7 @@
 // it does not recurse, so its servers must, or be the zone's own (Stub); search lists and single labels are not completed; SRV
 // records of one priority come heaviest first, not at random, since the conformance tests of Direct demand a fixed order.
 //
-// BUG: it does not validate DNSSEC. What DNS says is a hint where to find a certificate; trust never hangs on it.
+// BUG(resolver): it does not validate DNSSEC. What DNS says is a hint where to find a certificate; trust never hangs on it.
 package resolver
 
 import (

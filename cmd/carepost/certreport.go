@@ -219,7 +219,7 @@ func (r *certReport) summary() string {
 	case "not found":
 		return "Nothing is published in DNS. LDAP is not asked yet."
 	case "no answer":
-		return "No answer now: " + r.Error
+		return "No answer now. What is published there is not known."
 	case trust.Trusted.String():
 		return "Trusted."
 	case trust.Refused.String():

@@ -5,7 +5,7 @@
 //
 // It departs from RFC 1034: no recursion, no zone transfer, no wildcards, no CNAME and no delegation inside a zone.
 //
-// BUG: there is no response rate limiting; what bounds reflection is that no answer over UDP exceeds 1232 octets.
+// BUG(dnsd): there is no response rate limiting; what bounds reflection is that no answer over UDP exceeds 1232 octets.
 package dnsd
 
 import (

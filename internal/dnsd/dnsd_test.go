@@ -323,3 +323,14 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkAnswer(b *testing.B) {
+	tab, err := newTable([]Zone{small()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	q := query(b, "john.smith.h.example.", dns.TypeCERT, func(m *dns.Msg) { m.SetEdns0(1232, false) })
+	for b.Loop() {
+		tab.answer(q, true)
+	}
+}
