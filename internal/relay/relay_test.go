@@ -190,8 +190,12 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// play starts one scripted server for each script, on loopback, in the order they are to be called.
+// play dials one scripted server for each script, in the order they are to be called.
 func play(t *testing.T, scripts ...string) (dial func(context.Context, string, string) (net.Conn, error), end func()) {
+	return playFor(t, time.Minute, scripts...)
+}
+
+func playFor(t *testing.T, patience time.Duration, scripts ...string) (dial func(context.Context, string, string) (net.Conn, error), end func()) {
 	t.Helper()
 	done := make(chan error, len(scripts))
 	next := 0
@@ -205,7 +209,7 @@ func play(t *testing.T, scripts ...string) (dial func(context.Context, string, s
 			}
 			next++
 			us, them := net.Pipe()
-			go func() { done <- smtptest.Play(smtptest.Server, them, nil, steps, time.Minute) }()
+			go func() { done <- smtptest.Play(smtptest.Server, them, nil, steps, patience) }()
 			return us, nil
 		}, func() {
 			t.Helper()
