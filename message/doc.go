@@ -12,7 +12,7 @@
 //   - Line ends are CRLF or a bare LF, also mixed; a bare CR or a NUL in a header is an error.
 //   - A field that shapes the entity (MIME-Version, Content-Type, Content-Transfer-Encoding, Content-Disposition, Content-ID)
 //     may occur once, without white space before its colon; a parameter may occur once; the boundary parameter may not be
-//     split or encoded in the manner of RFC 2231.
+//     split or encoded in the manner of RFC 2231, nor may a comment stand in the type of a multipart. MIME-Version is not asked for.
 //   - RFC 2046 §5.1.1 lets a delimiter be followed by anything on its line. Here it may be followed by white space alone; a line
 //     that begins like an open delimiter and goes on otherwise is refused as ambiguous.
 //   - A multipart may have no transfer encoding but 7bit, 8bit and binary (RFC 2045 §6.4), no boundary of an enclosing one, and
@@ -24,7 +24,8 @@ package message
 
 import "errors"
 
-// The errors that callers branch on; every error of this package wraps one of them, or is one of the reader or writer below.
+// The errors that callers branch on; every error of this package wraps one of them, ErrNotReport, or what the reader or writer
+// below returned.
 var (
 	ErrSyntax    = errors.New("message: malformed")
 	ErrAmbiguous = errors.New("message: ambiguous")

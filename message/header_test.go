@@ -190,12 +190,15 @@ func TestMessageIDAndDate(t *testing.T) {
 
 func TestText(t *testing.T) {
 	for v, want := range map[string]string{
-		"=?utf-8?Q?R=C3=B6ntgen?= =?utf-8?Q?_DICOM-ZIP?=": "Röntgen DICOM-ZIP",
-		"=?iso-8859-15?Q?=A4?= x":                         "€ x",
-		"=?utf-8?Q?a=0D=0AInjected:_x?=":                  "a  Injected: x",
-		"=?x-none?Q?a?=":                                  "=?x-none?Q?a?=",
-		"=?iso-2022-jp?B?GyRCO0VFRBsoQg==?=":              "仕田",
-		"Re: DICOM-ZIP":                                   "Re: DICOM-ZIP",
+		"=?utf-8?Q?R=C3=B6ntgen?= =?utf-8?Q?_DICOM-ZIP?=":        "Röntgen DICOM-ZIP",
+		"=?iso-8859-15?Q?=A4?= x":                                "€ x",
+		"=?utf-8?Q?a=0D=0AInjected:_x?=":                         "a  Injected: x",
+		"=?x-none?Q?a?=":                                         "=?x-none?Q?a?=",
+		"=?iso-2022-jp?B?GyRCO0VFRBsoQg==?=":                     "仕田",
+		"Re: DICOM-ZIP":                                          "Re: DICOM-ZIP",
+		"a =?utf-8?Q?b?= c =?utf-8?Q?d?=\t =?utf-8?B?ZQ==?= f=?": "a b c de f=?",
+		"(=?utf-8?Q?b?=)=?=?utf-8?Q?c?=":                         "(b)=?c",
+		"=?utf-8?Q?" + strings.Repeat("x", 900) + "?=":           strings.Repeat("x", 900),
 	} {
 		if got := header(t, "Subject: "+v+"\n").Text("subject"); got != want {
 			t.Errorf("%q: %q, want %q", v, got, want)
@@ -209,6 +212,7 @@ func TestIsReport(t *testing.T) {
 		`multipart/report; report-type=disposition-notification; boundary=b`: "disposition-notification true",
 		`Multipart/Report; boundary=b; Report-Type="Delivery-Status"`:        "delivery-status true",
 		`multipart/report; boundary="b`:                                      " true",
+		"text/plain\nContent-Type: multipart/report; boundary=b":             " true",
 		`multipart/mixed; report-type=delivery-status; boundary=b`:           " false",
 		``: " false",
 	} {

@@ -72,6 +72,34 @@ func TestHostileTrees(t *testing.T) {
 	}
 }
 
+// Values that fill a header are read as fast.
+func TestHostileValues(t *testing.T) {
+	for name, v := range map[string]string{
+		"encoded words without ends": strings.Repeat("=?utf-8?q?", 25_000) + "?=",
+		"encoded words":              strings.Repeat("=?utf-8?q?x?= ", 18_000),
+		"openings":                   strings.Repeat("=?", 128_000),
+		"addresses":                  strings.Repeat("a@b.example,", 5000),
+		"quotes":                     strings.Repeat(`"\"" `, 50_000),
+		"comments":                   strings.Repeat("(a)", 80_000),
+		"continued parameters":       "a/b" + strings.Repeat("; n*1=x", 30_000),
+		"identifiers":                strings.Repeat("<", 250_000),
+	} {
+		h := Header{raw: nil, fields: []Field{{"X", []byte("X: " + v + "\n")}, {"Content-Type", []byte("Content-Type: " + v + "\n")}}}
+		d, mem := allocated(func() {
+			h.Text("X")
+			h.Mailboxes("X")
+			h.MessageIDs("X")
+			h.ContentType()
+			ParseRecipient(v)
+			CutComment(v)
+			textLines(v, 60)
+		})
+		if d > time.Second || mem > 64<<20 {
+			t.Errorf("%s: %v and %d KB", name, d, mem>>10)
+		}
+	}
+}
+
 // Twice the input is not four times the work.
 func TestLinearTime(t *testing.T) {
 	work := func(n int) time.Duration {

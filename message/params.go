@@ -82,6 +82,10 @@ func ParseContentType(v string) (ContentType, error) {
 	if err != nil {
 		return c, err
 	}
+	if (s.comments || s.bare) && c.Type == "multipart" {
+		// Not every reader knows comments, in which a boundary may stand, and not every one ends a word where we do.
+		return c, ambiguous("a comment or bare words in the type of a multipart")
+	}
 	c.Params = params
 	return c, nil
 }
@@ -123,11 +127,13 @@ func (h Header) Encoding() (string, error) {
 // IsReport says whether the header is that of a multipart/report (RFC 6522) and of which kind, in lower case:
 // "disposition-notification", "delivery-status" or another. A report is never answered (Direct 3).
 func IsReport(h Header) (reportType string, ok bool) {
-	c, err := h.ContentType()
-	if err != nil && c.Type == "" || !c.Is("multipart", "report") {
-		return "", false
+	// To be on the safe side, one Content-Type of several is enough, and its parameters may be broken.
+	for _, v := range h.Values("Content-Type") {
+		if c, _ := ParseContentType(v); c.Is("multipart", "report") {
+			return asciiLower(strings.TrimSpace(c.Params["report-type"])), true
+		}
 	}
-	return asciiLower(strings.TrimSpace(c.Params["report-type"])), true
+	return "", false
 }
 
 // params reads *(";" attribute "=" value) to the end. Empty parameters are passed over.
@@ -178,7 +184,9 @@ func joinParams(in map[string]string) (map[string]string, error) {
 		if base == "boundary" || base == "protocol" || base == "report-type" {
 			return nil, ambiguous("an extended parameter that decides on structure")
 		}
-		if rest != "" && in[base+"*"] != "" || rest == "0" && in[base+"*0*"] != "" {
+		_, whole := in[base+"*"]
+		_, escaped := in[base+"*0*"]
+		if rest != "" && whole || rest == "0" && escaped {
 			return nil, ambiguous("a parameter given twice")
 		}
 		out[base] = extended(in, base, rest)

@@ -273,13 +273,13 @@ func (p *treeParser) enter(part *Part) error {
 }
 
 // validBoundary wants 1 to 70 printable characters and no space at the end. RFC 2046 §5.1.1 allows fewer characters; mail in
-// use has the others too, and none of these can be misread.
+// use has the others too, and none of these can be misread but the quote and the backslash.
 func validBoundary(b string) bool {
 	if b == "" || len(b) > maxBoundary || b[len(b)-1] == ' ' {
 		return false
 	}
 	for i := range len(b) {
-		if b[i] < ' ' || b[i] >= 0x7f {
+		if b[i] < ' ' || b[i] >= 0x7f || b[i] == '"' || b[i] == '\\' {
 			return false
 		}
 	}

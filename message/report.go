@@ -39,15 +39,14 @@ func (rp *Report) WriteTo(w io.Writer, header *Builder) error {
 	header.Add("MIME-Version", "1.0")
 	header.Add("Content-Type", "multipart/report; report-type="+rp.Type+"; boundary="+quote(rp.Boundary))
 	text, enc := textBody(rp.Text)
-	if bytes.Contains(text, []byte("--"+rp.Boundary)) {
-		return syntax("the text holds the boundary")
-	}
 
 	// Every piece ends with the line end that belongs to the delimiter after it.
 	var b bytes.Buffer
+	delimiters := 0
 	put := func(h *Builder) error { _, err := h.WriteTo(&b); return err }
 	start := func(h *Builder) error {
 		b.WriteString("--" + rp.Boundary + "\r\n")
+		delimiters++
 		return put(h)
 	}
 	var partHeader Builder
@@ -64,6 +63,9 @@ func (rp *Report) WriteTo(w io.Writer, header *Builder) error {
 	b.WriteString("--" + rp.Boundary + "--\r\n")
 	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	if bytes.Count(b.Bytes(), []byte("--"+rp.Boundary)) != delimiters+1 {
+		return syntax("the content holds the boundary")
 	}
 	_, err := w.Write(b.Bytes())
 	return err

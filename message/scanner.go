@@ -4,8 +4,10 @@ import "strings"
 
 // scanner reads the tokens of a structured field body. It only moves forward, so the work is linear.
 type scanner struct {
-	s string
-	i int
+	s        string
+	i        int
+	comments bool // one was skipped
+	bare     bool // a value of several words stood without quotes
 }
 
 // space skips white space and comments (RFC 5322 §3.2.2). It says false when a comment is not closed or too deep.
@@ -14,6 +16,7 @@ func (s *scanner) space() bool {
 	for ; s.i < len(s.s); s.i++ {
 		switch c := s.s[s.i]; {
 		case c == '(':
+			s.comments = true
 			if depth++; depth > maxComment {
 				return false
 			}
@@ -78,6 +81,7 @@ func (s *scanner) value() (string, bool) {
 	}
 	s.i = start + end
 	v := strings.TrimRight(s.s[start:s.i], " \t\r\n")
+	s.bare = s.bare || strings.ContainsAny(v, " \t")
 	return v, !strings.ContainsAny(v, "\"\x00")
 }
 

@@ -12,19 +12,57 @@ import (
 	"golang.org/x/text/encoding/japanese"
 )
 
+const maxEncoded = 1000
+
 // Text returns the value of the first field of that name for people to read: encoded words decoded (RFC 2047), control
 // characters, which these can bring in, replaced by spaces. It is never for comparing or for writing back.
 func (h Header) Text(name string) string { return DecodeText(h.Get(name)) }
 
-// DecodeText decodes the encoded words of a value for people; see Header.Text.
+// DecodeText decodes the encoded words of a value for people; see Header.Text. What is no encoded word stays as it is.
 func DecodeText(s string) string {
-	if strings.Contains(s, "=?") {
-		d := mime.WordDecoder{CharsetReader: charsetReader}
-		if t, err := d.DecodeHeader(s); err == nil {
-			s = t
-		}
+	if !strings.Contains(s, "=?") {
+		return printable(s)
 	}
-	return printable(s)
+	d := mime.WordDecoder{CharsetReader: charsetReader}
+	var b strings.Builder
+	after := false // what precedes is an encoded word
+	for {
+		i := strings.Index(s, "=?")
+		if i < 0 {
+			b.WriteString(s)
+			return printable(b.String())
+		}
+		word := s[i : i+wordLen(s[i:])]
+		text, err := d.Decode(word)
+		if word == "" || err != nil {
+			b.WriteString(s[:i+2])
+			s, after = s[i+2:], false
+			continue
+		}
+		if !after || strings.Trim(s[:i], " \t") != "" { // RFC 2047 §6.2: white space between encoded words is not shown
+			b.WriteString(s[:i])
+		}
+		b.WriteString(text)
+		s, after = s[i+len(word):], true
+	}
+}
+
+// wordLen finds the end of the encoded word that s seems to begin with, 0 if there is none. It looks no further than maxEncoded:
+// RFC 2047 §2 allows 75, some programs write far longer ones, and without a limit the work would not be linear.
+func wordLen(s string) int {
+	s = s[:min(len(s), maxEncoded)]
+	n := 2
+	for range 2 { // over the character set and the encoding
+		i := strings.IndexByte(s[n:], '?')
+		if i < 0 {
+			return 0
+		}
+		n += i + 1
+	}
+	if i := strings.Index(s[n:], "?="); i >= 0 {
+		return n + i + 2
+	}
+	return 0
 }
 
 func printable(s string) string {
