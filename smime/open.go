@@ -89,7 +89,7 @@ func Open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*O
 }
 
 func open(dst *draft, src io.Reader, keys []cms.Recipient, o OpenOptions) (*Opened, error) {
-	br := bufio.NewReaderSize(src, 64<<10)
+	br := bufio.NewReader(src) // small: for the header; bodies are read past it
 	outer, err := message.ReadHeader(br, o.Message)
 	if err != nil {
 		return nil, classify(err, "the outer header")
@@ -195,7 +195,7 @@ type opening struct {
 // plaintext reads the decrypted entity. Errors come in the order of the stream, so that one found early does not depend on
 // what the end is like (padding, a cut).
 func (x *opening) plaintext(plain io.Reader) error {
-	br := bufio.NewReaderSize(plain, 64<<10)
+	br := bufio.NewReader(plain)
 	h, err := message.ReadHeader(br, x.lim.Message)
 	if err != nil || !h.Has("Content-Type") {
 		return ErrDecrypt // noise: what a wrong key makes

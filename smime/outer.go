@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"carepost/addr"
 	"carepost/message"
 )
 
@@ -47,6 +48,31 @@ func OuterHeader(h message.Header) ([]message.Field, error) {
 		b.Add("Subject", NeutralSubject)
 	}
 	return fields(&b)
+}
+
+// OuterFor is OuterHeader for an envelope: From is its sender and To its recipients, whoever else the message names (DIR-13). It
+// is for SealOptions.Outer.
+func OuterFor(from addr.Address, to ...addr.Address) func(message.Header) ([]message.Field, error) {
+	return func(h message.Header) ([]message.Field, error) {
+		of, err := OuterHeader(h)
+		if err != nil {
+			return nil, err
+		}
+		boxes := make([]message.Mailbox, len(to))
+		for i, a := range to {
+			boxes[i].Address = a
+		}
+		var b message.Builder
+		b.AddMailboxes("From", message.Mailbox{Address: from}).AddMailboxes("To", boxes...)
+		for _, f := range of {
+			switch {
+			case equalFold(f.Name, "From"), equalFold(f.Name, "Sender"), equalFold(f.Name, "To"), equalFold(f.Name, "Cc"):
+			default:
+				b.AddRaw(f)
+			}
+		}
+		return fields(&b)
+	}
 }
 
 // field returns the first field of that name.

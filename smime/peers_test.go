@@ -40,7 +40,6 @@ func (p person) recipient() cms.Recipient {
 
 // world are the certificates of all tests; making RSA keys takes its time.
 type world struct {
-	caKey           *ecdsa.PrivateKey
 	rsaCAKey        *rsa.PrivateKey
 	ca              *x509.Certificate
 	alice, bob, eve person // RSA

@@ -43,7 +43,7 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 	if err := o.complete(); err != nil {
 		return err
 	}
-	br := bufio.NewReaderSize(message.NewCRLFReader(src), 64<<10)
+	br := bufio.NewReader(message.NewCRLFReader(src)) // small: for the header; the body is read past it
 	h, err := message.ReadHeader(br, o.Limits)
 	if err != nil {
 		return fmt.Errorf("smime: the message: %w", err)
@@ -56,16 +56,15 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := outer.WriteTo(dst); err != nil {
-		return fmt.Errorf("smime: sealing: %w", err)
-	}
 	text := message.NewBase64Writer(dst)
-	env, err := cms.NewEnvelopedWriter(text, o.Rand, o.Cipher, o.Recipients...)
+	env, err := cms.NewEnvelopedWriter(text, o.Rand, o.Cipher, o.Recipients...) // writes nothing yet
 	if err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
-	part := partHeader(h, encoding, o.Unwrapped)
-	if err := o.sign(env, encoding, io.MultiReader(bytes.NewReader(part), br)); err != nil {
+	if _, err := outer.WriteTo(dst); err != nil {
+		return fmt.Errorf("smime: sealing: %w", err)
+	}
+	if err := o.sign(env, encoding, partHeader(h, encoding, o.Unwrapped), br); err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
 	if err := errors.Join(env.Close(), text.Close()); err != nil {
@@ -149,8 +148,8 @@ func partHeader(h message.Header, encoding string, unwrapped bool) []byte {
 	return b.Bytes()
 }
 
-// sign writes the multipart/signed around part (RFC 8551 §3.5.3; DIR-15).
-func (o *SealOptions) sign(w io.Writer, encoding string, part io.Reader) error {
+// sign writes the multipart/signed around the part of which head and body are given (RFC 8551 §3.5.3; DIR-15).
+func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Reader) error {
 	boundary, err := message.NewBoundary(o.Rand)
 	if err != nil {
 		return err
@@ -171,7 +170,12 @@ func (o *SealOptions) sign(w io.Writer, encoding string, part io.Reader) error {
 	}
 
 	digest := hash.New()
-	if _, err := io.CopyBuffer(io.MultiWriter(digest, w), part, make([]byte, 64<<10)); err != nil {
+	part := io.MultiWriter(digest, w)
+	if _, err := part.Write(head); err != nil {
+		return err
+	}
+	// Without the methods of bufio.Reader, which would copy by its small buffer.
+	if _, err := io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, 64<<10)); err != nil {
 		return err
 	}
 	sig, err := cms.SignDetached(digest.Sum(nil), o.Rand, o.Signers...)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"carepost/addr"
 	"carepost/cms"
 	"carepost/message"
 )
@@ -106,6 +107,15 @@ func TestOuter(t *testing.T) {
 			}
 		}))
 		if !strings.HasPrefix(head, "To: one@lab.example\r\nMIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime;") {
+			t.Errorf("outer header\n%s", head)
+		}
+	})
+	t.Run("DIR-13 by the envelope", func(t *testing.T) {
+		to := []addr.Address{must(addr.Parse("one@lab.example")), must(addr.Parse("two@lab.example"))}
+		head, _ := outerOf(seal(t, msg, func(o *SealOptions) { o.Outer = OuterFor(must(addr.Parse("desk@clinic.example")), to...) }))
+		want := "From: desk@clinic.example\r\nTo: one@lab.example, two@lab.example\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n" +
+			"Message-ID: <one@clinic.example>\r\nIn-Reply-To: <zero@lab.example>\r\nMIME-Version: 1.0\r\n"
+		if !strings.HasPrefix(head, want) || strings.Contains(head, "mum") {
 			t.Errorf("outer header\n%s", head)
 		}
 	})

@@ -8,7 +8,7 @@ import (
 
 // Sizes of the splitter.
 const (
-	windowBytes    = 128 << 10
+	windowBytes    = 64 << 10
 	maxPadding     = 1000 // white space after a delimiter on its line
 	maxNeedle      = 48   // what bytes.Index finds fast; the rest of the boundary is compared
 	maxEpilogue    = 4 << 10

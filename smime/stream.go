@@ -76,7 +76,7 @@ type counted struct {
 
 func newCounted(r io.Reader) *counted {
 	c := &counted{r: r}
-	c.br = bufio.NewReaderSize(c, 64<<10)
+	c.br = bufio.NewReader(c)
 	return c
 }
 
