@@ -10,8 +10,6 @@ func vr(s string) VR { return VR{s[0], s[1]} }
 var (
 	vrSQ = vr("SQ")
 	vrUN = vr("UN")
-	vrOB = vr("OB")
-	vrOW = vr("OW")
 )
 
 // valid says that both bytes are upper-case letters. Which letters is left open: PS3.5 §7.1.2 lets the list grow.

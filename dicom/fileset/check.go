@@ -48,6 +48,13 @@ type Report struct {
 	Other     []string  `json:"other_files,omitempty"` // files beside the set
 }
 
+// Add adds findings made elsewhere (of the mail, of a profile); the verdict follows.
+func (r *Report) Add(fs ...Finding) {
+	before := r.Verdict
+	r.Findings = append(r.Findings, fs...)
+	r.Verdict = min(before, verdict(r.Findings))
+}
+
 // CheckZIP judges a DICOM.ZIP. An error means that there is no judgement (disk, ctx); a bad set is a Report.
 func CheckZIP(ctx context.Context, r io.ReaderAt, size int64, o CheckOptions) (*Report, error) {
 	o.Limits = o.Limits.withDefaults()
@@ -74,4 +81,14 @@ func judge(ctx context.Context, v *volume, o CheckOptions) (*Report, error) {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}
 	return c.report, nil
+}
+
+// ClassName names a SOP Class for people: its UID when it is none of PS3.4 Annex B.
+func ClassName(uid string) string {
+	for _, c := range classes {
+		if classRoot+c.uid == uid {
+			return c.name
+		}
+	}
+	return uid
 }

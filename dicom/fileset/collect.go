@@ -36,8 +36,11 @@ type candidate struct {
 }
 
 // collect lists the files of paths in the order of their names.
-func collect(ctx context.Context, paths []string) (list []candidate, problems []Problem, err error) {
+func collect(ctx context.Context, paths []string, exclude string) (list []candidate, problems []Problem, err error) {
 	seen := make(map[string]bool)
+	if abs, err := filepath.Abs(exclude); err == nil && exclude != "" {
+		seen[abs] = true
+	}
 	add := func(path string, named bool) {
 		key := path
 		if abs, err := filepath.Abs(path); err == nil {
@@ -188,7 +191,7 @@ func litter(name string) bool {
 // Scan reads the headers of every file named, and of every file in the folders named, and plans the File-set. Nothing is written.
 // *InputError says what keeps the set from being packed; other errors are of ctx.
 func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
-	list, problems, err := collect(ctx, paths)
+	list, problems, err := collect(ctx, paths, o.Exclude)
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}
@@ -214,7 +217,8 @@ func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
 			b.note(ruleForeign.at(c.path, "no DICOM object; left out as asked"))
 		default:
 			text, source := reason(l.err)
-			b.problem(text, source, c.path)
+			b.problems = append(b.problems, Problem{Files: []string{c.path}, Reason: text, Source: source,
+				Damaged: errors.Is(l.err, dicom.ErrCut) || errors.Is(l.err, dicom.ErrSyntax)})
 		}
 	}
 	return b.plan(ctx, paths, directories)

@@ -232,6 +232,9 @@ func (x *dirReader) level(typ string) int {
 	return 3
 }
 
+// maxLevels is far beyond PS3.3 Table F.4-1, which has five.
+const maxLevels = 16
+
 // follow walks the links with a list of its own, so that neither depth nor loops matter. It gives what is wrong.
 func (x *dirReader) follow(first int64) (bad []Finding) {
 	d := x.d
@@ -242,10 +245,10 @@ func (x *dirReader) follow(first int64) (bad []Finding) {
 		}
 	}
 	type chain struct {
-		at int64
-		up int
+		at        int64
+		up, depth int
 	}
-	todo := []chain{{first, -1}}
+	todo := []chain{{first, -1, 0}}
 	for len(todo) > 0 {
 		c := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -267,8 +270,10 @@ func (x *dirReader) follow(first int64) (bad []Finding) {
 			} else {
 				r.up = c.up
 				x.hang(i)
-				if r.lower != 0 {
-					todo = append(todo, chain{r.lower, i})
+				if r.lower != 0 && c.depth >= maxLevels {
+					wrong(ruleHierarchy, "records more than %d levels deep at %d", maxLevels, at)
+				} else if r.lower != 0 {
+					todo = append(todo, chain{r.lower, i, c.depth + 1})
 				}
 			}
 			at = r.next

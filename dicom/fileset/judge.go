@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"carepost/dicom"
 )
@@ -311,11 +310,15 @@ func (c *checker) hashes() {
 	if _, ok := c.listed[DirectoryName]; !ok {
 		c.find(ruleManifestBroken, DescriptorName, "it does not list DICOMDIR")
 	}
+	named := make(map[string]bool, len(c.d.records))
+	for i := range c.d.records {
+		named[c.d.records[i].fileID] = true
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.listed)) {
 		want := c.listed[id]
 		i := c.l.lookup(id)
 		switch {
-		case i < 0 && !slices.ContainsFunc(c.report.Missing, func(s string) bool { return strings.HasPrefix(s, id+":") }):
+		case i < 0 && !named[id]:
 			c.report.Missing = append(c.report.Missing, id+": listed in MANIFEST")
 			c.find(ruleManifestMissFile, id, "MANIFEST lists this file; it is not there")
 		case i < 0:

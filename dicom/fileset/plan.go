@@ -10,6 +10,7 @@ type ScanOptions struct {
 	AllowNames  bool   // go on when one Patient ID has several names
 	SkipForeign bool   // leave out files of given folders that are no DICOM objects, each with a note
 	FileSetID   string // (0004,1130), up to 16 of A-Z 0-9 _; empty = CAREPOST
+	Exclude     string // a file that is passed over in folders: the archive about to be written
 	NoDate      string // Study Date of a record whose instances have no date at all, YYYYMMDD; empty = 19000101
 	Progress    func(files int)
 }
@@ -31,9 +32,10 @@ type Plan struct {
 
 // Problem is one reason not to pack, with the files it concerns.
 type Problem struct {
-	Files  []string
-	Reason string
-	Source string // clause
+	Files   []string
+	Reason  string
+	Source  string // clause
+	Damaged bool   // a file is cut or broken, rather than out of place
 }
 
 // InputError lists everything that keeps a set from being packed.

@@ -44,7 +44,6 @@ var (
 	ruleNoDirectory    = rule{"no-dicomdir", Damage, "PS3.12 Y.1.2.2"}
 	ruleTwoDirectories = rule{"two-dicomdirs", Violation, "PS3.11 X.3.3"}
 	ruleTwoSets        = rule{"two-file-sets", Violation, "PS3.12 Y.1.1"}
-	ruleNotAtRoot      = rule{"dicomdir-not-at-root", Violation, "PS3.12 Y.1.2.2"}
 	ruleDirectory      = rule{"dicomdir-unreadable", Damage, "PS3.3 F.3"}
 	ruleDirEncoding    = rule{"dicomdir-encoding", Violation, "PS3.10 8.6"}
 	ruleDirMeta        = rule{"dicomdir-meta", Violation, "PS3.10 8.6"}

@@ -82,16 +82,6 @@ func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 	return v, err
 }
 
-// find looks a file up by its exact name.
-func (v *volume) find(name string) int {
-	for i := range v.files {
-		if v.files[i].name == name {
-			return i
-		}
-	}
-	return -1
-}
-
 // layout maps File IDs to the files of a volume, exactly or as other systems may have changed them.
 type layout struct {
 	prefix    string // of one wrapping folder, with its slash; "" as it should be

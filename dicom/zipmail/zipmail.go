@@ -1,7 +1,7 @@
 // Package zipmail carries a DICOM File-set as the attachment DICOM.ZIP of a mail.
 //
 // It follows PS3.11 X (Annex L of today's edition: STD-GEN-ZIP-MAIL, STD-GEN-SEC-ZIP-MAIL, STD-DTL-SEC-ZIP-MAIL) and PS3.12 Z (Annex W).
-// Compose writes the whole message, exactly as X.3.2 has the headers; sealing it (PS3.15 B.8) is package smime's work.
+// Compose writes the whole message, with the headers exactly as X.3.2 has them; sealing it (PS3.15 B.8) is the work of package smime.
 //
 // It departs from them in what it reads: Find takes what ordinary mail programs write (another type, another name, no id), with a
 // finding for each departure.
@@ -9,7 +9,11 @@ package zipmail
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"mime"
+	"mime/quotedprintable"
+	"strings"
 	"time"
 
 	"carepost/addr"
@@ -17,29 +21,23 @@ import (
 	"carepost/message"
 )
 
-// Profile is one of the three application profiles of PS3.11 X.1. The zero Profile is secure.
-type Profile uint8
-
-// The profiles.
+// The exact header values of PS3.11 X.3.2 a–c, and the phrase that e wants in the subject.
 const (
-	GenSec Profile = iota // STD-GEN-SEC-ZIP-MAIL
-	Gen                   // STD-GEN-ZIP-MAIL: by explicit choice only
-	Dental                // STD-DTL-SEC-ZIP-MAIL
+	ContentType    = `application/zip; id="DICOM.ZIP"; name="DICOM.ZIP"`
+	Disposition    = `attachment; filename="DICOM.ZIP"`
+	AttachmentName = "DICOM.ZIP"
+	SubjectPhrase  = "DICOM-ZIP"
 )
 
-// ContentType and Disposition are the exact header values of PS3.11 X.3.2 a–c; SubjectPhrase is what e asks for.
-const (
-	ContentType   = `application/zip; id="DICOM.ZIP"; name="DICOM.ZIP"`
-	Disposition   = `attachment; filename="DICOM.ZIP"`
-	AttachmentID  = "DICOM.ZIP"
-	SubjectPhrase = "DICOM-ZIP"
-)
+// defaultText stands in the body when the sender writes nothing. It names nobody.
+const defaultText = "The attachment DICOM.ZIP holds a DICOM File-set: images and documents with their directory, DICOMDIR.\n" +
+	"Open it with a DICOM program, or unpack it and give the folder to one.\n"
 
-// Letter is what surrounds the File-set. Subject empty = exactly DICOM-ZIP; a Subject without the phrase gets it in front.
+// Letter is what surrounds the File-set.
 type Letter struct {
 	From      addr.Address
 	To, Cc    []addr.Address
-	Subject   string
+	Subject   string // empty = exactly DICOM-ZIP; without the phrase it gets it in front. Name no patient in it (PS3.15 B.8 note 2)
 	Text      string // instructions to the recipient; empty = a line that says what the attachment is
 	Date      time.Time
 	MessageID string // with angle brackets
@@ -47,17 +45,94 @@ type Letter struct {
 	Fields    []message.Field // further header fields, as they are
 }
 
-// Compose streams the whole RFC 5322 message. It refuses with *ProfileError, before the first byte, what the profile does not allow.
+// Compose streams the whole RFC 5322 message. *ProfileError, before the first byte, says what the profile does not allow.
+// The message is not compressed (X.3.2 d) and is plain: GenSec and Dental must be sealed before they leave.
 func Compose(ctx context.Context, w io.Writer, l Letter, p *fileset.Plan, boundary string, progress func(done, total int64)) error {
-	panic("unimplemented")
+	if err := Allow(l.Profile, p.Instances); err != nil {
+		return err
+	}
+	if err := head(w, l, boundary); err != nil {
+		return fmt.Errorf("zipmail: %w", err)
+	}
+	if _, err := fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\nContent-Disposition: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+		boundary, ContentType, Disposition); err != nil {
+		return fmt.Errorf("zipmail: %w", err)
+	}
+	b := message.NewBase64Writer(w)
+	if err := p.WriteZIP(ctx, b, progress); err != nil {
+		return err
+	}
+	if err := b.Close(); err != nil {
+		return fmt.Errorf("zipmail: %w", err)
+	}
+	if _, err := fmt.Fprintf(w, "\r\n--%s--\r\n", boundary); err != nil {
+		return fmt.Errorf("zipmail: %w", err)
+	}
+	return nil
 }
 
-// Find gives the attachment that carries the File-set, or nil, and how it departs from PS3.11 X.3.2.
-func Find(root *message.Part) (*message.Part, []fileset.Finding) {
-	panic("unimplemented")
+// head writes the message header and the text part.
+func head(w io.Writer, l Letter, boundary string) error {
+	var b message.Builder
+	b.AddMailboxes("From", message.Mailbox{Address: l.From})
+	for _, to := range []struct {
+		name string
+		list []addr.Address
+	}{{"To", l.To}, {"Cc", l.Cc}} {
+		ms := make([]message.Mailbox, len(to.list))
+		for i, a := range to.list {
+			ms[i].Address = a
+		}
+		if len(ms) > 0 {
+			b.AddMailboxes(to.name, ms...)
+		}
+	}
+	b.Add("Subject", Subject(l.Subject)).AddDate(l.Date)
+	if l.MessageID != "" {
+		b.Add("Message-ID", l.MessageID)
+	}
+	for _, f := range l.Fields {
+		b.AddRaw(f)
+	}
+	b.Add("MIME-Version", "1.0").Add("Content-Type", `multipart/mixed; boundary="`+boundary+`"`)
+	if err := b.Err(); err != nil {
+		return err
+	}
+	if _, err := b.WriteTo(w); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", boundary); err != nil {
+		return err
+	}
+	text := l.Text
+	if text == "" {
+		text = defaultText
+	}
+	q := quotedprintable.NewWriter(w)
+	if _, err := io.WriteString(q, strings.ReplaceAll(text, "\r\n", "\n")); err != nil {
+		return err
+	}
+	return q.Close()
 }
 
-// CheckProfile judges instances by a profile: PS3.11 X.4.1, Tables X.4-1 and X.4-2 for Dental, nothing for the others.
-func CheckProfile(p Profile, xs []fileset.Instance) []fileset.Finding {
-	panic("unimplemented")
+// Subject gives a subject that holds the phrase of PS3.11 X.3.2 e, in plain ASCII whatever the rest is.
+func Subject(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return SubjectPhrase
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0 {
+		if HasPhrase(s) {
+			return s
+		}
+		return SubjectPhrase + " " + s
+	}
+	before, after, _ := strings.Cut(s, SubjectPhrase)
+	rest := strings.TrimSpace(strings.TrimSpace(before) + " " + strings.TrimSpace(after))
+	return SubjectPhrase + " " + mime.BEncoding.Encode("utf-8", rest)
+}
+
+// HasPhrase looks for the phrase anywhere, after "Re:" and the like (PS3.12 Z.1 note).
+func HasPhrase(subject string) bool {
+	return strings.Contains(strings.ToUpper(subject), SubjectPhrase)
 }
