@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -24,13 +25,18 @@ type sqlite struct {
 	w     chan *session // holds the writer when nobody has it
 	r     chan *session
 	ready bool // all sessions are made
+
+	once   sync.Once
+	closed chan struct{}
 }
+
+var errClosed = errors.New("closed")
 
 func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	e := &sqlite{w: make(chan *session, 1), r: make(chan *session, readers)}
+	e := &sqlite{w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -125,6 +131,8 @@ func (e *sqlite) run(ctx context.Context, from chan *session, begin string, fn f
 	case s = <-from:
 	case <-ctx.Done():
 		return prefix(ctx.Err())
+	case <-e.closed:
+		return prefix(errClosed)
 	}
 	defer func() { from <- s }()
 
@@ -154,8 +162,14 @@ func (e *sqlite) run(ctx context.Context, from chan *session, begin string, fn f
 func (e *sqlite) passing(error) bool { return false }
 
 // close takes the sessions away from everybody, which waits for those who have one.
-func (e *sqlite) close() error {
+func (e *sqlite) close() (err error) {
+	e.once.Do(func() { err = e.shut() })
+	return err
+}
+
+func (e *sqlite) shut() error {
 	var err error
+	close(e.closed)
 	for _, c := range []chan *session{e.w, e.r} {
 		n := len(c) // of a half-opened engine
 		if e.ready {

@@ -1,0 +1,90 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"carepost/internal/store"
+	"carepost/internal/store/storetest"
+	"carepost/internal/vault"
+)
+
+func TestSQLite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Opener {
+		dir, kek := t.TempDir(), storetest.Keeper(t)
+		return func(t *testing.T) *store.Store { return open(t, store.Options{Dir: dir, KEK: kek}) }
+	})
+}
+
+func TestPostgres(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	var n atomic.Int32
+	storetest.Run(t, func(t *testing.T) storetest.Opener {
+		kek := storetest.Keeper(t)
+		own := fmt.Sprintf("%s search_path=s%d", dsn, n.Add(1))
+		storetest.Schema(t, own)
+		return func(t *testing.T) *store.Store { return open(t, store.Options{DSN: own, KEK: kek}) }
+	})
+}
+
+func open(t *testing.T, o store.Options) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir, kek := t.TempDir(), storetest.Keeper(t)
+	for _, o := range []store.Options{{}, {Dir: dir}, {KEK: kek}, {Dir: dir, DSN: "x", KEK: kek}} {
+		if _, err := store.Open(t.Context(), o); err == nil {
+			t.Errorf("opened with %+v", o)
+		}
+	}
+	s := open(t, store.Options{Dir: dir, KEK: kek})
+	if _, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: kek}); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("a second owner: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	if err := s.View(t.Context(), func(*store.Tx) error { return nil }); err == nil {
+		t.Error("read from a closed store")
+	}
+	if _, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: storetest.Keeper(t)}); !errors.Is(err, vault.ErrKEK) {
+		t.Errorf("another KEK: %v", err)
+	}
+	open(t, store.Options{Dir: dir, KEK: kek}) // the lock of the failed opening is gone
+}
+
+func TestModes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data ?#%41 ü") // a name that a URL would read differently
+	open(t, store.Options{Dir: dir, KEK: storetest.Keeper(t)})
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) < 3 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(e.Name(), "carepost.db") || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", e.Name(), info.Mode())
+		}
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("directory: %v, %v", info.Mode(), err)
+	}
+}

@@ -1,0 +1,122 @@
+// Package storetest is the behaviour suite of package store: whatever engine, the same outcome.
+package storetest
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"carepost/addr"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/internal/vault"
+)
+
+// Opener opens a store, empty at the first call in a test and the same one at the next.
+type Opener func(t *testing.T) *store.Store
+
+// Run runs the suite. fresh is called once per case.
+func Run(t *testing.T, fresh func(t *testing.T) Opener) {
+	for name, test := range map[string]func(*testing.T, *store.Store){
+		"Message": message, "Dedupe": dedupe, "Recipient": recipient, "Moves": moves, "Notice": notice, "Correlation": correlation,
+		"Blob": blobs, "Mailbox": mailbox, "MailExactlyOnce": mailOnce, "Account": account, "Setting": setting, "Cert": cert, "Anchor": anchor,
+		"CRL": crl, "Audit": audits, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
+		"Work": work, "WorkUnique": workUnique, "Lease": lease, "LeaseFence": leaseFence, "ClaimOnce": claimOnce, "Release": release, "Concurrent": concurrent,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, fresh(t)(t))
+		})
+	}
+	t.Run("Reopen", func(t *testing.T) { t.Parallel(); reopen(t, fresh(t)) })
+}
+
+// Keeper makes a key-encryption key in the test's directory.
+func Keeper(t testing.TB) vault.Keeper {
+	t.Helper()
+	k, err := vault.OpenKEK(filepath.Join(t.TempDir(), "kek"))
+	must(t, err)
+	return k
+}
+
+// SQLite opens a new SQLite store for a test.
+func SQLite(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), KEK: Keeper(t)})
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want(t testing.TB, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Fatalf("error %v, want %v", err, target)
+	}
+}
+
+// do is a transaction that must succeed.
+func do(t testing.TB, s *store.Store, fn func(*store.Tx) error) {
+	t.Helper()
+	must(t, s.Tx(t.Context(), fn))
+}
+
+func address(t testing.TB, s string) addr.Address {
+	t.Helper()
+	a, err := addr.Parse(s)
+	must(t, err)
+	return a
+}
+
+// accepted puts a message for these addresses into s.
+func accepted(t testing.TB, s *store.Store, to ...string) (m store.Message, rs []store.Recipient) {
+	t.Helper()
+	m = store.Message{
+		Direction: transit.Outbound, Kind: transit.Mail, Size: 5,
+		Envelope: transit.Envelope{From: addr.Path{Address: address(t, "dr.lee@practice.example")}},
+	}
+	do(t, s, func(tx *store.Tx) error {
+		m.ID = ""
+		if err := tx.InsertMessage(&m); err != nil {
+			return err
+		}
+		rs = nil
+		for _, a := range to {
+			r := store.Recipient{Message: m.ID, Address: address(t, a)}
+			if err := tx.InsertRecipient(&r); err != nil {
+				return err
+			}
+			rs = append(rs, r)
+		}
+		return nil
+	})
+	return m, rs
+}
+
+// body puts an inline body into s and returns its id.
+func body(t testing.TB, s *store.Store) string {
+	t.Helper()
+	var id string
+	do(t, s, func(tx *store.Tx) error {
+		id = tx.NewID()
+		return tx.InsertBlob(store.Blob{ID: id, Size: 3, SHA256: []byte("sum"), KID: "k", WrappedDEK: []byte("dek"), Inline: []byte("abc")})
+	})
+	return id
+}
+
+// at is a time that survives the store's milliseconds.
+func at(s string) time.Time {
+	v, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return v.UTC()
+}
