@@ -221,7 +221,7 @@ func (s *splitter) delimiter(w []byte) (n int, closing bool, v delimiterVerdict)
 		return n + 2, closing, isDelimiter
 	case len(rest) == 0 && closing && s.rerr == io.EOF:
 		return n, true, isDelimiter
-	case len(rest) == 0, len(rest) == 1 && rest[0] == '\r':
+	case len(rest) == 0, len(rest) == 1 && (rest[0] == '\r' || rest[0] == '-'):
 		return 0, false, isOpen
 	}
 	return 0, false, isOther
