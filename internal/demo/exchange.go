@@ -104,12 +104,13 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 			return sent, mail, err
 		}
 		sent = t.Recipients[0]
+		news := here.tell(t)
 		if sent.State == transit.Sent || sent.State == transit.Processed {
 			if mail, err = w.arrived(ctx, &there); err != nil {
 				return sent, mail, err
 			}
 		}
-		if here.tell(t)+there.told > 0 || w.c.moved() {
+		if news+there.told > 0 || w.c.moved() {
 			there.told, last = 0, time.Now()
 		}
 		switch {

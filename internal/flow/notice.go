@@ -79,7 +79,7 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 		if err != nil && !errors.Is(err, store.ErrDuplicate) {
 			return err
 		}
-		if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", "processed notice queued"); err != nil {
+		if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", lines("answered", "a processed notice is on its way")); err != nil {
 			return err
 		}
 		return j.Finish(tx)
