@@ -242,3 +242,23 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	})
 }
+
+// A verdict that was written down is read back the same, and nothing else is read as one.
+func TestWords(t *testing.T) {
+	for _, s := range []trust.Status{trust.Undecided, trust.Trusted, trust.Refused} {
+		var back trust.Status
+		if text, _ := s.MarshalText(); back.UnmarshalText(text) != nil || back != s {
+			t.Errorf("%v became %v", s, back)
+		}
+	}
+	for _, b := range []trust.Binding{trust.Unbound, trust.AddressBound, trust.OrgBound} {
+		var back trust.Binding
+		if text, _ := b.MarshalText(); back.UnmarshalText(text) != nil || back != b {
+			t.Errorf("%v became %v", b, back)
+		}
+	}
+	var s trust.Status
+	if s.UnmarshalText([]byte("Trusted ")) == nil || s != trust.Undecided {
+		t.Errorf("an unknown word became %v", s)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 
 	"carepost/addr"
@@ -32,6 +33,11 @@ func (s Status) String() string {
 // MarshalText writes the word of String.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (s *Status) UnmarshalText(text []byte) error {
+	return readWord(s, text, Undecided, Trusted, Refused)
+}
+
 // Binding says how a certificate is tied to an address (Direct 1.4, 4.1).
 type Binding uint8
 
@@ -54,6 +60,22 @@ func (b Binding) String() string {
 
 // MarshalText writes the word of String.
 func (b Binding) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (b *Binding) UnmarshalText(text []byte) error {
+	return readWord(b, text, Unbound, AddressBound, OrgBound)
+}
+
+// readWord sets v to the value whose word is text.
+func readWord[T fmt.Stringer](v *T, text []byte, values ...T) error {
+	for _, w := range values {
+		if w.String() == string(text) {
+			*v = w
+			return nil
+		}
+	}
+	return errors.New("trust: an unknown word in a stored verdict")
+}
 
 // Use is what the certificate's key did or is to do.
 type Use uint8

@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	if err != nil && err.Error() != "" { // a command that has told everything itself leaves the text empty
 		fmt.Fprintln(os.Stderr, "carepost: "+err.Error())
 	}
 	return exitCode(err)

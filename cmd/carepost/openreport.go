@@ -1,0 +1,186 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"carepost/addr"
+	"carepost/cms"
+	"carepost/internal/agent"
+	"carepost/message"
+	"carepost/smime"
+	"carepost/trust"
+)
+
+// damaged is the verdict on what is no whole message, or not for this key: nothing can be said of its signer.
+const damaged = "damaged"
+
+// openReport is the verdict of `open`, in JSON as it stands.
+type openReport struct {
+	Verdict     string           `json:"verdict"` // trusted, undecided, refused, damaged
+	Clause      string           `json:"clause"`
+	Reason      string           `json:"reason"`
+	Signer      string           `json:"signer"`
+	Certificate *openCertificate `json:"certificate,omitempty"`
+	Anchor      string           `json:"anchor"`
+	Wrapped     bool             `json:"wrapped"`
+	Checks      []trust.Check    `json:"checks"`
+}
+
+type openCertificate struct {
+	Subject string        `json:"subject"`
+	Serial  string        `json:"serial"`
+	SHA256  string        `json:"sha256"`
+	Binding trust.Binding `json:"binding"`
+	Path    []string      `json:"path"`
+}
+
+func (r *openReport) add(c trust.Check) { r.Checks = append(r.Checks, c) }
+
+func (r *openReport) close(c trust.Check) *openReport {
+	r.Verdict, r.Clause, r.Reason = c.Status.String(), c.Clause, c.Evidence
+	return r
+}
+
+// judged takes the agent's verdict.
+func (r *openReport) judged(j agent.Judged) {
+	v := j.Verdict
+	r.Signer = j.Address.String()
+	r.Verdict, r.Clause, r.Reason = v.Status.String(), v.Clause, v.Reason
+	r.Checks = append(r.Checks, v.Checks...)
+	if v.Anchor != nil {
+		r.Anchor = subject(v.Anchor)
+	}
+	if v.Certificate != nil {
+		sum := sha256.Sum256(v.Certificate.Raw)
+		r.Certificate = &openCertificate{
+			Subject: subject(v.Certificate), Serial: v.Certificate.SerialNumber.Text(16),
+			SHA256: hex.EncodeToString(sum[:]), Binding: v.Binding, Path: subjects(v.Path),
+		}
+	}
+}
+
+// subject is a name out of a certificate, which a stranger may have written: nothing in it moves the cursor of a terminal.
+func subject(c *x509.Certificate) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, distinguished(c.Subject.String()))
+}
+
+func subjects(path []*x509.Certificate) []string {
+	names := []string{}
+	for _, c := range path {
+		names = append(names, subject(c))
+	}
+	return names
+}
+
+// reportError is the table from what smime.Open says to a verdict; what is not in it is a file or a pipe that failed.
+func reportError(err error) *openReport {
+	refusal := func(clause string) *openReport {
+		return &openReport{Verdict: trust.Refused.String(), Clause: clause, Reason: err.Error()}
+	}
+	switch {
+	case errors.Is(err, smime.ErrDecrypt), errors.Is(err, smime.ErrNoKey):
+		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: err.Error()}
+	case errors.Is(err, smime.ErrPlain), errors.Is(err, smime.ErrUnsigned):
+		return refusal("Direct 2.4")
+	case errors.Is(err, cms.ErrAlgorithm):
+		return refusal("Direct 2.7")
+	case broken(err):
+		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: err.Error()}
+	case errors.Is(err, smime.ErrStructure), errors.Is(err, smime.ErrLimit):
+		return refusal("Direct 2.5.1")
+	}
+	return &openReport{Verdict: trust.Undecided.String(), Reason: err.Error()}
+}
+
+// broken says that the CMS itself, or its transfer encoding, cannot be read as far as its ciphertext: a cut rather than a trick.
+// smime tells it by words only, next to other faults of structure.
+func broken(err error) bool {
+	if errors.Is(err, cms.ErrSyntax) || errors.Is(err, message.ErrEncoding) {
+		return true
+	}
+	_, fault, ok := strings.Cut(err.Error(), "the enveloped data: ")
+	return ok && (strings.HasPrefix(fault, cms.ErrSyntax.Error()) || strings.Contains(fault, message.ErrEncoding.Error()))
+}
+
+// named compares the envelope with the header of the message: a recommendation of Direct 2.2, a rule of v1.3.
+func (j *openJob) named(h message.Header) trust.Check {
+	c := trust.Check{Name: "envelope", Status: trust.Trusted, Clause: "Direct 2.2", Evidence: "the message names its recipient, and who sent it"}
+	switch {
+	case !names(h, j.to, "To", "Cc"):
+		c.Status, c.Evidence = trust.Undecided, "the recipient is named neither in To nor in Cc of the message"
+	case !j.from.IsZero() && !names(h, j.from, "From", "Sender"):
+		c.Status, c.Evidence = trust.Undecided, "the sender of the envelope is named neither in From nor in Sender of the message"
+	}
+	if c.Status != trust.Trusted && j.party.Policy == trust.V13 {
+		c.Status, c.Clause = trust.Refused, "Direct v1.3 (envelope)"
+	}
+	return c
+}
+
+func names(h message.Header, a addr.Address, fields ...string) bool {
+	for _, field := range fields {
+		boxes, err := h.Mailboxes(field)
+		if err == nil && slices.ContainsFunc(boxes, func(m message.Mailbox) bool { return m.Address.Equal(a) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *openReport) write(w io.Writer, asJSON bool) error {
+	if r.Checks == nil {
+		r.Checks = []trust.Check{}
+	}
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "verdict\t%s\n", r.Verdict)
+	for _, line := range [][2]string{{"clause", r.Clause}, {"reason", r.Reason}, {"signer", r.Signer}, {"anchor", r.Anchor}} {
+		if line[1] != "" {
+			fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
+		}
+	}
+	if r.Certificate != nil {
+		fmt.Fprintf(t, "certificate\t%s, serial %s, %v\n", r.Certificate.Subject, r.Certificate.Serial, r.Certificate.Binding)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	mark := map[trust.Status]string{trust.Trusted: "ok", trust.Undecided: "?", trust.Refused: "no"}
+	for _, c := range r.Checks {
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", mark[c.Status], c.Name, c.Clause, c.Evidence)
+	}
+	return t.Flush()
+}
+
+// errSaid is for a command that has told everything itself: only the exit code is left.
+var errSaid = errors.New("")
+
+func (r *openReport) exit() error {
+	switch r.Verdict {
+	case trust.Refused.String():
+		return refused(errSaid)
+	case damaged:
+		return incomplete(errSaid)
+	}
+	return notNow(errSaid)
+}

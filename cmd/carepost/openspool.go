@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// spool keeps plaintext that nobody may read yet: a temporary file without a name, encrypted with a key that exists in memory
+// only. If the process dies, what is left on the disk is noise.
+type spool struct {
+	file  *os.File
+	block cipher.Block
+	out   *bufio.Writer
+}
+
+const spoolBuffer = 256 << 10
+
+func newSpool() (*spool, error) {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.CreateTemp("", "carepost-*")
+	if err != nil {
+		return nil, fmt.Errorf("draft: %w", err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("draft: %w", err)
+	}
+	s := &spool{file: file, block: block}
+	s.out = bufio.NewWriterSize(cipher.StreamWriter{S: s.stream(), W: file}, spoolBuffer)
+	return s, nil
+}
+
+// stream starts the key stream anew. The key serves one file, so the counter may start at zero.
+func (s *spool) stream() cipher.Stream { return cipher.NewCTR(s.block, make([]byte, aes.BlockSize)) }
+
+// Write encrypts p into the file.
+func (s *spool) Write(p []byte) (int, error) { return s.out.Write(p) }
+
+// release copies what was written to w.
+func (s *spool) release(ctx context.Context, w io.Writer) error {
+	if err := s.out.Flush(); err != nil {
+		return fmt.Errorf("draft: %w", err)
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("draft: %w", err)
+	}
+	in := cipher.StreamReader{S: s.stream(), R: readerUntil{ctx, s.file}}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, in, make([]byte, spoolBuffer)); err != nil {
+		return fmt.Errorf("writing the message: %w", err)
+	}
+	if f, ok := w.(*os.File); ok { // a full disk may say so only now; pipes and terminals cannot be synced
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			if err := f.Sync(); err != nil {
+				return fmt.Errorf("writing the message: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Close drops the file and the key.
+func (s *spool) Close() error {
+	err := s.file.Close()
+	s.block, s.out = nil, nil
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
