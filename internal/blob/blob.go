@@ -4,11 +4,23 @@
 // (store.Blob) by the transaction that accepts it. Bodies of up to InlineSize bytes are carried in the Ref itself and become durable with
 // that transaction. Every body has a random key of its own and a name that is used once: nothing is shared, replaced or reused.
 //
-// Bodies are DARE 2.0 streams (github.com/minio/sio): packages of 64 KiB, AES-256-GCM. The data key is wrapped by package vault.
+// Bodies are DARE 2.0 streams (github.com/minio/sio): packages of 64 KiB, AES-256-GCM, the last one marked. The data key is wrapped
+// by package vault under the body's id; while a draft is written its key is in memory only.
 package blob
 
 import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/minio/sio"
 
 	"carepost/internal/transit"
 	"carepost/internal/vault"
@@ -38,17 +50,140 @@ type Ref struct {
 	Inline     []byte // small bodies: the sealed bytes themselves
 }
 
-// Store is a directory of bodies.
-type Store struct{}
+// Store is a directory of bodies. It is safe for concurrent use.
+type Store struct {
+	dir   string
+	box   *vault.Box
+	clock transit.Clock
+
+	mu      sync.Mutex
+	durable map[string]bool // directories whose names are known to be on the disk; at most those of one hour
+}
+
+const drafts = "drafts"
 
 // New makes the directories and removes drafts that a former process left. The caller owns the directory (store.Open locks it).
-func New(o Options) (*Store, error) { panic("unimplemented") }
+func New(o Options) (*Store, error) {
+	if o.Dir == "" || o.Box == nil {
+		return nil, errors.New("blob: options: want Dir and Box")
+	}
+	s := &Store{dir: o.Dir, box: o.Box, clock: o.Clock, durable: make(map[string]bool)}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	for _, name := range []string{drafts, "b"} {
+		if err := s.makeDir(filepath.Join(o.Dir, name)); err != nil {
+			return nil, fmt.Errorf("blob: %w", err)
+		}
+	}
+	left, err := os.ReadDir(filepath.Join(o.Dir, drafts))
+	if err != nil {
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	for _, e := range left { // nobody has their keys
+		if err := os.Remove(filepath.Join(o.Dir, drafts, e.Name())); err != nil {
+			return nil, fmt.Errorf("blob: removing a stale draft: %w", err)
+		}
+	}
+	return s, nil
+}
 
 // Create begins a body. `defer d.Discard()` right after.
-func (s *Store) Create() (*Draft, error) { panic("unimplemented") }
+func (s *Store) Create() (*Draft, error) {
+	now := s.clock()
+	d := &Draft{s: s, id: vault.NewID(now), made: now, dek: make([]byte, 32), sum: sha256.New()}
+	rand.Read(d.dek)
+	return d, nil
+}
+
+// config is how bodies are sealed: nothing older, nothing else.
+func config(dek []byte) sio.Config {
+	return sio.Config{Key: dek, MinVersion: sio.Version20, MaxVersion: sio.Version20, CipherSuites: []byte{sio.AES_256_GCM}}
+}
 
 // Open opens a committed body. ErrDamaged if its size is wrong or it is missing; reading may say so later.
-func (s *Store) Open(r Ref) (*Body, error) { panic("unimplemented") }
+func (s *Store) Open(r Ref) (*Body, error) {
+	dek, err := s.box.UnwrapKey(r.ID, r.WrappedDEK)
+	if err != nil {
+		return nil, fmt.Errorf("blob: body %s: %w", r.ID, err)
+	}
+	sealed, err := sio.EncryptedSize(uint64(max(r.Size, 0)))
+	if err != nil || r.Size < 0 {
+		return nil, fmt.Errorf("%w: %s: impossible size", ErrDamaged, r.ID)
+	}
+	if r.Key == "" {
+		if uint64(len(r.Inline)) != sealed {
+			return nil, fmt.Errorf("%w: %s: wrong size", ErrDamaged, r.ID)
+		}
+		return newBody(bytes.NewReader(r.Inline), dek, r.ID, r.Size), nil
+	}
+	if !filepath.IsLocal(r.Key) {
+		return nil, fmt.Errorf("%w: %s: its name leads elsewhere", ErrDamaged, r.ID)
+	}
+	f, err := os.Open(filepath.Join(s.dir, r.Key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s: missing", ErrDamaged, r.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	if info, err := f.Stat(); err != nil || uint64(info.Size()) != sealed {
+		f.Close()
+		return nil, fmt.Errorf("%w: %s: wrong size", ErrDamaged, r.ID)
+	}
+	b := newBody(f, dek, r.ID, r.Size)
+	b.file = f
+	return b, nil
+}
 
-// Remove deletes the bytes of a body that no row refers to (its transaction was rolled back, or its row is long dead).
-func (s *Store) Remove(r Ref) error { panic("unimplemented") }
+// Remove deletes the bytes of a body that no row refers to (its transaction was rolled back, or its row is long dead). Removing
+// twice is harmless.
+func (s *Store) Remove(r Ref) error {
+	if r.Key == "" {
+		return nil
+	}
+	if !filepath.IsLocal(r.Key) {
+		return fmt.Errorf("%w: %s: its name leads elsewhere", ErrDamaged, r.ID)
+	}
+	if err := os.Remove(filepath.Join(s.dir, r.Key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("blob: %w", err)
+	}
+	return nil
+}
+
+// place makes the directory for bodies of that hour durable and returns the key of a body in it.
+func (s *Store) place(id string, made time.Time) (key string, err error) {
+	rel := filepath.Join("b", made.UTC().Format("2006/01/02/15"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.durable[rel] {
+		if err := s.makeDir(filepath.Join(s.dir, rel)); err != nil {
+			return "", err
+		}
+		clear(s.durable)
+		s.durable[rel] = true
+	}
+	return filepath.Join(rel, id), nil
+}
+
+// makeDir makes dir and the directories above it, up to the data directory, and brings their names to the disk: a name is durable after
+// the fsync of the directory it is in.
+func (s *Store) makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for at := dir; at != filepath.Clean(s.dir); at = filepath.Dir(at) {
+		if err := syncDir(filepath.Dir(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,23 +1,191 @@
 package blob
 
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/minio/sio"
+)
+
 // Draft is a body being written. It is for one goroutine.
-type Draft struct{}
+//
+// The first InlineSize bytes stay in memory, in clear; when more come, all goes sealed to a file under drafts, whose key exists in
+// memory only.
+type Draft struct {
+	s    *Store
+	id   string
+	made time.Time
+	dek  []byte
+
+	sum   hash.Hash
+	size  int64
+	small bytes.Buffer // while file is nil
+	file  *os.File
+	seal  io.WriteCloser // into out
+	out   *bufio.Writer  // into file
+	ended bool           // no more writing
+	err   error          // the first; it stays
+	gone  bool           // committed or discarded
+}
+
+var errEnded = errors.New("blob: the draft is finished")
 
 // ID is the id that the Ref will have.
-func (d *Draft) ID() string { panic("unimplemented") }
-
-// Write appends to the body.
-func (d *Draft) Write(p []byte) (int, error) { panic("unimplemented") }
+func (d *Draft) ID() string { return d.id }
 
 // Size is the number of bytes written so far.
-func (d *Draft) Size() int64 { panic("unimplemented") }
+func (d *Draft) Size() int64 { return d.size }
+
+// Write appends to the body.
+func (d *Draft) Write(p []byte) (int, error) {
+	switch {
+	case d.err != nil:
+		return 0, d.err
+	case d.ended || d.gone:
+		return 0, errEnded
+	}
+	if d.file == nil && d.size+int64(len(p)) > InlineSize {
+		if err := d.spill(); err != nil {
+			return 0, d.fail(err)
+		}
+	}
+	to := io.Writer(&d.small)
+	if d.file != nil {
+		to = d.seal
+	}
+	n, err := to.Write(p)
+	d.sum.Write(p[:n])
+	d.size += int64(n)
+	if err != nil {
+		return n, d.fail(err)
+	}
+	return n, nil
+}
+
+func (d *Draft) fail(err error) error {
+	d.err = fmt.Errorf("blob: writing a draft: %w", err)
+	return d.err
+}
+
+// spill moves the draft from memory to a file.
+func (d *Draft) spill() (err error) {
+	d.file, err = os.OpenFile(d.path(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	d.out = bufio.NewWriterSize(d.file, 256<<10)
+	d.seal, err = sio.EncryptWriter(struct{ io.Writer }{d.out}, config(d.dek)) // no Closer: sio would close it
+	if err != nil {
+		return err
+	}
+	_, err = d.seal.Write(d.small.Bytes())
+	clear(d.small.Bytes())
+	d.small = bytes.Buffer{}
+	return err
+}
+
+func (d *Draft) path() string { return filepath.Join(d.s.dir, drafts, d.id) }
+
+// end closes the sealed stream: its last package is marked as such.
+func (d *Draft) end() error {
+	switch {
+	case d.err != nil:
+		return d.err
+	case d.gone:
+		return errEnded
+	case d.ended:
+		return nil
+	}
+	d.ended = true
+	if d.file == nil {
+		return nil
+	}
+	if err := d.seal.Close(); err != nil {
+		return d.fail(err)
+	}
+	if err := d.out.Flush(); err != nil {
+		return d.fail(err)
+	}
+	d.out = nil
+	return nil
+}
 
 // Body ends the writing and opens the draft for reading by its writer. The Body lives until Commit or Discard.
-func (d *Draft) Body() (*Body, error) { panic("unimplemented") }
+func (d *Draft) Body() (*Body, error) {
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	if d.file == nil {
+		return plainBody(d.small.Bytes(), d.id), nil
+	}
+	return newBody(d.file, d.dek, d.id, d.size), nil
+}
 
 // Commit ends the writing and makes the body durable: bytes, name and the names of new directories. Its row is the caller's
 // next step; a crash before that leaves bytes that nothing refers to and nobody can read.
-func (d *Draft) Commit() (Ref, error) { panic("unimplemented") }
+func (d *Draft) Commit() (Ref, error) {
+	if err := d.end(); err != nil {
+		return Ref{}, err
+	}
+	r := Ref{ID: d.id, Size: d.size, SHA256: d.sum.Sum(nil)}
+	r.KID, r.WrappedDEK = d.s.box.WrapKey(d.id, d.dek)
+	if d.file == nil {
+		var sealed bytes.Buffer
+		if _, err := sio.Encrypt(&sealed, bytes.NewReader(d.small.Bytes()), config(d.dek)); err != nil {
+			return Ref{}, d.fail(err)
+		}
+		r.Inline = append([]byte{}, sealed.Bytes()...)
+		d.gone = true
+		return r, nil
+	}
+	key, err := d.publish()
+	if err != nil {
+		return Ref{}, d.fail(err)
+	}
+	r.Key = key
+	d.gone = true
+	d.file.Close() // synced: nothing is left to go wrong
+	return r, nil
+}
+
+// publish gives the file its name. Order: bytes, directories, name. A link, unlike a rename, never replaces what is there.
+func (d *Draft) publish() (key string, err error) {
+	if err := d.file.Sync(); err != nil {
+		return "", err
+	}
+	if key, err = d.s.place(d.id, d.made); err != nil {
+		return "", err
+	}
+	path := filepath.Join(d.s.dir, key)
+	if err := os.Link(d.path(), path); err != nil {
+		return "", err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		os.Remove(path)
+		return "", err
+	}
+	// A second name that survives a crash is removed as a stale draft at the next start.
+	return key, os.Remove(d.path())
+}
 
 // Discard forgets the draft. After Commit it does nothing.
-func (d *Draft) Discard() { panic("unimplemented") }
+func (d *Draft) Discard() {
+	if d.gone {
+		return
+	}
+	d.gone = true
+	clear(d.dek)
+	if d.file != nil {
+		d.file.Close()
+		os.Remove(d.path()) // if that cannot be, the next start removes it
+	}
+	clear(d.small.Bytes())
+	d.small = bytes.Buffer{}
+}

@@ -36,7 +36,7 @@ func postgresDialect() *dialect {
 			"{skip}", "FOR UPDATE SKIP LOCKED",
 		),
 		goose: func() ([]goose.ProviderOption, error) {
-			l, err := lock.NewPostgresSessionLocker()
+			l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // once a second, for five minutes
 			return []goose.ProviderOption{goose.WithSessionLocker(l)}, err
 		},
 	}

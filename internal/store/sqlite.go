@@ -55,6 +55,9 @@ func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err err
 	if err != nil {
 		return nil, err
 	}
+	if err := syncDir(filepath.Dir(filepath.Dir(path))); err != nil { // the name of the data directory
+		return nil, err
+	}
 	if err := e.createFile(path); err != nil {
 		return nil, err
 	}
@@ -86,6 +89,14 @@ func (e *sqlite) createFile(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close(), e.dir.Sync())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (e *sqlite) pool(path string, n int, options ...string) (*sql.DB, error) {
