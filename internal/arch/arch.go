@@ -68,5 +68,8 @@ var Forbidden = map[string][]string{
 	"golang.org/x/crypto/cryptobyte": {"cms", "trust"},
 }
 
+// Values that say how they look in a log (slog.LogValuer) name log/slog without being loggers.
+var LogValuers = []string{"addr"}
+
 // Quiet layers have no logger, no SQL and no clock of their own (STYLE: Ground to Decisions).
 const Quiet = Decisions

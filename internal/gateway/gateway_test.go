@@ -60,7 +60,7 @@ func TestLetterAndNotice(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := timeline(t, b, notice)
-	if out.Message.Kind != transit.Report || out.Message.Envelope.From.Address != b.Address || out.Recipients[0].Address != a.Address {
+	if out.Message.Kind != transit.Report || out.Message.Envelope.From.Address != b.Address /* DIR-25 */ || out.Recipients[0].Address != a.Address {
 		t.Errorf("the notice: %+v", out)
 	}
 	if w := sealed(t, b, out.Recipients[0]); strings.Contains(w, "Processed") || !strings.Contains(w, "enveloped-data") {
