@@ -53,9 +53,7 @@ type ChunkReader struct {
 // Chunk reads the next size octets from r as they are; see Lines for what must be asked of them. Until it has returned an error, r
 // must not be read otherwise.
 func (r *Reader) Chunk(size int64) *ChunkReader {
-	if size > smallBuffer {
-		r.resize(largeBuffer)
-	}
+	r.content = true
 	return &ChunkReader{r: r, left: size}
 }
 
@@ -65,7 +63,7 @@ func (c *ChunkReader) Left() int64 { return c.left }
 // Read implements io.Reader.
 func (c *ChunkReader) Read(p []byte) (int, error) {
 	if c.left == 0 {
-		c.r.resize(smallBuffer)
+		c.r.endContent()
 		return 0, io.EOF
 	}
 	if len(p) == 0 {

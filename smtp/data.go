@@ -15,7 +15,7 @@ type DataReader struct {
 
 // Data reads content from r. Until it has returned an error, r must not be read otherwise.
 func (r *Reader) Data() *DataReader {
-	r.resize(largeBuffer)
+	r.content = true
 	return &DataReader{r: r}
 }
 
@@ -45,7 +45,7 @@ func (d *DataReader) Read(p []byte) (int, error) {
 
 func (d *DataReader) fail(err error) {
 	d.err = err
-	d.r.resize(smallBuffer)
+	d.r.endContent()
 }
 
 // take moves content that has been read ahead to p and returns how much: 0 when more must be read, or when d.err is set.

@@ -15,17 +15,19 @@ var (
 
 const (
 	smallBuffer = 4 << 10  // enough for commands
+	keptBuffer  = 16 << 10 // what a session may keep between messages
 	largeBuffer = 64 << 10 // while content passes
 	maxDrain    = 64 << 10 // of a command line that is too long
 )
 
-// Reader reads lines and content from one connection. It reads ahead; Buffered tells how far. Memory is 4 KiB between messages and
-// 64 KiB while content passes.
+// Reader reads lines and content from one connection. It reads ahead; Buffered tells how far. Memory is 4 KiB, at most 16 KiB after a
+// message, at most 64 KiB while content passes.
 type Reader struct {
-	src  io.Reader
-	buf  []byte
-	r, w int
-	err  error // of src, given once everything before it has been read
+	src     io.Reader
+	buf     []byte
+	r, w    int
+	content bool  // passes: the buffer grows with what comes
+	err     error // of src, given once everything before it has been read
 }
 
 // NewReader returns a Reader over src.
@@ -40,6 +42,9 @@ func (r *Reader) ready() []byte { return r.buf[r.r:r.w] }
 // fill reads more bytes behind those that are there. It returns the error of src only when no bytes came with it.
 func (r *Reader) fill() error {
 	if r.r == r.w {
+		if r.content && r.w == len(r.buf) && r.w < largeBuffer { // the last read could have been longer
+			r.buf = make([]byte, 2*r.w)
+		}
 		r.r, r.w = 0, 0
 	}
 	if r.w == len(r.buf) {
@@ -65,14 +70,14 @@ func (r *Reader) fill() error {
 	return io.ErrNoProgress
 }
 
-// resize changes the buffer to n bytes, or leaves it when what is in it would not fit.
-func (r *Reader) resize(n int) {
-	if len(r.buf) == n || r.Buffered() > n {
-		return
+// endContent goes back to what commands need.
+func (r *Reader) endContent() {
+	r.content = false
+	if len(r.buf) > keptBuffer && r.Buffered() <= smallBuffer {
+		b := make([]byte, smallBuffer)
+		r.w = copy(b, r.ready())
+		r.r, r.buf = 0, b
 	}
-	b := make([]byte, n)
-	r.w = copy(b, r.ready())
-	r.r, r.buf = 0, b
 }
 
 // ReadLine reads one line of at most limit octets, CR LF included, and returns it without them. The line is good until the next

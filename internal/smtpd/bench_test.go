@@ -17,7 +17,7 @@ import (
 // A server whose Accept does nothing but read: what the wire costs.
 func reader(b *testing.B) string {
 	return serve(b, smtpd.Options{Accept: func(_ context.Context, _ transit.Envelope, body io.Reader) (string, error) {
-		_, err := io.Copy(io.Discard, body)
+		_, err := io.Copy(struct{ io.Writer }{io.Discard}, body) // 32 KiB at a time, unlike io.Discard itself
 		return "id", err
 	}}).String()
 }

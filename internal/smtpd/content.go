@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"strings"
 	"time"
 
 	"carepost/smtp"
 )
 
-// content is a message's bytes on their way to Accept: counted, its header looked at, the first error kept.
+// content is a message's bytes on their way to Accept: our trace field, then what the client sends, which is counted, its header
+// looked at, its first error kept.
 type content struct {
+	top  string    // what is left of our trace field
 	src  io.Reader // smtp.DataReader or chunks
 	head header
 	n    int64
@@ -23,6 +24,11 @@ type content struct {
 }
 
 func (b *content) Read(p []byte) (int, error) {
+	if b.top != "" {
+		n := copy(p, b.top)
+		b.top = b.top[n:]
+		return n, nil
+	}
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -65,9 +71,8 @@ func (c *session) take(ctx context.Context, src io.Reader, rest func() io.Reader
 	m := c.mail
 	c.mail = nil
 	defer c.patience()()
-	body := &content{src: src, max: c.opts.MaxSize, head: header{limits: c.opts.Limits}}
-	received := strings.NewReader(c.received(time.Now()))
-	id, err := c.opts.Accept(ctx, m.env, io.MultiReader(received, body))
+	body := &content{top: c.received(time.Now()), src: src, max: c.opts.MaxSize, head: header{limits: c.opts.Limits}}
+	id, err := c.opts.Accept(ctx, m.env, body)
 	if body.err == io.EOF && err == nil {
 		c.log.Info("message taken", "id", id, "bytes", body.n, "recipients", len(m.env.To), "tls", m.env.TLS)
 		return c.say(250, "2.0.0", "Taken as "+id) // lost or not, nothing is undone from here on
