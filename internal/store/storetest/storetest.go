@@ -112,6 +112,9 @@ func body(t testing.TB, s *store.Store) string {
 	return id
 }
 
+// Time is at for tests elsewhere.
+func Time(s string) time.Time { return at(s) }
+
 // at is a time that survives the store's milliseconds.
 func at(s string) time.Time {
 	v, err := time.Parse(time.RFC3339, s)

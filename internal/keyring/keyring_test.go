@@ -1,0 +1,169 @@
+package keyring
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"carepost/internal/store"
+	"carepost/internal/store/storetest"
+)
+
+func generate(t *testing.T, s *store.Store, k *Keyring, spec Spec) (id string) {
+	t.Helper()
+	if err := s.Tx(t.Context(), func(tx *store.Tx) (err error) { id, err = k.Generate(t.Context(), tx, spec); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestSignAndDecrypt(t *testing.T) {
+	s := storetest.SQLite(t)
+	first := New(s)
+	digest := sha256.Sum256([]byte("letter"))
+	for name, spec := range map[string]Spec{"RSA-2048": RSA2048, "RSA-3072": RSA3072, "P-256": P256} {
+		id := generate(t, s, first, spec)
+		for _, k := range []*Keyring{first, New(s)} { // from memory, and from the row
+			key, err := k.Signer(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sig, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pub, ok := key.Public().(*rsa.PublicKey); ok {
+				if err := rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest[:], sig); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				decrypts(t, k, id, pub)
+			} else {
+				if !ecdsa.VerifyASN1(key.Public().(*ecdsa.PublicKey), digest[:], sig) {
+					t.Errorf("%s: bad signature", name)
+				}
+				if _, err := k.Decrypter(t.Context(), id); !errors.Is(err, ErrKind) {
+					t.Errorf("%s decrypts: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
+func decrypts(t *testing.T, k *Keyring, id string, pub *rsa.PublicKey) {
+	t.Helper()
+	secret := []byte("0123456789abcdef")
+	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := k.Decrypter(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Decrypt(rand.Reader, sealed, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: len(secret)})
+	if err != nil || !bytes.Equal(got, secret) {
+		t.Errorf("decrypted %x, %v", got, err)
+	}
+}
+
+func TestHandlesHideTheKey(t *testing.T) {
+	s := storetest.SQLite(t)
+	k := New(s)
+	id := generate(t, s, k, RSA2048)
+	sign, _ := k.Signer(t.Context(), id)
+	dec, _ := k.Decrypter(t.Context(), id)
+	for _, h := range []any{sign, dec} {
+		switch h.(type) {
+		case *rsa.PrivateKey, interface{ Precompute() }:
+			t.Errorf("%T is the key itself", h)
+		}
+	}
+	if _, ok := sign.(crypto.Decrypter); ok {
+		t.Error("a signer decrypts")
+	}
+}
+
+func TestExportAndRest(t *testing.T) {
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: storetest.Keeper(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	k := New(s)
+	id := generate(t, s, k, RSA2048)
+	text, err := k.Export(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "PRIVATE KEY" || len(rest) > 0 {
+		t.Fatalf("no PEM: %v", block)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign, _ := k.Signer(t.Context(), id)
+	if !key.(*rsa.PrivateKey).PublicKey.Equal(sign.Public()) {
+		t.Error("another key")
+	}
+	primes := key.(*rsa.PrivateKey).Primes
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, f := range files {
+		data, _ := os.ReadFile(f)
+		if bytes.Contains(data, primes[0].Bytes()) || bytes.Contains(data, primes[1].Bytes()) {
+			t.Errorf("%s holds the key in clear", filepath.Base(f))
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s := storetest.SQLite(t)
+	k := New(s)
+	if _, err := k.Signer(t.Context(), "none"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("no key: %v", err)
+	}
+	if _, err := k.Export(t.Context(), "none"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("no key: %v", err)
+	}
+	for _, spec := range []Spec{0, 99} {
+		if err := s.Tx(t.Context(), func(tx *store.Tx) error { _, err := k.Generate(t.Context(), tx, spec); return err }); err == nil {
+			t.Errorf("spec %d generates", spec)
+		}
+	}
+	id := generate(t, s, k, P256) // its row under another name
+	var row store.PrivateKey
+	if err := s.Tx(t.Context(), func(tx *store.Tx) (err error) {
+		if row, err = tx.PrivateKey(id); err != nil {
+			return err
+		}
+		row.ID = "moved"
+		return tx.InsertPrivateKey(row)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Signer(t.Context(), "moved"); err == nil {
+		t.Error("a key under another handle")
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	k := New(storetest.SQLite(t))
+	for i := range 3 * cacheSize {
+		k.remember(fmt.Sprint(i), signer{})
+	}
+	if len(k.cached) > cacheSize {
+		t.Errorf("%d keys kept", len(k.cached))
+	}
+}
