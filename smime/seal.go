@@ -43,7 +43,7 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 	if err := o.complete(); err != nil {
 		return err
 	}
-	br := bufio.NewReader(message.NewCRLFReader(src)) // small: for the header; the body is read past it
+	br := bufio.NewReader(src) // small: for the header; the body is read past it
 	h, err := message.ReadHeader(br, o.Limits)
 	if err != nil {
 		return fmt.Errorf("smime: the message: %w", err)
@@ -170,7 +170,7 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 	}
 
 	digest := hash.New()
-	part := io.MultiWriter(digest, w)
+	part := &canonical{w: io.MultiWriter(digest, w)}
 	if _, err := part.Write(head); err != nil {
 		return err
 	}

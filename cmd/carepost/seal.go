@@ -45,6 +45,7 @@ On an error what was written is to be thrown away. Exit codes: 0 sealed; 1 not n
 or a file that is not what it should be; 3 refused: a certificate, a key or the message breaks a rule, which is named.`,
 		Example: `  carepost seal --from lab@clinic.example --to dr.lee@practice.example \
       --key lab.key --cert lab.pem --rcpt-cert practice.pem <letter.eml >sealed.eml`,
+		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage(errors.New("seal: the message comes on standard input, not as an argument"))
