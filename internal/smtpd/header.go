@@ -11,7 +11,6 @@ import (
 type header struct {
 	limits Limits
 	line   []byte // the beginning of the current line
-	long   bool   // more of the line has passed than is in line
 	size   int
 	fields int
 	hops   int
