@@ -73,14 +73,22 @@ func (a *arranger) uid() string {
 	return "2.25." + new(big.Int).SetBytes(h.Sum(nil)[:16]).String()
 }
 
-// speaker finds the member that speaks for a parent: the first of ms, or the first that has a Patient ID.
-func speaker(ms []*member) *member {
+// speaker finds the member whose keys go into the record of a parent: the one that has most values, the first of equals.
+func speaker(ms []*member, of func(*member) keys) *member {
+	best, most := ms[0], -1
 	for _, m := range ms {
-		if m.patient.text(tagPatientID) != "" {
-			return m
+		n := 0
+		for k := of(m); len(k) > 0; {
+			var v string
+			if _, _, v, k = k.next(); len(v) > 0 {
+				n++
+			}
+		}
+		if n > most {
+			best, most = m, n
 		}
 	}
-	return ms[0]
+	return best
 }
 
 // place puts member i under its patient, study and series, which it opens where it is their first.
@@ -107,7 +115,7 @@ func (a *arranger) place(i int, m *member) {
 			end++
 		}
 		a.patientNo, a.studyNo = a.patientNo+1, 0
-		a.patient = a.parent(0, a.b.t.patient, speaker(ms[i:end]), func(m *member) keys { return m.patient }, ms[i:end])
+		a.patient = a.parent(0, a.b.t.patient, func(m *member) keys { return m.patient }, ms[i:end])
 		a.p.Patients++
 	}
 	if newStudy {
@@ -117,7 +125,7 @@ func (a *arranger) place(i int, m *member) {
 		}
 		a.studyNo, a.seriesNo = a.studyNo+1, 0
 		a.dateOf(ms[i:end])
-		a.study = a.parent(a.patient, a.b.t.study, m, func(m *member) keys { return m.studyKeys }, ms[i:end])
+		a.study = a.parent(a.patient, a.b.t.study, func(m *member) keys { return m.studyKeys }, ms[i:end])
 		a.p.Studies++
 	}
 	if newSeries {
@@ -126,7 +134,7 @@ func (a *arranger) place(i int, m *member) {
 			end++
 		}
 		a.seriesNo, a.imageNo = a.seriesNo+1, 0
-		a.series = a.parent(a.study, a.b.t.series, m, func(m *member) keys { return m.seriesKeys }, ms[i:end])
+		a.series = a.parent(a.study, a.b.t.series, func(m *member) keys { return m.seriesKeys }, ms[i:end])
 		a.p.Series++
 	}
 	a.imageNo++
@@ -152,8 +160,9 @@ func (a *arranger) dateOf(ms []*member) {
 	}
 }
 
-// parent makes a PATIENT, STUDY or SERIES record from the keys of m, and notes which of ms have others.
-func (a *arranger) parent(up int, r *record, m *member, of func(*member) keys, ms []*member) int {
+// parent makes a PATIENT, STUDY or SERIES record from the keys of one of ms, and notes which of ms have others.
+func (a *arranger) parent(up int, r *record, of func(*member) keys, ms []*member) int {
+	m := speaker(ms, of)
 	n := a.add(up, node{typ: r.name})
 	a.scopes[n] = &scope{ms: ms}
 	a.nodes[n].body = a.compose(r, of(m), m, up)
@@ -244,8 +253,8 @@ func (a *arranger) supply(b []byte, r *record, k key, m *member, up int) []byte 
 	case emptySequence:
 		value, how = "", "an empty sequence"
 	}
-	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%v has no value; the %s record gets %s, the file stays as it is",
-		k.tag, r.name, how))
+	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%s %v has no value; the %s record gets %s, the file stays as it is",
+		keyNames[k.tag], k.tag, r.name, how))
 	return appendElement(b, k.tag, dicom.VROf(k.tag), []byte(value))
 }
 

@@ -139,6 +139,23 @@ var leaves = []record{
 	{name: "IMPLANT GROUP", root: true, keys: []key{{0x00780001, required, constant, "Unknown"}, {0x00780020, required, constant, "Unknown"}}},
 }
 
+// keyNames are those of the required keys (PS3.6).
+var keyNames = map[dicom.Tag]string{
+	tagPatientID: "Patient ID", tagStudyDate: "Study Date", tagStudyTime: "Study Time", tagStudyUID: "Study Instance UID",
+	tagStudyID: "Study ID", tagModality: "Modality", tagSeriesUID: "Series Instance UID", tagSeriesNo: "Series Number",
+	tagInstanceNo: "Instance Number", tagContentDate: "Content Date", tagContentTime: "Content Time", 0x00700080: "Content Label",
+	tagConceptName: "Concept Name Code Sequence", 0x3004000A: "Dose Summation Type", 0x30060002: "Structure Set Label",
+	0x300A0002: "RT Plan Label", 0x00700082: "Presentation Creation Date", 0x00700083: "Presentation Creation Time",
+	0x0040A491: "Completion Flag", 0x0040A493: "Verification Flag", 0x00080008: "Image Type", 0x00280008: "Number of Frames",
+	0x00280010: "Rows", 0x00280011: "Columns", 0x00289001: "Data Point Rows", 0x00289002: "Data Point Columns",
+	0x00420012: "MIME Type of Encapsulated Document", 0x00080012: "Instance Creation Date", 0x00720002: "Hanging Protocol Name",
+	0x00720004: "Hanging Protocol Description", 0x00720006: "Hanging Protocol Level", 0x00720008: "Hanging Protocol Creator",
+	0x0072000A: "Hanging Protocol Creation DateTime", 0x0072000C: "Hanging Protocol Definition Sequence",
+	0x00720014: "Number of Priors Referenced", 0x00080070: "Manufacturer", 0x00221095: "Implant Name",
+	0x00221097: "Implant Part Number", 0x00760001: "Implant Assembly Template Name", 0x00760003: "Implant Assembly Template Issuer",
+	0x00760020: "Procedure Type Code Sequence", 0x00780001: "Implant Template Group Name", 0x00780020: "Implant Template Group Issuer",
+}
+
 // dates are where a missing date is taken from, in this order, with the times that go with them (facts of PS3.3 C.7.2.1, C.7.3.1).
 var dates = []struct{ date, time dicom.Tag }{
 	{tagStudyDate, tagStudyTime}, {0x00080021, 0x00080031}, {0x00080022, 0x00080032}, {tagContentDate, tagContentTime},
