@@ -6,11 +6,17 @@
 package queue
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"carepost/internal/store"
+	"carepost/internal/vault"
 )
 
 // Options of a Queue. Zero fields have defaults.
@@ -29,47 +35,171 @@ type Handler struct {
 	Workers int        // default 1
 
 	// Do does the work and settles it by Finish, Retry or Bury of the Job in its own transaction. If it returns without that, nil
-	// finishes the work and an error has it tried again at its back-off. ctx ends when the lease is lost.
+	// finishes the work and an error has it tried again at its back-off. ctx ends when the lease is lost or the queue stops.
 	Do func(ctx context.Context, j *Job) error
 
 	Backoff  func(attempt int64) time.Duration // default Backoff
 	Patience time.Duration                     // a lease is not renewed after this long without Progress; default 10 min
 }
 
+// batch is how much work one claim takes at most.
+const batch = 10
+
 // Backoff waits 5 s, 15 s, 1 min, 5 min, 15 min, 30 min, then an hour each, within a tenth more or less.
-func Backoff(attempt int64) time.Duration { panic("unimplemented") }
+func Backoff(attempt int64) time.Duration {
+	steps := [...]time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
+	return jitter(steps[min(max(attempt, 1), int64(len(steps)))-1])
+}
+
+// jitter changes d by up to a tenth, so that what fell together does not rise together.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1)
+}
 
 // Queue runs handlers.
-type Queue struct{}
+type Queue struct {
+	o        Options
+	handlers []*handler
+}
+
+// handler is a Handler with its defaults and the bell that rings for it.
+type handler struct {
+	Handler
+	bell chan struct{}
+}
 
 // New makes a queue; Run starts it.
-func New(o Options, handlers ...Handler) (*Queue, error) { panic("unimplemented") }
+func New(o Options, handlers ...Handler) (*Queue, error) {
+	if o.Store == nil {
+		return nil, errors.New("queue: options: want a Store")
+	}
+	o.Owner = cmp.Or(o.Owner, vault.NewID(time.Now()))
+	o.TTL = cmp.Or(o.TTL, time.Minute)
+	o.Poll = cmp.Or(o.Poll, time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	q := &Queue{o: o}
+	seen := make(map[string]bool)
+	for _, h := range handlers {
+		h.Lane = cmp.Or(h.Lane, store.Small)
+		h.Workers = max(h.Workers, 1)
+		h.Patience = cmp.Or(h.Patience, 10*time.Minute)
+		if h.Backoff == nil {
+			h.Backoff = Backoff
+		}
+		name := h.Kind + "/" + string(h.Lane)
+		if h.Kind == "" || h.Do == nil || seen[name] {
+			return nil, fmt.Errorf("queue: handler %q: want a kind, a Do, and one handler for each lane", name)
+		}
+		seen[name] = true
+		q.handlers = append(q.handlers, &handler{Handler: h, bell: make(chan struct{}, 1)})
+	}
+	return q, nil
+}
 
 // Run works until ctx ends, then waits for what is being done; leases not settled by then are given back. On a store that this
-// process owns alone, leases of earlier owners are released first.
-func (q *Queue) Run(ctx context.Context) error { panic("unimplemented") }
+// process owns alone, leases of earlier owners are released first. There is one Run per store and process.
+func (q *Queue) Run(ctx context.Context) error {
+	if q.o.Store.Exclusive() {
+		var n int64
+		if err := q.o.Store.Tx(ctx, func(tx *store.Tx) (err error) { n, err = tx.ReleaseWork(q.o.Owner); return err }); err != nil {
+			return fmt.Errorf("queue: releasing old leases: %w", err)
+		}
+		if n > 0 {
+			q.o.Log.Info("leases of a former process released", "count", n)
+		}
+	}
+	var wg sync.WaitGroup
+	for _, h := range q.handlers {
+		wg.Go(func() { q.serve(ctx, h) })
+	}
+	for {
+		select {
+		case <-q.o.Store.Woken():
+			for _, h := range q.handlers {
+				select {
+				case h.bell <- struct{}{}:
+				default: // it rings already
+				}
+			}
+		case <-ctx.Done():
+			wg.Wait()
+			return nil
+		}
+	}
+}
+
+// serve claims work for h as long as it has idle workers.
+func (q *Queue) serve(ctx context.Context, h *handler) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	busy := make(chan struct{}, h.Workers) // one token for each piece of work being done
+	for {
+		select {
+		case busy <- struct{}{}: // somebody is idle
+			<-busy
+		case <-ctx.Done():
+			return
+		}
+		jobs, idle, err := q.due(ctx, h, min(h.Workers-len(busy), batch))
+		if err != nil && ctx.Err() == nil {
+			q.o.Log.Error("looking for work", "kind", h.Kind, "err", err)
+		}
+		for _, j := range jobs {
+			busy <- struct{}{} // room was counted above, and only this loop adds
+			wg.Go(func() {
+				defer func() { <-busy }()
+				q.do(ctx, h, j)
+			})
+		}
+		if len(jobs) > 0 {
+			continue
+		}
+		timer := time.NewTimer(idle)
+		select {
+		case <-h.bell:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// due claims up to n pieces of due work, or tells how long to wait before looking again. Nothing is written when nothing is due.
+func (q *Queue) due(ctx context.Context, h *handler, n int) (jobs []*Job, idle time.Duration, err error) {
+	idle = jitter(q.o.Poll)
+	var in time.Duration
+	var ok bool
+	err = q.o.Store.View(ctx, func(tx *store.Tx) (err error) { in, ok, err = tx.NextWork(h.Kind, h.Lane); return err })
+	switch {
+	case err != nil || !ok:
+		return nil, idle, err
+	case in > 0:
+		return nil, min(idle, in), nil
+	}
+	jobs, err = q.claim(ctx, h, n)
+	return jobs, idle, err
+}
 
 // Claim leases up to n pieces of due work without running them.
 func (q *Queue) Claim(ctx context.Context, kind string, lane store.Lane, n int) ([]*Job, error) {
-	panic("unimplemented")
+	return q.claim(ctx, &handler{Handler: Handler{Kind: kind, Lane: cmp.Or(lane, store.Small), Backoff: Backoff}}, n)
 }
 
-// Job is leased work.
-type Job struct {
-	store.Work
+func (q *Queue) claim(ctx context.Context, h *handler, n int) ([]*Job, error) {
+	var rows []store.Work
+	err := q.o.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		rows, err = tx.ClaimWork(store.Claim{Kind: h.Kind, Lane: h.Lane, Owner: q.o.Owner, TTL: q.o.TTL, Limit: n, Backoff: h.Backoff})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("queue: claiming %s: %w", h.Kind, err)
+	}
+	jobs := make([]*Job, len(rows))
+	for i, w := range rows {
+		jobs[i] = &Job{Work: w, q: q}
+		jobs[i].moved.Store(time.Now().UnixNano())
+	}
+	return jobs, nil
 }
-
-// Finish settles the work in tx: it is done. store.ErrLeaseLost.
-func (j *Job) Finish(tx *store.Tx) error { panic("unimplemented") }
-
-// Retry settles the work in tx: it is due again after the given time, or at its back-off when that is negative. store.ErrLeaseLost.
-func (j *Job) Retry(tx *store.Tx, after time.Duration, reason string) error { panic("unimplemented") }
-
-// Bury settles the work in tx: nobody tries again, the row stays for the operator. store.ErrLeaseLost.
-func (j *Job) Bury(tx *store.Tx, reason string) error { panic("unimplemented") }
-
-// Progress says that the work is moving; it is cheap. store.ErrLeaseLost if the lease is known to be lost.
-func (j *Job) Progress() error { panic("unimplemented") }
-
-// Beat renews the lease now: the last look before a step that cannot be taken back. store.ErrLeaseLost.
-func (j *Job) Beat(ctx context.Context) error { panic("unimplemented") }
