@@ -22,7 +22,8 @@
 // # Departures
 //
 // Stricter than RFC 5280: the anchor is itself checked for dates, signature and revocation (Direct 4.2.3), SHA-1 signatures and
-// short RSA keys are refused, local parts in name constraints are compared without regard to case (Direct 4.1.1).
+// short RSA keys are refused, an anchor
+// above others must itself say that it is a CA (so no version 1 roots), local parts in name constraints are compared without regard to case (Direct 4.1.1).
 //
 // Narrower than RFC 5280: a CRL counts only when it is complete (no delta, not indirect, for all reasons) and signed by the very
 // key that signed the certificate in question; OCSP is not asked, so a certificate that points to nothing but OCSP stays

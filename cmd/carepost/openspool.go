@@ -60,13 +60,6 @@ func (s *spool) release(ctx context.Context, w io.Writer) error {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, in, make([]byte, spoolBuffer)); err != nil {
 		return fmt.Errorf("writing the message: %w", err)
 	}
-	if f, ok := w.(*os.File); ok { // a full disk may say so only now; pipes and terminals cannot be synced
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			if err := f.Sync(); err != nil {
-				return fmt.Errorf("writing the message: %w", err)
-			}
-		}
-	}
 	return nil
 }
 
