@@ -21,9 +21,12 @@
 //
 // # Departures
 //
-// Stricter than RFC 5280: the anchor is itself checked for dates, signature and revocation (Direct 4.2.3), SHA-1 signatures and
-// short RSA keys are refused, an anchor
-// above others must itself say that it is a CA (so no version 1 roots), local parts in name constraints are compared without regard to case (Direct 4.1.1).
+// Stricter than RFC 5280: the anchor is itself checked for dates, signature and revocation (Direct 4.2.3), and above others must
+// say that it is a CA (so no version 1 roots); SHA-1 signatures and short RSA keys are refused; name constraints compare local
+// parts without regard to case (Direct 4.1.1).
+//
+// Wider: a CRL made after the moment asked about answers for that moment too, while the certificate would still be on it; a CRL
+// that is out of date still revokes.
 //
 // Narrower than RFC 5280: a CRL counts only when it is complete (no delta, not indirect, for all reasons) and signed by the very
 // key that signed the certificate in question; OCSP is not asked, so a certificate that points to nothing but OCSP stays
