@@ -48,7 +48,7 @@ var Arrows = map[string][]string{
 	"internal/blob":    {"internal/vault"},
 	"internal/keyring": {"internal/vault", "internal/store"},
 	"internal/audit":   {"internal/store"},
-	"internal/queue":   {"internal/store"},
+	"internal/queue":   {"internal/store", "internal/vault"},
 	"internal/flow":    {"internal/mailbox"},
 	"cmd/carepost":     {"internal/demo", "internal/gateway"},
 	"internal/demo":    {"internal/gateway", "internal/demo/study"},

@@ -29,9 +29,7 @@ const look = 50 * time.Millisecond
 // exchange sends the set from a to b, follows it, and compares what arrived.
 func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) error {
 	w.c.say(time.Now(), "packed", "%s", packed(plan))
-	for _, f := range plan.Findings {
-		w.c.note("%21snote: %s", "", f.Text)
-	}
+	w.notes(plan.Findings)
 	id, err := w.submit(ctx, plan)
 	if err != nil {
 		return err
@@ -53,6 +51,29 @@ func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) e
 		w.c.note("Everything is in %s: a/ and b/ (the installations), wire.eml and notice.eml (as they crossed the wire), keys/,\nanchors/, crls/ and received/ (the study).", keep)
 	}
 	return nil
+}
+
+// notes shows what was noticed while packing, each thing once.
+func (w *world) notes(all []fileset.Finding) {
+	const most = 8
+	times := map[string]int{}
+	var texts []string
+	for _, f := range all {
+		if times[f.Text]++; times[f.Text] == 1 {
+			texts = append(texts, f.Text)
+		}
+	}
+	for i, text := range texts {
+		if i == most {
+			w.c.note("%21sand %d more; `carepost dicom pack` lists all", "", len(texts)-most)
+			return
+		}
+		again := ""
+		if n := times[text]; n > 1 {
+			again = fmt.Sprintf(" (%d times)", n)
+		}
+		w.c.note("%21snote: %s%s", "", text, again)
+	}
 }
 
 func packed(p *fileset.Plan) string {

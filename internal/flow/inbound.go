@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"carepost/addr"
+	"carepost/cms"
 	"carepost/dicom/fileset"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
@@ -115,6 +116,8 @@ func unopenable(err error) (clause, reason string) {
 		return "Direct 2.4", "the message is encrypted for none of our certificates"
 	case errors.Is(err, smime.ErrDecrypt):
 		return "RFC 5652 §6", "the message does not decrypt: damaged, cut or foreign"
+	case errors.Is(err, cms.ErrAlgorithm):
+		return "Direct 2.7", "the message is sealed by an algorithm that is not accepted"
 	case errors.Is(err, smime.ErrUnsigned):
 		return "Direct 2.4", "the message is not signed"
 	case errors.Is(err, smime.ErrStructure):

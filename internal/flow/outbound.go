@@ -1,14 +1,11 @@
 package flow
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"carepost/addr"
@@ -179,7 +176,7 @@ func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Grou
 	}}
 	err = smime.Seal(d, src, smime.SealOptions{
 		Signers: []cms.Signer{s.signer}, Recipients: g.Certificates, Cipher: cms.AES256CBC,
-		Outer: outerHeader(m.Envelope.From.Address, g.To), Rand: rand.Reader,
+		Outer: smime.OuterFor(m.Envelope.From.Address, g.To...), Rand: rand.Reader,
 	})
 	if err != nil {
 		return s, fmt.Errorf("flow: seal: %w", err)
@@ -188,36 +185,6 @@ func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Grou
 		return s, fmt.Errorf("flow: seal: %w", err)
 	}
 	return s, nil
-}
-
-// outerHeader is what the network sees (Direct 2.4, 6.1; smime.OuterHeader), with the envelope's recipients of this one domain
-// in place of everybody that the message names.
-func outerHeader(from addr.Address, to []addr.Address) func(message.Header) ([]message.Field, error) {
-	return func(h message.Header) ([]message.Field, error) {
-		all, err := smime.OuterHeader(h)
-		if err != nil {
-			return nil, err
-		}
-		boxes := make([]message.Mailbox, len(to))
-		for i, a := range to {
-			boxes[i].Address = a
-		}
-		var b message.Builder
-		b.AddMailboxes("From", message.Mailbox{Address: from}).AddMailboxes("To", boxes...)
-		for _, f := range all {
-			switch strings.ToLower(f.Name) {
-			case "from", "sender", "to", "cc":
-			default:
-				b.AddRaw(f)
-			}
-		}
-		var buf bytes.Buffer
-		if _, err := b.WriteTo(&buf); err != nil {
-			return nil, err
-		}
-		outer, err := message.ReadHeader(bufio.NewReader(&buf), message.Limits{})
-		return outer.Fields(), err
-	}
 }
 
 // enqueue makes a sealed group deliverable.
