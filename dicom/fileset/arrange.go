@@ -250,8 +250,8 @@ func (a *arranger) supply(b []byte, r *record, k key, m *member, up int) []byte 
 		item = appendText(item, 0x00080102, "99CAREPOST")
 		item = appendText(item, 0x00080104, "Unknown")
 		value, how = string(appendRawItem(nil, item)), "a code that says unknown"
-	case emptySequence:
-		value, how = "", "an empty sequence"
+	case anyModality:
+		value, how = string(appendRawItem(nil, appendText(nil, tagModality, "OT"))), "an item for other modalities"
 	}
 	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%s %v has no value; the %s record gets %s, the file stays as it is",
 		keyNames[k.tag], k.tag, r.name, how))

@@ -1,0 +1,235 @@
+package fileset
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"carepost/dicom"
+)
+
+// part10 makes a Part 10 file of elements, Explicit VR Little Endian.
+func part10(class, instance string, elements ...[]byte) []byte {
+	b := metaGroup(instance)
+	b = bytes.Replace(b, appendText(nil, 0x00020002, classDirectory), appendText(nil, 0x00020002, class), 1)
+	n := len(b) - 132 - 12
+	b[140], b[141] = byte(n), byte(n>>8)
+	return append(b, slices.Concat(elements...)...)
+}
+
+// bare makes the poorest instance of a class that can be referenced at all.
+func bare(class, instance string, more ...[]byte) []byte {
+	e := [][]byte{appendText(nil, tagSOPClass, class), appendText(nil, tagSOPInstance, instance)}
+	e = append(e, more...)
+	e = append(e, appendText(nil, tagStudyUID, "1.2.3"), appendText(nil, tagSeriesUID, "1.2.3.4"))
+	return part10(class, instance, e...)
+}
+
+// DCM-06: every SOP class that we pack gets its own record, and a directory of the poorest instances of them all has every key that
+// the standard requires.
+func TestEveryClass(t *testing.T) {
+	dir := t.TempDir()
+	tables := newTables()
+	for i, c := range classes {
+		writeFile(t, dir, fmt.Sprintf("%03d", i), bare(classRoot+c.uid, fmt.Sprintf("1.2.3.4.%d", i+1)))
+	}
+	p := scan(t, dir)
+	if len(p.Instances) != len(classes) {
+		t.Fatalf("%d of %d instances", len(p.Instances), len(classes))
+	}
+	for _, x := range p.Instances {
+		if want := tables.byClass[x.SOPClass].name; x.Type != want {
+			t.Errorf("%s: record %s rather than %s", ClassName(x.SOPClass), x.Type, want)
+		}
+	}
+	b := packed(t, p)
+	if r := checkBytes(t, b); r.Verdict != Complete {
+		t.Errorf("%v: %v", r.Verdict, r.Findings[:min(10, len(r.Findings))])
+	}
+	set := t.TempDir()
+	writeFile(t, set, DirectoryName, unzipped(t, b)[DirectoryName])
+	cmd := exec.Command("dciodvfy", filepath.Join(set, DirectoryName))
+	out, err := cmd.CombinedOutput() // its exit code says no more than its lines
+	if len(out) == 0 {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Error") && !slices.ContainsFunc(excused, func(s string) bool { return strings.Contains(line, s) }) {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+}
+
+// excused are complaints of dciodvfy that no directory could avoid: what only the instance can say, and record types that it is too
+// old to know.
+var excused = []string{
+	"<ReferencedSeriesSequence> Module=<PresentationDirectoryRecord>", "<BlendingSequence> Module=<PresentationDirectoryRecord>",
+	"<HL7InstanceIdentifier>", "<ReferencedImageEvidenceSequence> Module=<SpectroscopyDirectoryRecord>",
+	"value <WF PRESENTATION>", "value <SURFACE SCAN>", "value <PLAN>", "value <TRACT>", "value <ASSESSMENT>", "value <ANNOTATION>",
+}
+
+// The Content Sequence of a document holds the report; only the root's concept modifiers may go into the directory (PS3.3 F.5.25).
+func TestReportTextStaysOut(t *testing.T) {
+	p := scan(t, filepath.Join(shared(t), "files", "test-SR.dcm"))
+	d := p.directory
+	for _, word := range []string{"CONTAINS", "TEXT", "OFFIS"} {
+		if n := bytes.Count(d, []byte(word)); word == "OFFIS" && n > 2 || word != "OFFIS" && n > 0 {
+			t.Errorf("%q stands %d times in the directory", word, n)
+		}
+	}
+}
+
+// Each key that was supplied is reported, and stands in the record alone (DCM-06; PS3.3 F.5).
+func TestSuppliedKeys(t *testing.T) {
+	dir := t.TempDir()
+	src := readFile(t, filepath.Join(shared(t), "files", "test-SR.dcm"))
+	writeFile(t, dir, "sr", src)
+	p := scan(t, dir)
+	if !hasRule(p.Findings, "key-supplied") || !strings.HasPrefix(p.Tree[0].ID, "NOID-") {
+		t.Errorf("%v %v", p.Findings, p.Tree)
+	}
+	if got := unzipped(t, packed(t, p))[p.Instances[0].FileID]; !bytes.Equal(got, src) {
+		t.Error("the instance was touched")
+	}
+}
+
+// Running numbers never collide with those that other instances bring.
+func TestRunningNumbers(t *testing.T) {
+	dir := t.TempDir()
+	image := "1.2.840.10008.5.1.4.1.1.2"
+	for i, number := range []string{"1", "", "3", ""} {
+		writeFile(t, dir, fmt.Sprint(i), bare(image, fmt.Sprintf("1.2.3.4.%d", i+1)))
+		if number != "" {
+			b := bare(image, fmt.Sprintf("1.2.3.4.%d", i+1))
+			writeFile(t, dir, fmt.Sprint(i), append(b, appendText(nil, tagInstanceNo, number)...))
+		}
+	}
+	var got []string
+	for _, x := range scan(t, dir).Instances {
+		got = append(got, x.Number)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"1", "2", "3", "4"}) {
+		t.Errorf("numbers %v", got)
+	}
+}
+
+// An unknown class with pixels is an IMAGE, without them PRIVATE: nothing is left out (PS3.3 F.6).
+func TestUnknownClass(t *testing.T) {
+	dir := t.TempDir()
+	pixels := [][]byte{appendUint16(nil, 0x00280010, 1), appendUint16(nil, 0x00280011, 1),
+		appendElement(nil, 0x7FE00010, dicom.VR{'O', 'W'}, []byte{1, 0})}
+	a := writeFile(t, dir, "a", append(bare("1.2.9.1", "1.2.3.1"), slices.Concat(pixels...)...))
+	b := writeFile(t, dir, "b", bare("1.2.9.2", "1.2.3.2"))
+	p := scan(t, a, b)
+	if p.Instances[0].Type != "IMAGE" || p.Instances[1].Type != "PRIVATE" {
+		t.Errorf("%v", p.Instances)
+	}
+	judgedByPeers(t, p)
+}
+
+func TestScanRefuses(t *testing.T) {
+	files := filepath.Join(shared(t), "files")
+	io8 := readFile(t, filepath.Join(files, "io8.dcm"))
+	dir := t.TempDir()
+	text := writeFile(t, dir, "letter.txt", []byte("Dear colleague,\r\n"))
+	empty := writeFile(t, dir, "empty", nil)
+	cut := writeFile(t, dir, "cut.dcm", io8[:len(io8)-1])
+	headless := writeFile(t, dir, "headless.dcm", io8[132:])
+	beforePixels := writeFile(t, dir, "nopixels.dcm", io8[:len(io8)-12288-12])
+	other := bytes.Clone(io8)
+	other[len(other)-1] ^= 1
+	changed := writeFile(t, dir, "changed.dcm", other)
+	renamed := writeFile(t, dir, "renamed.dcm", bytes.Replace(bytes.ReplaceAll(io8, []byte("498.55.3.1"), []byte("498.55.3.7")), []byte("Tooth^Testa "), []byte("Tooth^Other "), 1))
+	moved := writeFile(t, dir, "moved.dcm", bytes.Replace(bytes.ReplaceAll(io8, []byte("498.55.3.1"), []byte("498.55.3.7")), []byte("DENT01"), []byte("DENT09"), 1))
+	nothing := filepath.Join(dir, "nothing")
+	writeFile(t, nothing, ".DS_Store", []byte("x"))
+	whole := writeFile(t, dir, "io8.dcm", io8)
+	short := filepath.Join(dir, "short")
+	fileset := filepath.Join(shared(t), "fileset")
+	writeFile(t, short, "DICOMDIR", readFile(t, filepath.Join(fileset, "DICOMDIR")))
+	writeFile(t, short, "DICOM/IO8", io8)
+
+	for _, c := range []struct {
+		name, reason string
+		paths, named []string
+	}{
+		{"no DICOM object", "no DICOM Part 10 file", []string{whole, text}, []string{text}},
+		{"empty file", "empty", []string{empty}, []string{empty}},
+		{"truncated", "not all there", []string{cut}, []string{cut}},
+		{"cut before the pixels", "without pixel data", []string{beforePixels}, []string{beforePixels}},
+		{"real truncated file", "not all there", []string{filepath.Join(files, "MR_truncated.dcm")}, []string{"MR_truncated"}},
+		{"no preamble (DCM-24)", "without the preamble", []string{headless}, []string{headless}},
+		{"no UIDs", "without SOP Class UID", []string{filepath.Join(files, "nested_priv_SQ.dcm")}, []string{"nested_priv_SQ"}},
+		{"one UID, other bytes", "different bytes", []string{whole, changed}, []string{whole, changed}},
+		{"one Patient ID, other names (DCM-07)", "different patient names", []string{whole, renamed}, []string{whole, renamed}},
+		{"a study of two patients", "under two patients", []string{whole, moved}, []string{whole, moved}},
+		{"a folder without DICOM", "no DICOM instance here", []string{nothing}, []string{nothing}},
+		{"no such file", "no such file", []string{filepath.Join(dir, "gone")}, []string{"gone"}},
+		{"a File-set that is not whole (DCM-22)", "9 instances that are not among the files", []string{short}, []string{short}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Scan(context.Background(), ScanOptions{}, c.paths...)
+			in, ok := err.(*InputError)
+			if !ok {
+				t.Fatalf("%v", err)
+			}
+			for _, want := range append(c.named, c.reason) {
+				if !strings.Contains(in.Error(), want) {
+					t.Errorf("no %q in %v", want, in)
+				}
+			}
+			if strings.Contains(in.Error(), "Tooth") || strings.Contains(in.Error(), "DENT0") {
+				t.Errorf("patient data in %v", in)
+			}
+		})
+	}
+}
+
+func TestScanTakes(t *testing.T) {
+	io8 := readFile(t, filepath.Join(shared(t), "files", "io8.dcm"))
+	dir := t.TempDir()
+	a, b := writeFile(t, dir, "a", io8), writeFile(t, dir, "b", io8)
+	renamed := writeFile(t, dir, "c", bytes.Replace(bytes.ReplaceAll(io8, []byte("498.55.3.1"), []byte("498.55.3.7")), []byte("Tooth^Testa "), []byte("Tooth^Other "), 1))
+	if p := scan(t, a, b, a); len(p.Instances) != 1 || !hasRule(p.Findings, "same-instance-twice") {
+		t.Errorf("identical files: %d, %v", len(p.Instances), p.Findings)
+	}
+	p, err := Scan(context.Background(), ScanOptions{AllowNames: true}, a, renamed)
+	if err != nil || len(p.Instances) != 2 || !hasRule(p.Findings, "patient-names-differ") {
+		t.Errorf("names allowed: %v", err)
+	}
+	writeFile(t, dir, "VIEWER.EXE", []byte("MZ"))
+	p, err = Scan(context.Background(), ScanOptions{SkipForeign: true, AllowNames: true}, dir)
+	if err != nil || len(p.Instances) != 2 || !hasRule(p.Findings, "foreign-file-left-out") {
+		t.Errorf("foreign files left out: %v", err)
+	}
+}
+
+// A source that changes between Scan and WriteZIP is an error, never a set that says something else than its directory.
+func TestChangedSource(t *testing.T) {
+	dir := demoStudy(t)
+	for name, change := range map[string]func(path string, b []byte){
+		"longer":  func(path string, b []byte) { writeFile(t, "", path, append(b, 0)) },
+		"shorter": func(path string, b []byte) { writeFile(t, "", path, b[:len(b)-1]) },
+	} {
+		p := scan(t, dir)
+		src := p.Instances[1].Source
+		b := readFile(t, src)
+		change(src, bytes.Clone(b))
+		if err := p.WriteZIP(context.Background(), &bytes.Buffer{}, nil); err == nil || !strings.Contains(err.Error(), "changed") {
+			t.Errorf("%s: %v", name, err)
+		}
+		writeFile(t, "", src, b)
+	}
+	p := scan(t, dir)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.WriteZIP(ctx, &bytes.Buffer{}, nil); err == nil {
+		t.Error("a cancelled context")
+	}
+}
