@@ -8,15 +8,15 @@ package queue
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	mrand "math/rand/v2"
 	"sync"
 	"time"
 
 	"carepost/internal/store"
-	"carepost/internal/vault"
 )
 
 // Options of a Queue. Zero fields have defaults.
@@ -53,7 +53,7 @@ func Backoff(attempt int64) time.Duration {
 
 // jitter changes d by up to a tenth, so that what fell together does not rise together.
 func jitter(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1)
+	return d - d/10 + mrand.N(d/5+1)
 }
 
 // Queue runs handlers.
@@ -73,7 +73,7 @@ func New(o Options, handlers ...Handler) (*Queue, error) {
 	if o.Store == nil {
 		return nil, errors.New("queue: options: want a Store")
 	}
-	o.Owner = cmp.Or(o.Owner, vault.NewID(time.Now()))
+	o.Owner = cmp.Or(o.Owner, rand.Text())
 	o.TTL = cmp.Or(o.TTL, time.Minute)
 	o.Poll = cmp.Or(o.Poll, time.Second)
 	if o.Log == nil {
