@@ -245,17 +245,25 @@ func (a *arranger) supply(b []byte, r *record, k key, m *member, up int) []byte 
 	case clock:
 		value, how = a.studyTime, "a time to go with the date"
 	case unknownCode:
-		var item []byte
-		item = appendText(item, 0x00080100, "UNKNOWN")
-		item = appendText(item, 0x00080102, "99CAREPOST")
-		item = appendText(item, 0x00080104, "Unknown")
-		value, how = string(appendRawItem(nil, item)), "a code that says unknown"
+		value, how = string(unknown()), "a code that says unknown"
 	case anyModality:
-		value, how = string(appendRawItem(nil, appendText(nil, tagModality, "OT"))), "an item for other modalities"
+		item := appendText(nil, tagModality, "OT")
+		item = appendElement(item, 0x00081032, dicom.VROf(0x00081032), unknown()) // procedure
+		item = appendText(item, 0x00200060, "")                                   // laterality
+		item = appendElement(item, 0x0040100A, dicom.VROf(0x0040100A), unknown()) // reason
+		value, how = string(appendRawItem(nil, item)), "an item for other modalities"
 	}
 	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%s %v has no value; the %s record gets %s, the file stays as it is",
 		keyNames[k.tag], k.tag, r.name, how))
 	return appendElement(b, k.tag, dicom.VROf(k.tag), []byte(value))
+}
+
+// unknown is an item with a code that says unknown (PS3.3 Table 8.8-1).
+func unknown() []byte {
+	item := appendText(nil, 0x00080100, "UNKNOWN")
+	item = appendText(item, 0x00080102, "99CAREPOST")
+	item = appendText(item, 0x00080104, "Unknown")
+	return appendRawItem(nil, item)
 }
 
 func appendRawItem(b, body []byte) []byte {

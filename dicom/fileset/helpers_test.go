@@ -172,4 +172,3 @@ func hasRule(fs []Finding, name string) bool {
 	}
 	return false
 }
-

@@ -26,7 +26,7 @@ const (
 	date                      // a date of the same instance, else of its study, else ScanOptions.NoDate
 	clock                     // the time that goes with that date
 	unknownCode               // one item: a code that says unknown
-	emptySequence
+	anyModality               // one item: a modality, as little as a hanging protocol can be defined for
 )
 
 // key is one line of a record's table.
