@@ -53,6 +53,15 @@ func NewEnvelopedWriter(w io.Writer, rand io.Reader, c Cipher, to ...*x509.Certi
 	}, nil
 }
 
+// CanEncrypt says whether a message can be encrypted to cert: nil, or ErrAlgorithm with the reason.
+func CanEncrypt(cert *x509.Certificate) error {
+	pub, ok := cert.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return algorithm("kind of public key")
+	}
+	return checkRSA(pub)
+}
+
 // keyTransports returns a RecipientInfo for each of the certificates, the same one twice counted once.
 func keyTransports(rand io.Reader, cek []byte, to []*x509.Certificate) (infos [][]byte, err error) {
 	if len(to) == 0 {
@@ -79,13 +88,10 @@ func keyTransports(rand io.Reader, cek []byte, to []*x509.Certificate) (infos []
 
 // keyTransport makes a KeyTransRecipientInfo (RFC 5652 §6.2.1).
 func keyTransport(rand io.Reader, cek, rid []byte, cert *x509.Certificate) ([]byte, error) {
-	pub, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return nil, algorithm("kind of public key")
-	}
-	if err := checkRSA(pub); err != nil {
+	if err := CanEncrypt(cert); err != nil {
 		return nil, err
 	}
+	pub := cert.PublicKey.(*rsa.PublicKey)
 	//lint:ignore SA1019 what Direct partners read (RFC 3370 §4.2.1); the reader's side is the fragile one
 	wrapped, err := rsa.EncryptPKCS1v15(rand, pub, cek)
 	if err != nil {

@@ -99,6 +99,16 @@ func hashOf(s cms.Signer) crypto.Hash {
 	return s.Hash
 }
 
+// Sealable says whether a message with this header can be sealed wrapped, without touching its body: nil, or an error that wraps
+// message.ErrSyntax, ErrAmbiguous or ErrLimit. Asked when a message is taken, it spares the sender a late refusal.
+func Sealable(h message.Header) error {
+	if _, err := sealable(h); err != nil {
+		return err
+	}
+	_, err := OuterHeader(h)
+	return err
+}
+
 // sealable refuses what is no message, or would not survive, and returns its transfer encoding.
 func sealable(h message.Header) (encoding string, err error) {
 	if len(h.Fields()) == 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"carepost/addr"
@@ -14,10 +13,10 @@ import (
 	"carepost/trust"
 )
 
-// Content errors are answers: the message is set aside and nobody is told but our own side.
-var (
-	errNoSender = errors.New("agent: no sender to bind the signature to")
-)
+var errNoSender = errors.New("agent: no sender to bind the signature to")
+
+// maxJudged is how many signatures of one message are judged. More is nobody's honest mail, and each may cost fetches.
+const maxJudged = 16
 
 // Arrival is what was opened and is to be believed or not.
 type Arrival struct {
@@ -39,7 +38,7 @@ func (a *Agent) Inbound(ctx context.Context, to Party, in Arrival, now time.Time
 		j.Verdict = refuse("Direct 2.4", "the message is not signed")
 		return j
 	}
-	for _, s := range in.Opened.Signatures {
+	for _, s := range in.Opened.Signatures[:min(len(in.Opened.Signatures), maxJudged)] {
 		j.Verdict = better(j.Verdict, a.signature(ctx, to, in, s, senders, now))
 	}
 	if bad := claimedTwice(in.Opened.Signatures); bad && j.Verdict.Status == trust.Trusted {
@@ -98,22 +97,39 @@ func (in Arrival) senders() ([]addr.Address, error) {
 	return out, nil
 }
 
-// IsReport says that a message is an MDN or DSN, which is never answered (Direct 3, RFC 3798 §2.1), or says itself that it was
-// made by a machine in answer to mail (RFC 3834).
-func IsReport(h message.Header) bool {
-	if _, ok := message.IsReport(h); ok {
-		return true
+// Named are the addresses in To and Cc, each once.
+func Named(h message.Header) (out []addr.Address) {
+	for _, field := range []string{"To", "Cc"} {
+		boxes, err := h.Mailboxes(field)
+		if err != nil {
+			continue
+		}
+		for _, b := range boxes {
+			if !slices.ContainsFunc(out, b.Address.Equal) {
+				out = append(out, b.Address)
+			}
+		}
 	}
-	auto := strings.ToLower(strings.TrimSpace(h.Get("Auto-Submitted")))
-	return strings.HasPrefix(auto, "auto-replied")
+	return out
 }
 
-// Missing names the header fields that Direct 2.2 demands of every message and that h lacks.
+// IsReport says that a message is an MDN or DSN, which is never answered (Direct 3, RFC 3798 §2.1). A mail that merely calls itself
+// automatic is a mail.
+func IsReport(h message.Header) bool {
+	kind, ok := message.IsReport(h)
+	return ok && (kind == "" || kind == "disposition-notification" || kind == "delivery-status")
+}
+
+// Missing names the header fields that Direct 2.2 demands of every message and that h lacks, or that cannot be read.
 func Missing(h message.Header) (fields []string) {
-	for _, f := range []string{"From", "Date", "Message-ID"} {
-		if !h.Has(f) {
-			fields = append(fields, f)
-		}
+	if !h.Has("From") {
+		fields = append(fields, "From")
+	}
+	if _, err := h.Date(); err != nil {
+		fields = append(fields, "Date")
+	}
+	if h.MessageID() == "" {
+		fields = append(fields, "Message-ID")
 	}
 	if !h.Has("To") && !h.Has("Cc") {
 		fields = append(fields, "To")

@@ -8,18 +8,33 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/cms"
 	"carepost/discovery"
 	"carepost/trust"
 )
 
-// maxLookups is how many recipients are looked up at a time.
-const maxLookups = 8
+const (
+	maxLookups = 8               // recipients looked up at a time
+	maxGroup   = 100             // recipients sealed together: readers have limits of their own
+	lookupTime = 5 * time.Minute // for all recipients of one message; who is left is asked about again
+)
 
-// Group is the recipients of one destination domain, sealed together.
+// Outgoing is a message on its way out, as far as the decision needs it.
+type Outgoing struct {
+	To    []addr.Address // the envelope's, not yet decided
+	Named []addr.Address // whom To and Cc name; the others are blind and sealed apart (DIR-10)
+	Now   time.Time
+	// Progress, if set, is told of every recipient decided; an error ends the work, and who is left is undecided.
+	Progress func() error
+}
+
+// Group is recipients of one destination domain, sealed together.
 type Group struct {
 	Domain       addr.Domain
 	To           []addr.Address
 	Certificates []*x509.Certificate // of all of them, each once
+
+	blind bool
 }
 
 // Decision says for every recipient whether the message may go to it, and how those that may are sealed.
@@ -30,21 +45,26 @@ type Decision struct {
 
 // Outbound decides about recipients, each on its own: one bad recipient never holds back the good (Direct 2.3, 4.2.2).
 // from is whose anchors the Party holds.
-func (a *Agent) Outbound(ctx context.Context, from Party, to []addr.Address, now time.Time) Decision {
-	d := Decision{Recipients: make([]Judged, len(to))}
+func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	d := Decision{Recipients: make([]Judged, len(m.To))}
 	slots := make(chan struct{}, maxLookups)
 	var wg sync.WaitGroup
-	for i, rcpt := range to {
+	for i, rcpt := range m.To {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			d.Recipients[i] = a.recipient(ctx, from, rcpt, now)
+			d.Recipients[i] = a.recipient(ctx, from, rcpt, m.Now)
+			if m.Progress != nil && m.Progress() != nil {
+				cancel()
+			}
 		})
 	}
 	wg.Wait()
 	for _, j := range d.Recipients {
 		if j.Verdict.Status == trust.Trusted {
-			d.add(j)
+			d.add(j, !slices.ContainsFunc(m.Named, j.Address.Equal))
 		}
 	}
 	return d
@@ -55,6 +75,10 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	j := Judged{Address: to}
+	if ctx.Err() != nil {
+		j.Verdict = undecided("there was no time to look for a certificate")
+		return j
+	}
 	found, steps, err := a.Directory.Lookup(ctx, to)
 	j.Steps = steps
 	switch {
@@ -66,16 +90,25 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 		return j
 	}
 	for _, f := range found {
-		v := a.Judge.Judge(ctx, trust.Question{
-			Certificate: f.Certificate, Address: to, Anchors: from.Anchors, Intermediates: from.Intermediates,
-			Use: trust.Encryption, Now: now, Policy: from.Policy,
-		})
+		v := a.encryptable(ctx, from, to, f.Certificate, now)
 		if v.Status == trust.Trusted {
 			j.Found = append(j.Found, f)
 		}
 		j.Verdict = better(j.Verdict, v)
 	}
 	return j
+}
+
+// encryptable is the verdict on one certificate of a recipient. A trusted key that we cannot encrypt to is of no use.
+func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, cert *x509.Certificate, now time.Time) trust.Verdict {
+	v := a.Judge.Judge(ctx, trust.Question{
+		Certificate: cert, Address: to, Anchors: from.Anchors, Intermediates: from.Intermediates,
+		Use: trust.Encryption, Now: now, Policy: from.Policy,
+	})
+	if v.Status == trust.Trusted && cms.CanEncrypt(cert) != nil {
+		v.Status, v.Clause, v.Reason = trust.Refused, "RFC 8551 §2.3", "the certificate's key is of a kind that nothing can be encrypted to here"
+	}
+	return v
 }
 
 // better keeps the verdict that decides: one trusted certificate suffices; while one is undecided, refusing would be rash.
@@ -97,19 +130,28 @@ func better(a, b trust.Verdict) trust.Verdict {
 	return a
 }
 
-func (d *Decision) add(j Judged) {
-	i := slices.IndexFunc(d.Groups, func(g Group) bool { return g.Domain == j.Address.Domain })
+// add puts a trusted recipient into a group of its domain. Whom the message does not name is alone in his: the others of his
+// domain are not to learn of him (DIR-10).
+func (d *Decision) add(j Judged, blind bool) {
+	i := slices.IndexFunc(d.Groups, func(g Group) bool {
+		return !blind && !g.blind && g.Domain == j.Address.Domain && len(g.To) < maxGroup
+	})
 	if i < 0 {
-		d.Groups = append(d.Groups, Group{Domain: j.Address.Domain})
+		d.Groups = append(d.Groups, Group{Domain: j.Address.Domain, blind: blind})
 		i = len(d.Groups) - 1
 	}
 	g := &d.Groups[i]
 	g.To = append(g.To, j.Address)
 	for _, f := range j.Found {
-		if !slices.ContainsFunc(g.Certificates, f.Certificate.Equal) {
+		if !slices.ContainsFunc(g.Certificates, func(c *x509.Certificate) bool { return sameName(c, f.Certificate) }) {
 			g.Certificates = append(g.Certificates, f.Certificate)
 		}
 	}
+}
+
+// sameName says that two certificates are one to a RecipientInfo (RFC 5652 §6.2.1: issuer and serial number).
+func sameName(a, b *x509.Certificate) bool {
+	return a.SerialNumber.Cmp(b.SerialNumber) == 0 && string(a.RawIssuer) == string(b.RawIssuer)
 }
 
 // Where says in words where the certificates were found: "DNS CERT practice.example".

@@ -22,6 +22,7 @@ import (
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
+	"carepost/smime"
 )
 
 // Submit takes a message of one of our own accounts, to be sealed and sent. When it returns nil the message is ours: durable,
@@ -44,6 +45,9 @@ func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope,
 		from, err := h.Mailboxes("From")
 		if err != nil || len(from) != 1 || !from[0].Address.Equal(env.From.Address) {
 			return &Refusal{"Direct 2.2", "the From field is not the account that sends"}
+		}
+		if err := smime.Sealable(h); err != nil {
+			return &Refusal{"Direct 2.1", "the message cannot be sealed as it is: " + err.Error()}
 		}
 		return nil
 	})
@@ -77,18 +81,27 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
+	env.To = once(env.To)
 	m := store.Message{
 		Direction: dir, Kind: transit.Mail, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
 	}
 	if dir == transit.Outbound {
 		m.Header = shown(header)
+		// Notices are matched by Message-ID: a sender uses each once (RFC 5322 §3.6.4).
+		m.Dedupe = f.Store.Box().Hash("submitted", env.From.Address.Key()+"\n"+header.MessageID())
+		if agent.IsReport(header) {
+			m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure
+		}
 	} else {
-		m.Dedupe = f.dedupe(env, header, digest.Sum(nil))
+		m.Dedupe = f.repeat(env, header, digest.Sum(nil))
 	}
 	err = f.Store.Tx(ctx, func(tx *store.Tx) error { return f.record(tx, by, &m, ref) })
-	if repeat := (*store.Duplicate)(nil); errors.As(err, &repeat) {
+	if known := (*repeated)(nil); errors.As(err, &known) {
 		_ = f.Blobs.Remove(ref) // the first copy is the one that counts; this one nothing refers to
-		return repeat.First, nil
+		if dir == transit.Outbound {
+			return "", &Refusal{"RFC 5322 §3.6.4", "a message with this Message-ID has been sent before"}
+		}
+		return known.first, nil
 	}
 	if err != nil {
 		// The commit may have happened all the same: the bytes stay, the sweeper knows what no row refers to.
@@ -102,7 +115,11 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 	if err := tx.InsertBlob(store.Blob(ref)); err != nil {
 		return err
 	}
-	if err := tx.InsertMessage(m); err != nil {
+	err := tx.InsertMessage(m)
+	if twin := (*store.Duplicate)(nil); errors.As(err, &twin) {
+		return &repeated{twin.First}
+	}
+	if err != nil {
 		return err
 	}
 	for _, to := range m.Envelope.To {
@@ -120,6 +137,23 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: map[string]string{
 		"direction": kind, "size": strconv.FormatInt(m.Size, 10), "recipients": strconv.Itoa(len(m.Envelope.To)),
 	}})
+}
+
+// repeated says that a message was taken before.
+type repeated struct{ first string }
+
+func (r *repeated) Error() string { return "flow: message " + r.first + " again" }
+
+// once leaves out addresses that are named again.
+func once(to []addr.Address) (out []addr.Address) {
+	seen := map[string]bool{}
+	for _, a := range to {
+		if key := a.Key(); !seen[key] {
+			seen[key] = true
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // spool copies r to the draft. What repeats have in common is hashed: inbound, all but the Received field that our own
@@ -182,15 +216,15 @@ func shown(h message.Header) store.Header {
 	return s
 }
 
-// dedupe is the same for repeats of a message within the time that they are known: sender, recipients, Message-ID, content.
-func (f *Flow) dedupe(env transit.Envelope, h message.Header, digest []byte) []byte {
+// repeat is the same for repeats of a transmission: sender, recipients, Message-ID, content. Sealed bytes are random, so that
+// equal ones are no coincidence, however much later.
+func (f *Flow) repeat(env transit.Envelope, h message.Header, digest []byte) []byte {
 	var to []string
 	for _, a := range env.To {
 		to = append(to, a.Key())
 	}
 	slices.Sort(to)
-	period := f.Clock().UnixMilli() / f.Repeats.Milliseconds()
-	value := strings.Join([]string{strconv.FormatInt(period, 10), env.From.String(), strings.Join(to, ","), h.MessageID(), hex.EncodeToString(digest)}, "\n")
+	value := strings.Join([]string{env.From.String(), strings.Join(to, ","), h.MessageID(), hex.EncodeToString(digest)}, "\n")
 	return f.Store.Box().Hash("repeat", value)
 }
 

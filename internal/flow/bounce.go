@@ -90,25 +90,38 @@ func remedy(x failure) string {
 	return "ask the recipient, or their operator, then send it again."
 }
 
-// fail writes the rows of failed recipients and of the DSN about them. A recipient is reported once for ever.
+// fail writes the rows of failed recipients and of the DSN about them. Who has moved on since, because a notice was quicker, has not
+// failed. A recipient is reported once for ever.
 func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) error {
+	fresh := 0
 	for _, x := range failed {
-		if err := f.move(tx, x.recipient, x.event, x.clause, x.reason); err != nil {
+		r, err := tx.Recipient(x.recipient.ID)
+		if err != nil {
 			return err
 		}
-		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.fail", Object: "recipient:" + x.recipient.ID,
+		if _, err := r.State.Next(x.event); err != nil {
+			continue
+		}
+		if err := f.move(tx, r, x.event, x.clause, x.reason); err != nil {
+			return err
+		}
+		err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.fail", Object: "recipient:" + r.ID,
 			Detail: map[string]string{"event": string(x.event), "code": x.code, "clause": x.clause, "reason": x.reason}})
 		if err != nil {
 			return err
 		}
-	}
-	if b.ref.ID == "" {
-		return nil
-	}
-	for _, x := range failed {
-		if err := tx.InsertNotice(x.recipient.ID, noticeFinal, b.ref.ID); err != nil && !errors.Is(err, store.ErrDuplicate) {
+		if b.ref.ID == "" {
+			continue
+		}
+		switch err := tx.InsertNotice(r.ID, noticeFinal, b.ref.ID); {
+		case err == nil:
+			fresh++
+		case !errors.Is(err, store.ErrDuplicate):
 			return err
 		}
+	}
+	if fresh == 0 {
+		return nil
 	}
 	return f.intoMailbox(tx, m.Envelope.From.Address, b)
 }

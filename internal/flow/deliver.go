@@ -2,10 +2,10 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"carepost/addr"
 	"carepost/internal/audit"
@@ -23,8 +23,13 @@ type parcel struct {
 	body       *blob.Body
 }
 
+// settleTime is how long what a server said is tried to be written down, when our own stop has come in between.
+const settleTime = 10 * time.Second
+
 // deliver hands a sealed message to the servers of its domain. The bytes are the same at every attempt, so that a repeat after a
 // lost reply is known to the other side for what it is.
+//
+// What was handed over is written down first, in a transaction of its own, whatever becomes of the rest.
 func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	p, err := f.parcel(ctx, j.Ref)
 	if err != nil {
@@ -34,39 +39,33 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	if len(p.recipients) == 0 {
 		return nil
 	}
-	outcome, err := f.handOver(ctx, j, p)
-	if err != nil {
-		return err
-	}
-	now := f.Clock()
-	var failed []failure
-	deferred := ""
-	for i, r := range p.recipients {
-		a := answerFor(outcome, r.Address)
-		switch {
-		case a.Result == transit.Rejected:
-			failed = append(failed, failure{r, transit.Reject, or(a.Enhanced, "5.0.0"), "RFC 5321 §4.2.1", "the server of the recipient refused it: " + answerWords(a)})
-		case a.Result == transit.Deferred && expired(p.message, now):
-			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "it could not be handed over in time: " + answerWords(a)})
-		case a.Result == transit.Deferred:
-			deferred = answerWords(a)
-		}
-		p.recipients[i].Text = a.Text
-	}
 	header, err := f.headerOfMessage(ctx, p.message)
 	if err != nil {
 		return err
 	}
-	bounced, err := f.bounce(p.message, header, failed, now)
+	outcome, err := f.handOver(ctx, j, p)
 	if err != nil {
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
 		for _, r := range p.recipients {
 			if err := f.noteAnswer(tx, p, r, outcome); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	failed, deferred := p.missed(outcome, f.Clock())
+	bounced, err := f.bounce(p.message, header, failed, f.Clock())
+	if err != nil {
+		return err
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, p.message, bounced, failed); err != nil {
 			return err
 		}
@@ -75,6 +74,23 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	})
+}
+
+// missed names the recipients that a delivery failed for, and why it is to be tried again for others.
+func (p *parcel) missed(o transit.Outcome, now time.Time) (failed []failure, deferred string) {
+	for _, r := range p.recipients {
+		a := answerFor(o, r.Address)
+		r.Text = answerWords(a)
+		switch {
+		case a.Result == transit.Rejected:
+			failed = append(failed, failure{r, transit.Reject, or(a.Enhanced, "5.0.0"), "RFC 5321 §4.2.1", "the server of the recipient refused it: " + r.Text})
+		case a.Result == transit.Deferred && expired(p.message, now):
+			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "it could not be handed over in time: " + r.Text})
+		case a.Result == transit.Deferred:
+			deferred = r.Text
+		}
+	}
+	return failed, deferred
 }
 
 func (f *Flow) parcel(ctx context.Context, id string) (*parcel, error) {
@@ -146,17 +162,19 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 		return nil
 	}
 	wire := or(o.TLS, "in clear")
-	err := f.move(tx, r, transit.HandOver, "RFC 5321 §6.1", lines("delivered", fmt.Sprintf("%s, %s, %s", o.Host, wire, strconv.Itoa(a.Code))))
-	if errors.Is(err, store.ErrConflict) {
-		// The processed notice was quicker than the reply to our own final dot: the recipient has moved on.
-		return nil
-	}
+	r, err := tx.Recipient(r.ID)
 	if err != nil {
 		return err
 	}
+	if r.State == transit.Sealed { // else the processed notice was quicker than the reply to our own final dot
+		err = f.move(tx, r, transit.HandOver, "RFC 5321 §6.1", lines("delivered", fmt.Sprintf("%s, %s, %d", o.Host, wire, a.Code)))
+		if err != nil {
+			return err
+		}
+	}
 	err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.hand-over", Object: "recipient:" + r.ID,
 		Detail: map[string]string{"host": o.Host, "tls": wire, "code": strconv.Itoa(a.Code)}})
-	if err != nil || p.message.Kind == transit.Report {
+	if err != nil || p.message.Kind == transit.Report || r.State != transit.Sealed {
 		return err
 	}
 	if err := tx.SetDeadline(r.ID, f.Clock().Add(f.Patience)); err != nil {

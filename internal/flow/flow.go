@@ -66,7 +66,7 @@ type Options struct {
 
 	Lifetime time.Duration // how long a message is tried [4 days: RFC 5321 §4.5.4.1 asks for 4 to 5]
 	Patience time.Duration // how long a processed notice is awaited [1 hour]
-	Repeats  time.Duration // how long a repeat of an accepted message is known [7 days]
+	Repeats  time.Duration // how long after its last try a message is still matched with notices about it [7 days]
 
 	// Progress, if set, is told how far long work is: "seal", "send", "open", "check".
 	Progress func(what string, done, total int64)
@@ -114,11 +114,15 @@ func (f *Flow) Handlers() []queue.Handler {
 	hs := both(kindOutbound, 2, f.outbound)
 	hs = append(hs, both(kindDeliver, 8, f.deliver)...)
 	hs = append(hs, both(kindInbound, 2, f.inbound)...)
-	return append(hs,
+	hs = append(hs,
 		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},
 		queue.Handler{Kind: kindFailure, Workers: 1, Do: f.failure},
 		queue.Handler{Kind: kindDeadline, Workers: 1, Do: f.deadline},
 	)
+	for i := range hs {
+		hs[i].Do = f.guarded(hs[i].Do)
+	}
+	return hs
 }
 
 // Refusal is the answer to a message that cannot be taken as it is.

@@ -1,10 +1,17 @@
 package flow
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"carepost/addr"
 	"carepost/cms"
@@ -21,6 +28,10 @@ import (
 	"carepost/trust"
 )
 
+// judgeTime bounds all judging of one message; what is not judged by then is undecided. Certificates name the URLs that are
+// fetched, and strangers make certificates.
+const judgeTime = time.Minute
+
 // arrival is a message from the network, as one run of the inbound step sees it.
 type arrival struct {
 	store.Message
@@ -33,6 +44,7 @@ type arrival struct {
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
 	notes   []change // what a report says of earlier messages
+	digest  []byte   // SHA-256 of the opened message
 }
 
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
@@ -69,7 +81,7 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 		}
 		return err
 	}
-	undecided, err := f.judge(ctx, a)
+	undecided, err := f.judge(ctx, j, a)
 	if err != nil {
 		return err
 	}
@@ -79,7 +91,7 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 		}
 	}
 	if undecided != "" && expired(a.Message, f.Clock()) {
-		undecided = ""
+		undecided = "" // it stays aside: nobody could ever say whether to trust it
 	}
 	return f.Store.Tx(ctx, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) })
 }
@@ -103,7 +115,9 @@ func (f *Flow) open(ctx context.Context, j *queue.Job, a *arrival, draft *blob.D
 		f.Progress("open", n, raw.Size())
 		return j.Progress()
 	}}
-	a.opened, err = smime.Open(draft, src, keys, smime.OpenOptions{})
+	digest := sha256.New()
+	a.opened, err = smime.Open(io.MultiWriter(draft, digest), src, keys, smime.OpenOptions{})
+	a.digest = digest.Sum(nil)
 	return err
 }
 
@@ -128,31 +142,84 @@ func unopenable(err error) (clause, reason string) {
 	return "", ""
 }
 
-// judge asks the agent for every recipient, once for those who share a domain's anchors. undecided says why some have no
-// answer yet.
-func (f *Flow) judge(ctx context.Context, a *arrival) (undecided string, err error) {
+// judge asks the agent for every recipient, once for those who hold the same anchors. undecided says why some have no answer yet.
+func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided string, err error) {
+	limited, cancel := context.WithTimeout(ctx, judgeTime)
+	defer cancel()
 	now := f.Clock()
+	a.report = agent.IsReport(a.opened.Header)
+	known := map[string]agent.Judged{} // by anchors
 	for _, r := range a.waiting {
-		party, err := f.party(ctx, r.Address, f.directions(a)...)
+		if err := j.Progress(); err != nil {
+			return "", err
+		}
+		party, err := f.party(ctx, r.Address, a.directions()...)
 		if err != nil {
 			return "", err
 		}
-		v := f.agent.Inbound(ctx, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened}, now)
+		key := anchorKey(party)
+		v, ok := known[key]
+		if !ok {
+			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened}, now)
+			known[key] = v
+		}
+		if v, err = f.ours(ctx, a, r, v); err != nil {
+			return "", err
+		}
 		a.judged[r.ID] = v
 		switch v.Verdict.Status {
 		case trust.Trusted:
 			a.trusted = append(a.trusted, r)
 		case trust.Undecided:
-			undecided = v.Verdict.Reason
+			undecided = or(v.Verdict.Reason, "there was no time to judge the signer")
 		}
 	}
-	a.report = agent.IsReport(a.opened.Header)
-	return undecided, nil
+	return undecided, ctx.Err()
+}
+
+// ours adds what only we can know: that a message was sealed for this recipient's own certificate, and not for somebody else's of
+// our accounts; and that mail in the name of our own domain was signed by our own key, whoever else's authority says so.
+func (f *Flow) ours(ctx context.Context, a *arrival, r store.Recipient, v agent.Judged) (agent.Judged, error) {
+	if v.Verdict.Status != trust.Trusted {
+		return v, nil
+	}
+	sealedFor, err := f.holds(ctx, r.Address, a.opened.Own)
+	if err != nil {
+		return v, err
+	}
+	if !sealedFor {
+		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 2.4", "the message is sealed for another recipient"
+		return v, nil
+	}
+	local, err := f.IsLocal(ctx, v.Address.Domain)
+	if err != nil || !local {
+		return v, err
+	}
+	own, err := f.holds(ctx, v.Address, v.Verdict.Certificate)
+	if err == nil && !own {
+		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 1.4", "the sender is of our own domain, and the signature is not"
+	}
+	return v, err
+}
+
+// holds says whether a certificate is one of an address of ours.
+func (f *Flow) holds(ctx context.Context, of addr.Address, c *x509.Certificate) (bool, error) {
+	cs, err := f.certs(ctx, of)
+	return c != nil && slices.ContainsFunc(cs, func(own store.Cert) bool { return bytes.Equal(own.DER, c.Raw) }), err
+}
+
+func anchorKey(p agent.Party) string {
+	h := sha256.New()
+	for _, c := range p.Anchors {
+		sum := sha256.Sum256(c.Raw)
+		h.Write(sum[:])
+	}
+	return string(h.Sum(nil))
 }
 
 // directions: a report comes from somebody to whom we may send, perhaps without trusting him to send to us (one-way trust).
-func (f *Flow) directions(a *arrival) []transit.Direction {
-	if agent.IsReport(a.opened.Header) {
+func (a *arrival) directions() []transit.Direction {
+	if a.report {
 		return []transit.Direction{transit.Inbound, transit.Outbound}
 	}
 	return []transit.Direction{transit.Inbound}
@@ -172,6 +239,9 @@ func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blo
 	}
 	if err != nil {
 		return err
+	}
+	if a.Work != "" {
+		return nil // an earlier round has shown it to others
 	}
 	body.Close()
 	if a.ref, err = draft.Commit(); err != nil {
@@ -200,6 +270,7 @@ func (f *Flow) checkFileSet(ctx context.Context, j *queue.Job, body transit.Body
 	if err != nil {
 		return nil, fmt.Errorf("flow: inbound: %w", err)
 	}
+	r.Add(set.Findings...)
 	return r, nil
 }
 
@@ -232,13 +303,16 @@ func (f *Flow) conclude(tx *store.Tx, j *queue.Job, a *arrival, undecided string
 
 // show makes the opened message visible to the recipients who trust its signer, and writes down what they now owe.
 func (f *Flow) show(tx *store.Tx, a *arrival) error {
-	if err := tx.InsertBlob(store.Blob(a.ref)); err != nil {
-		return err
-	}
-	if err := tx.SetMessageWork(a.ID, a.ref.ID); err != nil {
-		return err
+	if a.Work == "" {
+		if err := tx.InsertBlob(store.Blob(a.ref)); err != nil {
+			return err
+		}
+		if err := tx.SetMessageWork(a.ID, a.ref.ID); err != nil {
+			return err
+		}
 	}
 	head := shown(a.opened.Header)
+	head.NoticeTo = noticeTo(a.Envelope, a.opened)
 	if err := tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
@@ -259,14 +333,23 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err != nil {
 		return err
 	}
-	if a.report {
+	again, err := f.seen(tx, a, r)
+	if err != nil {
+		return err
+	}
+	if again {
+		return f.move(tx, r, transit.TakeNote, "Direct 3.2", "the same message was shown and answered before")
+	}
+	if a.report && len(a.notes) > 0 {
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
-	mail := store.Mail{Message: a.ID, Blob: a.ref.ID, At: f.Clock(), Size: a.ref.Size, Subject: head.Subject, Sender: head.Sender}
-	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, mail)
+	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, a.mail(f.Clock(), head))
 	unknown := errors.Is(err, mailbox.ErrNoAccount)
 	if err != nil && !unknown {
 		return err
+	}
+	if a.report { // it is about nothing of ours: for a person to read, and not answered all the same
+		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
 	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "file-set", fileSetWords(a.fileset))
 	if err := f.move(tx, r, transit.Trust, v.Clause, detail); err != nil {
@@ -280,6 +363,26 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 		return tx.InsertWork(&store.Work{Kind: kindFailure, Ref: r.ID, Unique: kindFailure + ":" + r.ID})
 	}
 	return nil
+}
+
+func (a *arrival) mail(now time.Time, head store.Header) store.Mail {
+	return store.Mail{Message: a.ID, Blob: or(a.Work, a.ref.ID), At: now, Size: a.opened.Size, Subject: head.Subject, Sender: head.Sender}
+}
+
+// seen says whether this recipient was shown the same signed content before, whatever the outside of the message looks like now:
+// sealed bytes that somebody kept and sends again are not shown and answered again.
+func (f *Flow) seen(tx *store.Tx, a *arrival, r store.Recipient) (bool, error) {
+	const shownContent = store.Token("shown")
+	signer := sha256.Sum256(a.judged[r.ID].Verdict.Certificate.Raw)
+	value := strings.Join([]string{r.Address.Key(), hex.EncodeToString(signer[:]), a.opened.Header.MessageID(), hex.EncodeToString(a.digest)}, "\n")
+	before, err := tx.Correlated(shownContent, value)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(before, func(b store.Recipient) bool { return b.ID != r.ID }) {
+		return true, nil
+	}
+	return false, tx.Correlate(shownContent, value, r.ID, f.Clock().AddDate(1, 0, 0))
 }
 
 // setAside keeps a message that nobody may see: no plaintext, no report, an audit entry.
@@ -301,7 +404,9 @@ func (f *Flow) aside(tx *store.Tx, r store.Recipient, clause, reason string, det
 	if err := f.move(tx, r, transit.Distrust, clause, reason); err != nil {
 		return err
 	}
-	f.Log.Warn("message set aside", "message", r.Message, "clause", clause) // DIR-41; the reason is in the audit
+	tx.AfterCommit(func() {
+		f.Log.Warn("message set aside", "message", r.Message, "clause", clause) // DIR-41; the reason is in the audit
+	})
 	return audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.set-aside", Object: "recipient:" + r.ID, Detail: detail})
 }
 

@@ -12,6 +12,7 @@ import (
 	"carepost/cms"
 	"carepost/discovery"
 	"carepost/internal/agent"
+	"carepost/internal/keyring"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 )
@@ -91,6 +92,9 @@ func (f *Flow) openers(ctx context.Context, to []addr.Address) (out []cms.Recipi
 				return nil, fmt.Errorf("flow: own certificate: %w", err)
 			}
 			key, err := f.Keys.Decrypter(ctx, c.Key)
+			if errors.Is(err, keyring.ErrKind) || errors.Is(err, keyring.ErrNoKey) {
+				continue // a key for signing only, or one that is gone: another may open the message
+			}
 			if err != nil {
 				return nil, fmt.Errorf("flow: own key: %w", err)
 			}

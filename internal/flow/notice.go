@@ -18,6 +18,7 @@ import (
 	"carepost/internal/transit"
 	"carepost/mdn"
 	"carepost/message"
+	"carepost/smime"
 )
 
 // reportingUA names us in notices (RFC 3798 §3.2.1).
@@ -96,7 +97,7 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 	defer o.body.Close()
 	if o.recipient.State == transit.Opened {
 		// Direct 3.3: only after the processed notice.
-		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, time.Second, "the processed notice goes first") })
+		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, f.noticeWait(j), "the processed notice goes first") })
 	}
 	if len(o.to) == 0 {
 		return nil
@@ -122,6 +123,14 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	})
+}
+
+// noticeWait is how long a failure waits for the processed notice: briefly at first, for that is on its way already.
+func (f *Flow) noticeWait(j *queue.Job) time.Duration {
+	if j.Attempt < 5 {
+		return 500 * time.Millisecond
+	}
+	return -1 // the usual back-off
 }
 
 // fault says what is wrong with a message that was opened.
@@ -186,8 +195,21 @@ func (f *Flow) owed(ctx context.Context, recipient string) (*owed, error) {
 		o.body.Close()
 		return nil, fmt.Errorf("flow: notice: %w", err)
 	}
-	o.to = mdn.ReturnAddresses(o.header, o.message.Envelope.From)
+	o.to = o.message.Header.NoticeTo
 	return o, nil
+}
+
+// maxNoticeTo is how many addresses may ask for the notice of one message; more is no request but an attack on others.
+const maxNoticeTo = 10
+
+// noticeTo says where the notices about a message go (Direct 3.2). In an unwrapped message Disposition-Notification-To is not
+// signed, so that anybody on the way could have written it: the envelope's sender, to whom the signer is bound, gets them.
+func noticeTo(env transit.Envelope, o *smime.Opened) []addr.Address {
+	to := mdn.ReturnAddresses(o.Header, env.From)
+	if (len(to) > maxNoticeTo || !o.Wrapped) && !env.From.IsNull() {
+		return []addr.Address{env.From.Address}
+	}
+	return to[:min(len(to), maxNoticeTo)]
 }
 
 // answer puts a report of ours on its way. store.ErrDuplicate: it has been made before; nothing is written then.

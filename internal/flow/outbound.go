@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
-	"carepost/addr"
 	"carepost/cms"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
@@ -35,23 +35,31 @@ type sealed struct {
 	agent.Group
 	ref        blob.Ref
 	recipients []store.Recipient
-	judged     map[string]agent.Judged // by recipient id
+	judged     []agent.Judged // of the recipients
 	signer     cms.Signer
 }
 
 // outbound decides about the recipients of a message, seals for those that are trusted and tells the sender of those that are
-// refused. Who is undecided is asked about again at the back-off of the work.
+// refused. Who is undecided is asked about again at the back-off of the work. Each group is on its way as soon as it is sealed.
 func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	m, err := f.outgoing(ctx, j.Ref)
 	if err != nil {
 		return err
 	}
 	defer m.body.Close()
-	var done []sealed
-	var failed []failure
-	undecided := ""
-	if len(m.waiting) > 0 {
-		if done, failed, undecided, err = f.settleRecipients(ctx, j, m); err != nil {
+	if len(m.waiting) == 0 {
+		return nil
+	}
+	decision, err := f.decide(ctx, j, m)
+	if err != nil {
+		return err
+	}
+	failed, undecided := sortOut(m, decision)
+	for _, g := range decision.Groups {
+		err := f.dispatch(ctx, j, m, decision, g)
+		if unsealable(err) {
+			failed = append(failed, m.unsealed(g, err)...)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -60,11 +68,6 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 		return err
 	}
 	return f.Store.Tx(ctx, func(tx *store.Tx) error {
-		for _, s := range done {
-			if err := f.enqueue(tx, m, s); err != nil {
-				return err
-			}
-		}
 		if err := f.fail(tx, m.Message, bounced, failed); err != nil {
 			return err
 		}
@@ -108,59 +111,88 @@ func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
 	return m, nil
 }
 
-// settleRecipients asks the agent and seals. undecided says why some recipients have no answer yet; when the message's time is
-// over they fail instead.
-func (f *Flow) settleRecipients(ctx context.Context, j *queue.Job, m *outgoing) (done []sealed, failed []failure, undecided string, err error) {
-	from := m.Envelope.From.Address
+// decide asks the agent about everybody who waits.
+func (f *Flow) decide(ctx context.Context, j *queue.Job, m *outgoing) (agent.Decision, error) {
 	directions := []transit.Direction{transit.Outbound}
 	if m.Kind == transit.Report {
 		// One-way trust: who may send to us is owed an answer (Direct 3.2).
 		directions = append(directions, transit.Inbound)
 	}
-	party, err := f.party(ctx, from, directions...)
+	party, err := f.party(ctx, m.Envelope.From.Address, directions...)
 	if err != nil {
-		return nil, nil, "", err
+		return agent.Decision{}, err
 	}
-	to := make([]addr.Address, len(m.waiting))
-	for i, r := range m.waiting {
-		to[i] = r.Address
+	o := agent.Outgoing{Named: agent.Named(m.header), Now: m.now, Progress: j.Progress}
+	for _, r := range m.waiting {
+		o.To = append(o.To, r.Address)
 	}
-	decision := f.agent.Outbound(ctx, party, to, m.now)
-	judged := map[string]agent.Judged{}
+	return f.agent.Outbound(ctx, party, o), nil
+}
+
+// sortOut names the recipients that fail, and why others have no answer yet; when the message's time is over these fail too.
+func sortOut(m *outgoing, d agent.Decision) (failed []failure, undecided string) {
 	for i, r := range m.waiting {
-		v := decision.Recipients[i].Verdict
-		judged[r.ID] = decision.Recipients[i]
+		v := d.Recipients[i].Verdict
 		switch {
 		case v.Status == trust.Refused:
-			failed = append(failed, refusedRecipient(r, v))
+			failed = append(failed, failure{r, transit.Refuse, "5.7.5", v.Clause, v.Reason})
 		case v.Status != trust.Trusted && expired(m.Message, m.now):
 			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "no answer could be had in time: " + v.Reason})
 		case v.Status != trust.Trusted:
 			undecided = v.Reason
 		}
 	}
-	for _, g := range decision.Groups {
-		s, err := f.seal(ctx, j, m, g)
-		if err != nil {
-			return nil, nil, "", err
-		}
-		s.judged = judged
-		done = append(done, s)
-	}
-	return done, failed, undecided, nil
+	return failed, undecided
 }
 
-// seal signs and encrypts the message for one destination domain, blob to blob.
-func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Group) (sealed, error) {
-	s := sealed{Group: g}
-	for _, r := range m.waiting {
-		for _, to := range g.To {
-			if r.Address == to {
-				s.recipients = append(s.recipients, r)
-				break
-			}
+// unsealable says that an error of sealing is about the message or a key, and will be the same next time.
+func unsealable(err error) bool {
+	for _, e := range []error{message.ErrSyntax, message.ErrAmbiguous, message.ErrLimit, cms.ErrAlgorithm} {
+		if errors.Is(err, e) {
+			return true
 		}
 	}
+	return false
+}
+
+// unsealed are the failures of a group that nothing could be sealed for.
+func (m *outgoing) unsealed(g agent.Group, err error) (failed []failure) {
+	for _, r := range m.of(g) {
+		failed = append(failed, failure{r, transit.Refuse, "5.6.0", "Direct 2.1", "the message cannot be sealed as it is: " + err.Error()})
+	}
+	return failed
+}
+
+// of are the waiting recipients of a group.
+func (m *outgoing) of(g agent.Group) (out []store.Recipient) {
+	for _, r := range m.waiting {
+		if slices.Contains(g.To, r.Address) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// dispatch seals for one group and makes the result deliverable.
+func (f *Flow) dispatch(ctx context.Context, j *queue.Job, m *outgoing, d agent.Decision, g agent.Group) error {
+	s, err := f.seal(ctx, j, m, g)
+	if err != nil {
+		return err
+	}
+	for _, r := range s.recipients {
+		i := slices.IndexFunc(m.waiting, func(w store.Recipient) bool { return w.ID == r.ID })
+		s.judged = append(s.judged, d.Recipients[i])
+	}
+	if err := j.Progress(); err != nil {
+		_ = f.Blobs.Remove(s.ref) // another worker has the message
+		return err
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) })
+}
+
+// seal signs and encrypts the message for one group, blob to blob.
+func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Group) (sealed, error) {
+	s := sealed{Group: g, recipients: m.of(g)}
 	var err error
 	if s.signer, err = f.signer(ctx, m.Envelope.From.Address, m.now); err != nil {
 		return s, err
@@ -200,9 +232,9 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 	if err := tx.InsertDelivery(&delivery, ids...); err != nil {
 		return err
 	}
-	for _, r := range s.recipients {
-		v := s.judged[r.ID].Verdict
-		if err := f.move(tx, r, transit.Seal, v.Clause, sealedDetail(s, s.judged[r.ID])); err != nil {
+	for i, r := range s.recipients {
+		v := s.judged[i].Verdict
+		if err := f.move(tx, r, transit.Seal, v.Clause, sealedDetail(s, s.judged[i])); err != nil {
 			return err
 		}
 		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, m.Expires.Add(f.Repeats)); err != nil {
@@ -235,10 +267,6 @@ func sealedDetail(s sealed, j agent.Judged) string {
 	)
 }
 
-func refusedRecipient(r store.Recipient, v trust.Verdict) failure {
-	return failure{r, transit.Refuse, "5.7.5", v.Clause, v.Reason}
-}
-
 // progressReader tells how far a copy is, and stops it when ctx ends or the lease is lost.
 type progressReader struct {
 	r    io.Reader
@@ -257,7 +285,7 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	if p.n-p.last >= 1<<20 || err != nil {
 		p.last = p.n
 		if terr := p.tell(p.n); terr != nil {
-			return n, errors.Join(terr)
+			return n, terr
 		}
 	}
 	return n, err

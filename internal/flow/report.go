@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"carepost/addr"
 	"carepost/dsn"
-	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/mdn"
 	"carepost/message"
+	"carepost/trust"
+)
+
+const (
+	maxStatements = 2000    // of one report that are looked at
+	maxReason     = 1 << 10 // bytes of a failure's reason that are passed on
 )
 
 // change is what a report says of one recipient of an earlier message of ours.
@@ -21,12 +27,12 @@ type change struct {
 	event      transit.Event // empty: nothing that moves a state
 	dispatched bool
 	words      string
-	bounced    bounced // what our sender is told, for a failure
+	bounced    *bounced // what our sender is told of a failure; one for all failures of a message
+	sender     addr.Address
 }
 
 // said is one statement of a report, in the terms of both forms.
 type said struct {
-	original string // Message-ID
 	about    []addr.Address
 	event    transit.Event
 	words    string
@@ -34,37 +40,83 @@ type said struct {
 	dispatch bool
 }
 
-// news reads an MDN or DSN and finds the recipients that it speaks of. What cannot be read, or speaks of nothing of ours, is no news;
-// it is kept and audited like any report, and not answered.
+// news reads an MDN or DSN and finds the recipients that it speaks of. What cannot be read, or speaks of nothing of ours, is no
+// news. An error says that the report could not be looked at now.
 func (f *Flow) news(ctx context.Context, a *arrival, body transit.Body) ([]change, error) {
+	original, all, err := statements(body)
+	if err != nil || original == "" {
+		return nil, err
+	}
+	var rows []store.Recipient
+	messages := map[string]store.Message{}
+	err = f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if rows, err = tx.Correlated(store.ByMessageID, original); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if messages[r.Message], err = tx.Message(r.Message); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: report: %w", err)
+	}
+	var out []change
+	reasons := map[string]string{} // by recipient id
+	for _, r := range rows {
+		sender := messages[r.Message].Envelope.From.Address
+		i := slices.IndexFunc(all, func(s said) bool { return speaksOf(s, r) })
+		if i < 0 || !a.maySpeak(sender, r.Address) {
+			continue
+		}
+		s := all[i]
+		out = append(out, change{recipient: r, event: s.event, dispatched: s.dispatch, words: s.words, sender: sender})
+		reasons[r.ID] = s.reason
+	}
+	return out, f.passOn(ctx, messages, out, reasons)
+}
+
+// statements reads a report of either form.
+func statements(body transit.Body) (original string, all []said, err error) {
 	root, err := message.Parse(body, body.Size(), message.Limits{})
 	if err != nil {
-		return nil, nil
+		return "", nil, unlessContent(err)
 	}
-	var all []said
-	if n, err := mdn.Parse(root, body); err == nil {
-		all = append(all, fromMDN(n))
-	} else if r, err := dsn.Parse(root, body); err == nil {
-		all = fromDSN(r)
+	n, err := mdn.Parse(root, body)
+	if err == nil {
+		return n.OriginalMessageID, []said{fromMDN(n)}, nil
 	}
-	speaker := a.judged[a.trusted[0].ID]
-	var out []change
-	for _, s := range all {
-		cs, err := f.changes(ctx, s, speaker)
-		if err != nil {
-			return nil, err
+	if !errors.Is(err, mdn.ErrNotMDN) && unlessContent(err) != nil {
+		return "", nil, err
+	}
+	r, err := dsn.Parse(root, body)
+	if errors.Is(err, dsn.ErrNotDSN) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, unlessContent(err)
+	}
+	return r.OriginalMessageID, fromDSN(r), nil
+}
+
+// unlessContent keeps errors of the disk and drops those that are about what the report says.
+func unlessContent(err error) error {
+	for _, e := range []error{message.ErrSyntax, message.ErrLimit, message.ErrAmbiguous, message.ErrEncoding, message.ErrNotReport} {
+		if errors.Is(err, e) {
+			return nil
 		}
-		out = append(out, cs...)
 	}
-	return out, nil
+	return err
 }
 
 func fromMDN(n *mdn.Notice) said {
-	s := said{original: n.OriginalMessageID, about: []addr.Address{n.FinalRecipient, n.OriginalRecipient}}
+	s := said{about: []addr.Address{n.FinalRecipient, n.OriginalRecipient}}
 	switch {
 	case n.Failing():
 		s.event, s.words = transit.Fail, "failed notice"
-		s.reason = or(n.Failure, or(n.Error, "the other side reported a failure without a reason"))
+		s.reason = or(n.Failure, or(n.Error, "no reason is given"))
 	case n.Disposition == mdn.Processed:
 		s.event, s.words = transit.Confirm, "processed notice, signed and encrypted"
 	case n.Disposition == mdn.Dispatched:
@@ -76,117 +128,110 @@ func fromMDN(n *mdn.Notice) said {
 }
 
 func fromDSN(r *dsn.Report) (all []said) {
-	for _, st := range r.Recipients {
+	for _, st := range r.Recipients[:min(len(r.Recipients), maxStatements)] {
 		if st.Action != dsn.Failed {
 			continue
 		}
-		all = append(all, said{original: r.OriginalMessageID, about: []addr.Address{st.FinalRecipient, st.OriginalRecipient},
-			event: transit.Fail, words: "failed notice", reason: or(st.Comment, or(st.Diagnostic, "the other side reported a failure without a reason"))})
+		all = append(all, said{about: []addr.Address{st.FinalRecipient, st.OriginalRecipient},
+			event: transit.Fail, words: "failed notice", reason: or(st.Comment, or(st.Diagnostic, "no reason is given"))})
 	}
 	return all
 }
 
-// changes matches a statement with recipients of ours. Only the recipient's own side may speak of him: a trusted stranger's
-// notice about somebody else's mail is no news.
-func (f *Flow) changes(ctx context.Context, s said, speaker agent.Judged) ([]change, error) {
-	if s.original == "" || s.words == "" {
-		return nil, nil
+func speaksOf(s said, r store.Recipient) bool {
+	return s.words != "" && slices.ContainsFunc(s.about, func(a addr.Address) bool { return !a.IsZero() && a.Equal(r.Address) })
+}
+
+// maySpeak says whether this report may speak of a recipient of a message that sender sent: the report must have come to that
+// sender, by his own trust, from the recipient's own side. A trusted stranger's words about somebody else's mail are no news.
+func (a *arrival) maySpeak(sender, of addr.Address) bool {
+	i := slices.IndexFunc(a.trusted, func(r store.Recipient) bool { return r.Address.Equal(sender) })
+	if i < 0 {
+		return false
 	}
-	var out []change
-	err := f.Store.View(ctx, func(tx *store.Tx) error {
-		out = nil
-		rs, err := tx.Correlated(store.ByMessageID, s.original)
+	speaker := a.judged[a.trusted[i].ID]
+	if speaker.Verdict.Binding == trust.AddressBound {
+		return speaker.Address.Equal(of)
+	}
+	return speaker.Address.Domain == of.Domain
+}
+
+// passOn composes what our own senders are told of failures on the other side (Direct 3: in any fitting way): one report for all
+// failures of a message.
+func (f *Flow) passOn(ctx context.Context, messages map[string]store.Message, changes []change, reasons map[string]string) error {
+	failed := map[string][]failure{}
+	for _, c := range changes {
+		if _, err := c.recipient.State.Next(transit.Fail); c.event == transit.Fail && err == nil {
+			reason := reasons[c.recipient.ID]
+			failed[c.recipient.Message] = append(failed[c.recipient.Message],
+				failure{c.recipient, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + reason[:min(len(reason), maxReason)]})
+		}
+	}
+	for id, all := range failed {
+		h, err := f.headerOfMessage(ctx, messages[id])
 		if err != nil {
 			return err
 		}
-		for _, r := range rs {
-			if r.Address.Domain == speaker.Address.Domain && speaksOf(s, r) {
-				out = append(out, change{recipient: r, event: s.event, dispatched: s.dispatch, words: s.words})
-			}
+		b, err := f.bounce(messages[id], h, all, f.Clock())
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("flow: report: %w", err)
-	}
-	for i := range out {
-		if out[i].event == transit.Fail {
-			if out[i].bounced, err = f.passOn(ctx, out[i].recipient, s.reason); err != nil {
-				return nil, err
+		for i := range changes {
+			if changes[i].recipient.Message == id && changes[i].event == transit.Fail {
+				changes[i].bounced = &b
 			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
-func speaksOf(s said, r store.Recipient) bool {
-	for _, a := range s.about {
-		if !a.IsZero() && a.Equal(r.Address) {
-			return true
-		}
-	}
-	return false
-}
-
-// passOn tells our own sender of a failure on the other side (Direct 3: in any fitting way).
-func (f *Flow) passOn(ctx context.Context, r store.Recipient, reason string) (bounced, error) {
-	var m store.Message
-	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
-		m, err = tx.Message(r.Message)
-		return err
-	})
-	if err != nil {
-		return bounced{}, fmt.Errorf("flow: report: %w", err)
-	}
-	h, err := f.headerOfMessage(ctx, m)
-	if err != nil {
-		return bounced{}, err
-	}
-	return f.bounce(m, h, []failure{{r, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + reason}}, f.Clock())
-}
-
-// apply moves the recipients that a report speaks of, in the transaction that shows the report. News of a recipient who is
+// apply moves the recipients that a report speaks of, in the transaction that settles the report. News of a recipient who is
 // further on already changes nothing; it is audited all the same (DIR-30).
 func (f *Flow) apply(tx *store.Tx, notes []change) error {
+	shown := map[*bounced]bool{}
 	for _, c := range notes {
 		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "notice.receive", Object: "recipient:" + c.recipient.ID, Detail: map[string]string{"what": c.words}})
 		if err != nil {
 			return err
 		}
-		r, err := tx.Recipient(c.recipient.ID) // as it stands now, not as it stood when the report was read
-		if err != nil {
-			return err
-		}
 		if c.dispatched {
-			if err := tx.NoteDispatched(r.ID); err != nil {
+			if err := tx.NoteDispatched(c.recipient.ID); err != nil {
 				return err
 			}
 			continue
 		}
-		if c.event == "" {
-			continue
-		}
-		if _, err := r.State.Next(c.event); err != nil {
-			continue
-		}
-		if err := f.move(tx, r, c.event, "Direct 3.2", lines("notice", c.words)); err != nil {
-			return err
-		}
-		if c.bounced.ref.ID == "" {
-			continue
-		}
-		if err := tx.InsertNotice(r.ID, noticeFinal, c.bounced.ref.ID); errors.Is(err, store.ErrDuplicate) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		m, err := tx.Message(r.Message)
+		told, err := f.applyOne(tx, c)
 		if err != nil {
 			return err
 		}
-		if err := f.intoMailbox(tx, m.Envelope.From.Address, c.bounced); err != nil {
-			return err
+		if told && !shown[c.bounced] {
+			shown[c.bounced] = true
+			if err := f.intoMailbox(tx, c.sender, *c.bounced); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// applyOne moves one recipient; told says that its sender is to see the report about it.
+func (f *Flow) applyOne(tx *store.Tx, c change) (told bool, err error) {
+	r, err := tx.Recipient(c.recipient.ID) // as it stands now, not as it stood when the report was read
+	if err != nil || c.event == "" {
+		return false, err
+	}
+	if _, err := r.State.Next(c.event); err != nil {
+		return false, nil
+	}
+	if err := f.move(tx, r, c.event, "Direct 3.2", lines("notice", c.words)); err != nil {
+		return false, err
+	}
+	if c.bounced == nil || c.bounced.ref.ID == "" {
+		return false, nil
+	}
+	err = tx.InsertNotice(r.ID, noticeFinal, c.bounced.ref.ID)
+	if errors.Is(err, store.ErrDuplicate) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -233,7 +233,7 @@ func (g *Gateway) zone(ctx context.Context) (dnsd.Zone, error) {
 
 // rcpt takes mail for our own domains. Whether somebody has the address is told to nobody who is not trusted.
 func (g *Gateway) rcpt(ctx context.Context, _ smtpd.Session, to addr.Path) *smtp.Reply {
-	local, err := g.flow.IsLocal(ctx, to.Address.Domain)
+	local, err := g.flow.IsLocal(ctx, g.home(to.Address).Domain)
 	switch {
 	case err != nil:
 		return &smtp.Reply{Code: 451, Enhanced: "4.3.0", Text: []string{"try again later"}}
@@ -243,7 +243,18 @@ func (g *Gateway) rcpt(ctx context.Context, _ smtpd.Session, to addr.Path) *smtp
 	return nil
 }
 
+// home maps the postmaster of our host, who must be reachable (RFC 5321 §4.5.1), to that of our domain.
+func (g *Gateway) home(a addr.Address) addr.Address {
+	if a.Domain.String() == g.opts.Hostname {
+		a.Domain = g.opts.Domain
+	}
+	return a
+}
+
 func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Reader) (string, error) {
+	for i := range env.To {
+		env.To[i] = g.home(env.To[i])
+	}
 	id, err := g.flow.Accept(ctx, env, body)
 	if r := (*flow.Refusal)(nil); errors.As(err, &r) {
 		return "", &smtpd.Refusal{Text: r.Clause + ": " + r.Reason}

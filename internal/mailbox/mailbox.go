@@ -77,6 +77,9 @@ func (s *Service) List(ctx context.Context, by audit.Actor, of addr.Address, fol
 func (s *Service) Open(ctx context.Context, by audit.Actor, m store.Mail) (*blob.Body, error) {
 	var row store.Blob
 	err := s.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		if m, err = tx.Mail(m.Mailbox, m.UID); err != nil { // what the entry names is what is read
+			return err
+		}
 		if row, err = tx.Blob(m.Blob); err != nil {
 			return err
 		}

@@ -23,6 +23,8 @@ type Header struct {
 	Subject   string    `json:"subject,omitempty"`
 	Sender    string    `json:"sender,omitempty"` // From, as shown to people
 	Date      time.Time `json:"date,omitzero"`
+	// NoticeTo is where the notices that are owed go, decided when the message was opened (Direct 3.2); inbound only.
+	NoticeTo []addr.Address `json:"notice_to,omitempty"`
 }
 
 // Message is one accepted message.
