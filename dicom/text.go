@@ -15,8 +15,8 @@ import (
 // charset gives the encoding of a defined term of Specific Character Set (PS3.3 C.12.1.1.2), nil for ASCII and for what is unknown.
 // The misspelling "ISO-IR 100" occurs.
 func charset(term string) encoding.Encoding {
-	term = strings.ToUpper(strings.TrimSpace(term))
-	term = strings.NewReplacer("-", "_", "ISO_IR ", "", "ISO 2022 IR ", "", "ISO_IR_", "", "ISO_2022_IR_", "").Replace(term)
+	term = strings.NewReplacer("-", " ", "_", " ").Replace(strings.ToUpper(strings.TrimSpace(term)))
+	term = strings.TrimPrefix(strings.TrimPrefix(term, "ISO IR "), "ISO 2022 IR ")
 	switch term {
 	case "100":
 		return charmap.ISO8859_1
