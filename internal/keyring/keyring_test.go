@@ -62,6 +62,7 @@ func TestSignAndDecrypt(t *testing.T) {
 func decrypts(t *testing.T, k *Keyring, id string, pub *rsa.PublicKey) {
 	t.Helper()
 	secret := []byte("0123456789abcdef")
+	//lint:ignore SA1019 RFC 3370 4.2.1 is what senders use
 	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, secret)
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +71,7 @@ func decrypts(t *testing.T, k *Keyring, id string, pub *rsa.PublicKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1019 with the random fall-back of SessionKeyLen
 	got, err := d.Decrypt(rand.Reader, sealed, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: len(secret)})
 	if err != nil || !bytes.Equal(got, secret) {
 		t.Errorf("decrypted %x, %v", got, err)

@@ -14,6 +14,9 @@ import (
 // connections is how many of the server's connections one node takes at most: more are slower.
 const connections = 16
 
+// BUG(store): with synchronous standbys, an operator who cancels a COMMIT that waits for them makes it succeed with a warning only (01000); the
+// row is on the primary alone, and Tx returns nil.
+
 // postgres is the operator's PostgreSQL. Transactions are READ COMMITTED: every change of state is conditional, so nothing more is needed.
 type postgres struct{ db *sql.DB }
 

@@ -159,7 +159,8 @@ func (s *Store) Tx(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-// View runs fn on one snapshot that cannot be written to.
+// View runs fn on one snapshot that cannot be written to. fn begins no other View: there are few snapshots, and all could be waiting for
+// one more.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	return s.engine.read(ctx, func(q querier) error {
 		return fn(&Tx{ctx: ctx, q: q, s: s, now: s.clock()})

@@ -79,15 +79,21 @@ func (tx *Tx) exec(text string, args ...any) (int64, error) {
 // insert runs a statement that ends in ON CONFLICT DO NOTHING; if it did nothing, the error is a *Duplicate whose First the query
 // finds.
 func (tx *Tx) insert(text string, args []any, first string, key ...any) error {
-	n, err := tx.exec(text, args...)
-	if err != nil || n == 1 {
-		return err
+	for try := 1; ; try++ {
+		n, err := tx.exec(text, args...)
+		if err != nil || n == 1 {
+			return err
+		}
+		d := new(Duplicate)
+		err = tx.one(first, key, &d.First)
+		switch {
+		case err == nil:
+			return d
+		case try == 3 || !errors.Is(err, ErrNotFound):
+			return err
+		}
+		// What stood in the way is gone already (PostgreSQL, another node): once more.
 	}
-	d := new(Duplicate)
-	if err := tx.one(first, key, &d.First); err != nil {
-		return err
-	}
-	return d
 }
 
 type scanner func(dest ...any) error

@@ -97,6 +97,8 @@ type Claim struct {
 	Backoff func(attempt int64) time.Duration // written with the claim: when to try again if this attempt says no more
 }
 
+// BUG(store): when the clock of the machine that holds an SQLite store is set back, work waits that much longer.
+
 // ClaimWork leases due work: ready rows, and leased ones whose lease is over. The engine's clock decides.
 func (tx *Tx) ClaimWork(c Claim) ([]Work, error) {
 	due, err := all(tx, tx.readWork, `SELECT `+workColumns+` FROM work
