@@ -2,14 +2,18 @@
 // accredited one. It is a real CA of one level: it issues by RFC 5280, writes AIA and CRL pointers into what it issues (Direct
 // 4.2.2, 4) and keeps its revocation list fresh; partners are handed its certificate as an anchor.
 //
-// What it is not: an identity check. Whoever has the data directory is the domain.
+// Certificates are replaced by Establish, in time or when what they say is true no more. What was replaced or revoked signs nothing
+// from then on and is published no more, but its key still decrypts (Direct 1.4): mail sealed for it may be under way.
+//
+// What it is not: an identity check. Whoever has the data directory is the domain. Nor is the authority bound to its domain by name
+// constraints: RFC 5280 §4.2.1.10 wants them critical, and gpgsm (GnuPG 2.2) refuses every certificate below such an authority.
+//
+// BUG(pilot): the authority's own certificate is not replaced. When it ends, after ten years, nothing is issued any more.
 package pilot
 
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -17,7 +21,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/netip"
+	"slices"
 	"time"
 
 	"carepost/addr"
@@ -66,22 +72,40 @@ type state struct {
 	Revoked                 []revoked
 }
 
+func (st state) revoked(serial *big.Int) bool {
+	return slices.ContainsFunc(st.Revoked, func(r revoked) bool { return new(big.Int).SetBytes(r.Serial).Cmp(serial) == 0 })
+}
+
 type revoked struct {
 	Serial []byte
 	At     time.Time
 }
 
-// Establish gives the domain its authority, organisational certificate and server certificate, or finds those that it has.
+// Establish gives the domain its authority, organisational certificate and server certificate, or finds those that it has and
+// replaces those that are due.
 func Establish(ctx context.Context, s *store.Store, k *keyring.Keyring, o Options) (*Authority, error) {
 	a := &Authority{Domain: o.Domain, URL: o.URL, store: s, keys: k}
+	const tries = 3
+	for try := 1; ; try++ {
+		err := a.establish(ctx, o)
+		if err == nil {
+			return a, nil
+		}
+		if try == tries || !errors.Is(err, store.ErrConflict) { // another process on the same store may have been first
+			return nil, fmt.Errorf("pilot: the authority of %s: %w", o.Domain, err)
+		}
+	}
+}
+
+func (a *Authority) establish(ctx context.Context, o Options) error {
 	err := a.load(ctx)
 	if errors.Is(err, store.ErrNotFound) {
-		err = a.create(ctx, o)
+		err = a.create(ctx, o.Now)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("pilot: the authority of %s: %w", o.Domain, err)
+		return err
 	}
-	return a, nil
+	return a.renew(ctx, o)
 }
 
 func (a *Authority) setting() string { return settings + a.Domain.String() }
@@ -118,71 +142,28 @@ func (a *Authority) write(tx *store.Tx, st state, version int64) error {
 	return tx.SetSetting(a.setting(), raw, version)
 }
 
-// keys of a new authority, made before the transaction: RSA takes its time.
-type keySet struct{ authority, organisation, server crypto.Signer }
-
-func newKeys() (keySet, error) {
-	type made struct {
-		key crypto.Signer
-		err error
-	}
-	organisation := make(chan made, 1)
-	go func() {
-		k, err := rsa.GenerateKey(rand.Reader, rsaBits)
-		organisation <- made{k, err}
-	}()
-	authority, err1 := rsa.GenerateKey(rand.Reader, rsaBits)
-	server, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	o := <-organisation
-	return keySet{authority, o.key, server}, errors.Join(err1, err2, o.err)
-}
-
-func (a *Authority) create(ctx context.Context, o Options) error {
-	ks, err := newKeys()
+// create makes the authority. It issues nothing yet; after a crash here the next Establish goes on.
+func (a *Authority) create(ctx context.Context, now time.Time) error {
+	key, err := rsa.GenerateKey(rand.Reader, rsaBits) // before the transaction, for it takes its time
 	if err != nil {
 		return err
 	}
-	a.key = ks.authority
-	template := authorityTemplate(a.Domain, o.Now)
-	if a.Certificate, err = issue(template, template, ks.authority.Public(), ks.authority); err != nil {
-		return err
-	}
-	organisation, err := a.sign(a.organisational(a.Domain, o.Now), ks.organisation.Public())
+	template := authorityTemplate(a.Domain, now)
+	certificate, err := issue(template, template, key.Public(), key)
 	if err != nil {
 		return err
 	}
-	server, err := a.sign(a.server(o.Hostname, o.IPs, o.Now), ks.server.Public())
-	if err != nil {
-		return err
-	}
+	a.Certificate, a.key = certificate, key
 	return a.store.Tx(ctx, func(tx *store.Tx) error {
-		authorityKey, err := a.keys.Import(ctx, tx, ks.authority)
+		handle, err := a.keys.Import(ctx, tx, key)
 		if err != nil {
 			return err
 		}
-		serverKey, err := a.keys.Import(ctx, tx, ks.server)
-		if err != nil {
-			return err
-		}
-		organisationKey, err := a.keys.Import(ctx, tx, ks.organisation)
-		if err != nil {
-			return err
-		}
-		err = a.write(tx, state{
-			Authority: a.Certificate.Raw, AuthorityKey: []byte(authorityKey), Server: server.Raw, ServerKey: []byte(serverKey),
-		}, 0)
-		if err != nil {
-			return err
-		}
-		err = tx.InsertCert(&store.Cert{
-			Owner: store.Owner{Domain: a.Domain}, Key: organisationKey, DER: organisation.Raw, Chain: a.Certificate.Raw,
-			NotBefore: organisation.NotBefore, NotAfter: organisation.NotAfter,
-		})
-		if err != nil {
+		if err := a.write(tx, state{Authority: certificate.Raw, AuthorityKey: []byte(handle)}, 0); err != nil {
 			return err
 		}
 		return audit.Write(tx, audit.Entry{Actor: actor, Action: "authority.create", Object: "domain:" + a.Domain.String(),
-			Detail: map[string]string{"serial": organisation.SerialNumber.Text(16)}})
+			Detail: map[string]string{"serial": certificate.SerialNumber.Text(16)}})
 	})
 }
 

@@ -62,12 +62,16 @@ func authorityTemplate(d addr.Domain, now time.Time) *x509.Certificate {
 }
 
 // leaf is what all certificates below the authority have in common: Direct 4.2.2 wants the issuer's certificate named by AIA,
-// Direct 4 a revocation list.
+// Direct 4 a revocation list. None outlives the authority.
 func (a *Authority) leaf(subject pkix.Name, now time.Time) *x509.Certificate {
+	end := now.AddDate(leafYears, 0, 0)
+	if end.After(a.Certificate.NotAfter) {
+		end = a.Certificate.NotAfter
+	}
 	return &x509.Certificate{
 		Subject:               subject,
 		NotBefore:             now.Add(-skew),
-		NotAfter:              now.AddDate(leafYears, 0, 0),
+		NotAfter:              end,
 		BasicConstraintsValid: true,
 		IssuingCertificateURL: []string{a.URL + CertificatePath},
 		CRLDistributionPoints: []string{a.URL + CRLPath},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 	"time"
 
 	"carepost/internal/audit"
@@ -24,7 +23,7 @@ func (a *Authority) CRL(ctx context.Context, now time.Time) ([]byte, error) {
 		kept, err = tx.CRL(a.crlKey())
 		return err
 	})
-	if err == nil && now.Before(kept.ThisUpdate.Add(crlLife/2)) && !now.Before(kept.ThisUpdate) {
+	if err == nil && fresh(kept, now) {
 		return kept.DER, nil
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -32,6 +31,11 @@ func (a *Authority) CRL(ctx context.Context, now time.Time) ([]byte, error) {
 	}
 	var der []byte
 	err = a.store.Tx(ctx, func(tx *store.Tx) error {
+		kept, err := tx.CRL(a.crlKey())
+		if err == nil && fresh(kept, now) { // somebody else was first
+			der = kept.DER
+			return nil
+		}
 		st, _, err := a.read(tx)
 		if err != nil {
 			return err
@@ -45,21 +49,29 @@ func (a *Authority) CRL(ctx context.Context, now time.Time) ([]byte, error) {
 	return der, nil
 }
 
+func fresh(kept store.CRL, now time.Time) bool {
+	return now.Before(kept.ThisUpdate.Add(crlLife/2)) && !now.Before(kept.ThisUpdate)
+}
+
 // crlKey names our own list among those fetched from others: no URL looks like it.
 func (a *Authority) crlKey() string { return "own:" + a.Domain.String() }
 
-// Revoke takes a certificate back for good (Direct 6.1: keys can be compromised); the next list says so.
+// Revoke takes a certificate back for good (Direct 6.1: keys can be compromised): the list says so from now on, and we neither sign
+// with it nor publish it. The next Establish replaces it. ErrRevoked.
 func (a *Authority) Revoke(ctx context.Context, by audit.Actor, serial *big.Int, now time.Time) error {
 	err := a.store.Tx(ctx, func(tx *store.Tx) error {
 		st, version, err := a.read(tx)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(st.Revoked, func(r revoked) bool { return new(big.Int).SetBytes(r.Serial).Cmp(serial) == 0 }) {
+		if st.revoked(serial) {
 			return ErrRevoked
 		}
 		st.Revoked = append(st.Revoked, revoked{Serial: serial.Bytes(), At: now})
 		if err := a.write(tx, st, version); err != nil {
+			return err
+		}
+		if err := a.retire(tx, serial, now); err != nil {
 			return err
 		}
 		if _, err := a.publish(tx, st, now); err != nil {
@@ -68,15 +80,62 @@ func (a *Authority) Revoke(ctx context.Context, by audit.Actor, serial *big.Int,
 		return audit.Write(tx, audit.Entry{Actor: by, Action: "certificate.revoke", Object: "domain:" + a.Domain.String(),
 			Detail: map[string]string{"serial": serial.Text(16)}})
 	})
+	if errors.Is(err, ErrRevoked) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("pilot: revoking: %w", err)
 	}
 	return nil
 }
 
-// publish makes and keeps a list. Its number is the time, so that it grows (RFC 5280 §5.2.3).
+// retire ends the use of our own certificate of that serial number, if we have it.
+func (a *Authority) retire(tx *store.Tx, serial *big.Int, now time.Time) error {
+	rows, err := tx.AllCerts()
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		leaf, err := x509.ParseCertificate(row.DER)
+		if err != nil {
+			return err
+		}
+		if leaf.SerialNumber.Cmp(serial) == 0 && a.Issued(leaf) {
+			if err := tx.RetireCert(row.ID, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// number of the next list: the time, or one more than the last if the clock stood or went back (RFC 5280 §5.2.3: it grows).
+func (a *Authority) number(tx *store.Tx, now time.Time) (*big.Int, error) {
+	n := big.NewInt(now.UnixMilli())
+	kept, err := tx.CRL(a.crlKey())
+	if errors.Is(err, store.ErrNotFound) {
+		return n, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	last, err := x509.ParseRevocationList(kept.DER)
+	if err != nil {
+		return nil, err
+	}
+	if last.Number.Cmp(n) >= 0 {
+		n.Add(last.Number, big.NewInt(1))
+	}
+	return n, nil
+}
+
+// publish makes and keeps a list.
 func (a *Authority) publish(tx *store.Tx, st state, now time.Time) ([]byte, error) {
-	list := &x509.RevocationList{Number: big.NewInt(now.UnixMilli()), ThisUpdate: now.Add(-skew), NextUpdate: now.Add(crlLife)}
+	number, err := a.number(tx, now)
+	if err != nil {
+		return nil, err
+	}
+	list := &x509.RevocationList{Number: number, ThisUpdate: now.Add(-skew), NextUpdate: now.Add(crlLife)}
 	for _, r := range st.Revoked {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: new(big.Int).SetBytes(r.Serial), RevocationTime: r.At})
