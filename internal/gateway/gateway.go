@@ -40,7 +40,7 @@ const actor = audit.Actor("gateway")
 
 // Options of one installation with one Health Domain and a pilot CA.
 type Options struct {
-	Dir       string // the installation: Dir/data, Dir/keys
+	Dir       string // the installation: Dir/data, Dir/keys, Dir/dns
 	Domain    addr.Domain
 	Hostname  string // of the SMTP listener [mx.DOMAIN]
 	Listeners Listeners
@@ -182,12 +182,10 @@ func (g *Gateway) build(ctx context.Context) error {
 		},
 		CRL: g.crl,
 	})
-	zone, err := g.zone(ctx)
-	if err != nil {
+	if g.dns, err = dnsd.New(dnsd.Options{}); err != nil {
 		return err
 	}
-	g.dns, err = dnsd.New(dnsd.Options{Zones: []dnsd.Zone{zone}})
-	return err
+	return g.publish(ctx)
 }
 
 func (g *Gateway) crl(ctx context.Context, name string) ([]byte, bool) {
@@ -204,31 +202,6 @@ func (g *Gateway) crl(ctx context.Context, name string) ([]byte, bool) {
 // CRL is the present revocation list of the pilot CA, DER.
 func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
 	return g.authority.CRL(ctx, g.opts.Clock())
-}
-
-// zone is what the domain publishes: where its mail goes, and its certificate (Direct 1.1, 5.2).
-func (g *Gateway) zone(ctx context.Context) (dnsd.Zone, error) {
-	host, err := netip.ParseAddrPort(g.opts.Listeners.SMTP.Addr().String())
-	if err != nil {
-		return dnsd.Zone{}, err
-	}
-	z := dnsd.Zone{
-		Origin: g.opts.Domain, MX: []dnsd.MX{{Pref: 10, Host: g.opts.Hostname}},
-		Hosts: []dnsd.Host{{Name: g.opts.Hostname, Addr: host.Addr()}},
-	}
-	err = g.store.View(ctx, func(tx *store.Tx) error {
-		cs, err := tx.AllCerts()
-		z.CERT = nil
-		for _, c := range cs {
-			owner := c.Owner.Address
-			if owner.IsZero() {
-				owner.Domain = c.Owner.Domain
-			}
-			z.CERT = append(z.CERT, dnsd.CERT{For: owner, Certificate: c.DER})
-		}
-		return err
-	})
-	return z, err
 }
 
 // rcpt takes mail for our own domains. Whether somebody has the address is told to nobody who is not trusted.

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -132,17 +133,42 @@ func TestUntrustedSenderIsNotAnswered(t *testing.T) {
 	}
 }
 
-// A revoked certificate is refused by the revocation list of its own authority: DIR-32, DIR-33, DIR-52, DIR-60.
+// A revoked certificate is published no more, so nobody seals for it: DIR-32, DIR-60.
 func TestRevokedRecipient(t *testing.T) {
-	w, a, b := two(t)
-	_ = w
-	if err := b.Revoke(t.Context(), gatewaytest.Actor); err != nil {
-		t.Fatal(err)
+	_, a, b := two(t)
+	for range 2 { // the second time nothing is left to revoke
+		if err := b.Revoke(t.Context(), gatewaytest.Actor); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := actions(t, b, "certificate.revoke"); n != 1 {
+		t.Errorf("%d revocations in the audit", n)
 	}
 	id := a.Submit(t, a.Letter("s", "t", b.Address), b.Address)
 	a.Await(t, id, b.Address, transit.Failed)
-	if report := a.Text(t, a.Inbox(t, 1)[0]); !strings.Contains(report, "revoked") {
-		t.Errorf("the report does not say revoked:\n%s", report)
+	if report := a.Text(t, a.Inbox(t, 1)[0]); !strings.Contains(report, "no certificate is published") {
+		t.Errorf("the report does not say that there is no certificate:\n%s", report)
+	}
+}
+
+// A signature by a revoked certificate is refused by the revocation list of its own authority, which the receiver fetches: DIR-32,
+// DIR-33, DIR-52, DIR-60. The message was under way when the certificate was revoked.
+func TestRevokedSender(t *testing.T) {
+	_, a, b := two(t)
+	a.Valve.Shut()
+	id := b.Submit(t, b.Letter("s", "t", a.Address), a.Address)
+	b.Await(t, id, a.Address, transit.Sealed)
+	if err := b.Revoke(t.Context(), gatewaytest.Actor); err != nil {
+		t.Fatal(err)
+	}
+	a.Valve.Open()
+	gatewaytest.Until(t, func() bool { return actions(t, a, "recipient.set-aside") == 1 }, func() string { return "the message to be set aside" })
+	records, err := a.Audit(t.Context(), audit.Filter{Action: "recipient.set-aside"})
+	if err != nil || len(records) != 1 || !strings.Contains(fmt.Sprint(records[0].Detail), "revoked") {
+		t.Errorf("set aside for another reason: %+v, %v", records, err)
+	}
+	if len(a.Inbox(t, 0)) != 0 {
+		t.Error("the message is shown")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"carepost/addr"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/pilot"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 )
@@ -90,7 +91,9 @@ func (g *Gateway) Sealed(ctx context.Context, r store.Recipient) (*blob.Body, er
 	return g.blobs.Open(blob.Ref(row))
 }
 
-// Revoke takes the organisation's certificates back; the next revocation list says so (Direct 6.1).
+// Revoke takes the organisation's certificates back, also those replaced since, as far as our own authority issued them: the
+// revocation list says so from now on, and the domain publishes them no more (Direct 6.1). What is revoked already stays so. Nothing
+// is signed until the next Open gives the domain another certificate.
 func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
 	var own []store.Cert
 	err := g.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -105,9 +108,15 @@ func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
 		if err != nil {
 			return fmt.Errorf("gateway: revoke: %w", err)
 		}
-		if err := g.authority.Revoke(ctx, by, leaf.SerialNumber, g.opts.Clock()); err != nil {
-			return err
+		if !g.authority.Issued(leaf) {
+			continue
 		}
+		if err := g.authority.Revoke(ctx, by, leaf.SerialNumber, g.opts.Clock()); err != nil && !errors.Is(err, pilot.ErrRevoked) {
+			return fmt.Errorf("gateway: revoke: %w", err)
+		}
+	}
+	if err := g.publish(ctx); err != nil {
+		return fmt.Errorf("gateway: revoke: %w", err)
 	}
 	return nil
 }
