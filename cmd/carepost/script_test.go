@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"carepost/internal/demo/bigstudy"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +21,8 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	shared := testdata(t)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:  "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"bigstudy": writeBigStudy},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SHARED", shared)
 			// A home of its own, so that no peer reads the settings of who runs the test.
@@ -27,6 +30,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// writeBigStudy is the script command "bigstudy DIR": 20 large objects, a gigabyte at full counts.
+func writeBigStudy(ts *testscript.TestScript, _ bool, args []string) {
+	size := int64(4 << 20)
+	if os.Getenv("CAREPOST_FULL") != "" {
+		size = 50 << 20
+	}
+	ts.Check(bigstudy.Write(context.Background(), ts.MkAbs(args[0]), 20, size))
 }
 
 // testdata is the folder of real files by other makers (see its README). Without it nothing is proven: the test fails.

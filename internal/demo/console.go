@@ -72,7 +72,7 @@ func (c *console) progress(what string, done, total int64) {
 		}
 		c.of[what] = c.bar.AddBar(total, mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%10s %-10s ", "", what))),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
+			mpb.AppendDecorators(decor.CountersKiloByte("% .1f / % .1f")))
 	}
 	c.of[what].SetCurrent(done)
 }

@@ -28,12 +28,12 @@ const look = 50 * time.Millisecond
 
 // exchange sends the set from a to b, follows it, and compares what arrived.
 func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) error {
-	w.c.say(time.Now(), "packed", "%s", packed(plan))
-	w.notes(plan.Findings)
 	id, err := w.submit(ctx, plan)
 	if err != nil {
 		return err
 	}
+	w.c.say(time.Now(), "packed", "%s", packed(plan))
+	w.notes(plan.Findings)
 	sent, mail, err := w.follow(ctx, id)
 	if err != nil {
 		return err
