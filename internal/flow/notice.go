@@ -95,7 +95,11 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 		return err
 	}
 	defer o.body.Close()
-	if o.recipient.State == transit.Opened {
+	first, err := f.processedGone(ctx, o)
+	if err != nil {
+		return err
+	}
+	if !first {
 		// Direct 3.3: only after the processed notice.
 		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, f.noticeWait(j), "the processed notice goes first") })
 	}
@@ -123,6 +127,33 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	})
+}
+
+// processedGone says that the processed notice about a recipient is no longer on its way from us: the other side has it, or never
+// will.
+func (f *Flow) processedGone(ctx context.Context, o *owed) (gone bool, err error) {
+	if o.recipient.State == transit.Opened {
+		return false, nil
+	}
+	gone = true
+	err = f.Store.View(ctx, func(tx *store.Tx) error {
+		id, err := tx.NoticeOf(o.recipient.ID, noticeProcessed)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rs, err := tx.Recipients(id)
+		for _, r := range rs {
+			gone = gone && r.State != transit.Accepted && r.State != transit.Sealed
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("flow: notice: %w", err)
+	}
+	return gone, nil
 }
 
 // noticeWait is how long a failure waits for the processed notice: briefly at first, for that is on its way already.

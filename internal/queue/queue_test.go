@@ -194,7 +194,7 @@ func TestLanesAndWorkers(t *testing.T) {
 // A lease is renewed while the work moves.
 func TestHeartbeat(t *testing.T) {
 	s := storetest.SQLite(t)
-	const ttl = 150 * time.Millisecond
+	const ttl = time.Second // a busy machine may be late by much of it
 	runs, finish := make(chan struct{}, 9), make(chan struct{})
 	run(t, Options{Store: s, TTL: ttl, Poll: 10 * time.Millisecond}, Handler{Kind: "k", Workers: 2, Do: func(ctx context.Context, j *Job) error {
 		runs <- struct{}{}
@@ -216,7 +216,7 @@ func TestHeartbeat(t *testing.T) {
 	id := add(t, s, store.Work{})
 	wait(t, "the start", runs)
 	begun := time.Now()
-	eventually(t, "five leases long", func() bool { return time.Since(begun) > 5*ttl })
+	eventually(t, "three leases long", func() bool { return time.Since(begun) > 3*ttl })
 	close(finish)
 	eventually(t, "the end", func() bool { _, ok := left(t, s, id); return !ok })
 	if len(runs) > 0 {
