@@ -53,11 +53,9 @@ func TestEveryByteFlipped(t *testing.T) {
 	}
 	verdicts := make(map[Verdict]int)
 	for i := range b {
-		for _, mask := range []byte{0x20, 1 << (i % 8)} {
-			m := bytes.Clone(b)
-			m[i] ^= mask
-			verdicts[honest(t, want, m, fmt.Sprintf("byte %d ^ %02x", i, mask))]++
-		}
+		m := bytes.Clone(b)
+		m[i] ^= 1 << (i % 8)
+		verdicts[honest(t, want, m, fmt.Sprintf("byte %d", i))]++
 	}
 	t.Logf("%d bytes: %v", len(b), verdicts)
 }

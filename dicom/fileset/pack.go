@@ -6,16 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
-	"os"
 	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
-
-	"carepost/dicom"
 )
 
 // block is how much of a file is deflated at once: blocks are deflated side by side and joined, so one big file keeps all processors
@@ -204,18 +200,6 @@ func (k *packer) read(i int) bool {
 	return true
 }
 
-// finished closes the account of a file: what was read is what Scan saw, and twice the same where it was read twice.
-func (s source) finished(f *os.File, j *job, sha hash.Hash, sum hash.Hash32, twice bool) error {
-	if err := s.same(f); err != nil {
-		return err
-	}
-	if twice && sum.Sum32() != j.crc {
-		return fmt.Errorf("%w: %s", ErrChanged, s.path)
-	}
-	j.crc, j.sum = sum.Sum32(), sha.Sum(nil)
-	return nil
-}
-
 // job waits for a free one; nil when the work was called off.
 func (k *packer) job() *job {
 	select {
@@ -265,59 +249,4 @@ func deflated(b []byte) []byte {
 		return nil
 	}
 	return out.Bytes()
-}
-
-// crcOf reads a file that will be stored: its CRC stands in front of it.
-func (k *packer) crcOf(f *os.File) (uint32, error) {
-	h := crc32.NewIEEE()
-	buf := make([]byte, 256<<10)
-	for off := int64(0); ; {
-		if err := k.ctx.Err(); err != nil {
-			return 0, err
-		}
-		n, err := f.ReadAt(buf, off)
-		h.Write(buf[:n])
-		off += int64(n)
-		if errors.Is(err, io.EOF) {
-			return h.Sum32(), nil
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-}
-
-// open opens a source and makes sure that it is still the file Scan saw.
-func (s source) open() (*os.File, error) {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.same(f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-func (s source) same(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() != s.size || !info.ModTime().Equal(s.mod) {
-		return fmt.Errorf("%w: %s", ErrChanged, s.path)
-	}
-	return nil
-}
-
-// methodOf deflates what is not compressed yet (PS3.5 Annex A: the three plain syntaxes and encapsulated uncompressed).
-func methodOf(syntax string, size int64) uint16 {
-	switch syntax {
-	case dicom.ImplicitLittle, dicom.ExplicitLittle, dicom.ExplicitBig, "1.2.840.10008.1.2.1.98":
-		if size <= maxStreamed {
-			return deflate
-		}
-	}
-	return stored
 }

@@ -47,3 +47,50 @@ type Image struct {
 	BitsAllocated, BitsStored int         // 0 when absent
 	Absent                    []dicom.Tag // of the Type 2 elements of PS3.11 Table X.4-2, those that are not there
 }
+
+// tree makes the listing for people from the records, which hold what was supplied too.
+func (a *arranger) tree() {
+	next := 0 // instances come in the order of their records
+	for i := a.nodes[0].first; i != 0; i = a.nodes[i].next {
+		n := &a.nodes[i]
+		if n.typ != "PATIENT" {
+			continue
+		}
+		p := treePatient(keys(n.body))
+		for j := n.first; j != 0; j = a.nodes[j].next {
+			st := treeStudy(keys(a.nodes[j].body))
+			for k := a.nodes[j].first; k != 0; k = a.nodes[k].next {
+				se := treeSeries(keys(a.nodes[k].body))
+				from := next
+				for l := a.nodes[k].first; l != 0; l = a.nodes[l].next {
+					next++
+				}
+				se.Instances = a.p.Instances[from:next:next]
+				st.Series = append(st.Series, se)
+			}
+			p.Studies = append(p.Studies, st)
+		}
+		a.p.Tree = append(a.p.Tree, p)
+	}
+}
+
+func treePatient(k keys) Patient {
+	cs := k.text(tagCharset)
+	return Patient{ID: k.shown(tagPatientID, cs), Name: k.shown(tagName, cs)}
+}
+
+func treeStudy(k keys) Study {
+	cs := k.text(tagCharset)
+	return Study{UID: k.text(tagStudyUID), ID: k.shown(tagStudyID, cs), Date: k.shown(tagStudyDate, ""), Time: k.shown(tagStudyTime, ""),
+		Description: k.shown(tagStudyDesc, cs), Accession: k.shown(tagAccession, cs)}
+}
+
+func treeSeries(k keys) Series {
+	return Series{UID: k.text(tagSeriesUID), Number: k.shown(tagSeriesNo, ""), Modality: k.shown(tagModality, "")}
+}
+
+// shown decodes a value for people.
+func (k keys) shown(t dicom.Tag, charset string) string {
+	v, _ := k.find(t)
+	return dicom.Text([]byte(v), charset)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
+)
+
+// dicomCheck holds the flags of `dicom check`.
+type dicomCheck struct {
+	profile   string
+	json, all bool
+}
+
+func newDicomCheckCmd() *cobra.Command {
+	var f dicomCheck
+	cmd := &cobra.Command{
+		Use:   "check FILE|FOLDER",
+		Short: "Says whether a File-set is complete and conforms",
+		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR. The worst finding gives the verdict:
+
+  DAMAGED     something is not what was packed, or cannot be read    exit code 4
+  INCOMPLETE  something the DICOMDIR names is not there              exit code 4
+  VIOLATIONS  all is there; a rule of the standard is broken         exit code 3
+  COMPLETE    all is there, unchanged                                exit code 0`,
+		Example: `  carepost dicom check DICOM.ZIP
+  carepost dicom check message.eml --json
+  carepost dicom check --profile dental /media/cdrom`,
+		Args: exactlyOne("one DICOM.ZIP, mail file or folder"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.profile, "profile", "", "judge by an application profile too: gen, gen-sec or dental")
+	fl.BoolVar(&f.json, "json", false, "report as JSON on standard output")
+	fl.BoolVar(&f.all, "all", false, "list every instance and finding")
+	return cmd
+}
+
+func (f *dicomCheck) run(cmd *cobra.Command, name string) error {
+	var profile zipmail.Profile
+	if f.profile != "" {
+		var err error
+		if profile, err = zipmail.ParseProfile(f.profile); err != nil {
+			return usage(err)
+		}
+	}
+	report, err := f.judge(cmd, name)
+	if err != nil {
+		return err
+	}
+	if f.profile != "" {
+		report.Add(zipmail.CheckProfile(profile, instances(report.Tree))...)
+	}
+	if f.json {
+		err = writeJSON(cmd.OutOrStdout(), struct {
+			File string `json:"file"`
+			*fileset.Report
+		}{name, report})
+	} else {
+		err = printReport(cmd.OutOrStdout(), report, f.all)
+	}
+	if err != nil {
+		return notNow(err)
+	}
+	return verdictError(name, report.Verdict)
+}
+
+func (f *dicomCheck) judge(cmd *cobra.Command, name string) (*fileset.Report, error) {
+	info, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, usage(fmt.Errorf("dicom check: there is no %s", name))
+	}
+	if err != nil {
+		return nil, notNow(err)
+	}
+	bar := newDicomBar(cmd.ErrOrStderr(), "checking")
+	defer bar.stop()
+	o := fileset.CheckOptions{Progress: bar.set}
+	if info.IsDir() {
+		report, err := fileset.CheckDir(cmd.Context(), name, o)
+		if err != nil {
+			return nil, notNow(err)
+		}
+		return report, nil
+	}
+	set, err := openSet(cmd.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	defer set.close()
+	report := set.broken
+	if report == nil {
+		if report, err = fileset.CheckZIP(cmd.Context(), set.file, set.size, o); err != nil {
+			return nil, notNow(err)
+		}
+	}
+	report.Add(set.findings...)
+	return report, nil
+}
+
+// verdictError turns a verdict into an exit code.
+func verdictError(name string, v fileset.Verdict) error {
+	err := fmt.Errorf("%s: %s", name, v)
+	switch v {
+	case fileset.Complete:
+		return nil
+	case fileset.Violations:
+		return refused(err)
+	}
+	return incomplete(err)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"carepost/dicom/fileset"
+)
+
+// dicomUnpack holds the flags of `dicom unpack`.
+type dicomUnpack struct {
+	dir                    string
+	violations, incomplete bool
+	json, all              bool
+}
+
+func newDicomUnpackCmd() *cobra.Command {
+	var f dicomUnpack
+	cmd := &cobra.Command{
+		Use:   "unpack FILE",
+		Short: "Unpacks a DICOM.ZIP, or the one in a mail, if it may be trusted to be whole",
+		Long: `Judges the File-set as "dicom check" does, and takes it out if it is COMPLETE: byte for byte, DICOMDIR as it was. The folder
+must not exist or be empty; it appears when everything is in it. A DAMAGED set is never taken out.
+
+Exit codes: those of "dicom check"; 1 when the folder could not be written.`,
+		Example: `  carepost dicom unpack DICOM.ZIP
+  carepost dicom unpack -d study message.eml
+  carepost dicom unpack --allow-incomplete DICOM.ZIP`,
+		Args: exactlyOne("one DICOM.ZIP or mail file"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.dir, "dir", "d", "", "folder to make (default: the name of FILE without its extension)")
+	fl.BoolVar(&f.violations, "allow-violations", false, "take out a set that breaks rules but is whole")
+	fl.BoolVar(&f.incomplete, "allow-incomplete", false, "take out what is there of a set that is not whole")
+	fl.BoolVar(&f.json, "json", false, "report as JSON on standard output")
+	fl.BoolVar(&f.all, "all", false, "list every instance and finding")
+	return cmd
+}
+
+func (f *dicomUnpack) run(cmd *cobra.Command, name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return usage(fmt.Errorf("dicom unpack: there is no %s", name))
+	case err != nil:
+		return notNow(err)
+	case info.IsDir():
+		return usage(fmt.Errorf("dicom unpack: %s is a folder already", name))
+	}
+	dir := f.dir
+	if dir == "" {
+		if dir = strings.TrimSuffix(name, filepath.Ext(name)); dir == name {
+			dir += ".files"
+		}
+	}
+	set, err := openSet(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	defer set.close()
+	report, out := set.broken, false
+	if report == nil {
+		bar := newDicomBar(cmd.ErrOrStderr(), "checking")
+		report, err = fileset.Unpack(cmd.Context(), set.file, set.size, dir, fileset.UnpackOptions{
+			CheckOptions: fileset.CheckOptions{Progress: bar.set}, AllowViolations: f.violations, AllowIncomplete: f.incomplete})
+		bar.stop()
+		out = err == nil
+		if err != nil && !errors.Is(err, fileset.ErrDamaged) && !errors.Is(err, fileset.ErrRefused) {
+			return notNow(err)
+		}
+	}
+	report.Add(set.findings...)
+	if f.json {
+		err = writeJSON(cmd.OutOrStdout(), struct {
+			File   string `json:"file"`
+			Folder string `json:"folder,omitempty"`
+			*fileset.Report
+		}{name, map[bool]string{true: dir}[out], report})
+	} else if err = printReport(cmd.OutOrStdout(), report, f.all); err == nil {
+		if out {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nunpacked to %s\n", dir)
+		} else {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nnothing was unpacked%s\n", f.remedy(report.Verdict))
+		}
+	}
+	if err != nil {
+		return notNow(err)
+	}
+	return verdictError(name, report.Verdict)
+}
+
+// remedy says which flag would take a set out after all.
+func (f *dicomUnpack) remedy(v fileset.Verdict) string {
+	switch v {
+	case fileset.Violations:
+		return " (--allow-violations takes it out all the same)"
+	case fileset.Incomplete:
+		return " (--allow-incomplete takes out what is there)"
+	}
+	return ""
+}

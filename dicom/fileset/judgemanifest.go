@@ -1,0 +1,134 @@
+package fileset
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"slices"
+
+	"carepost/dicom"
+)
+
+// unique checks what may stand in a directory once (PS3.11 X.3.3, PS3.3 F.5).
+func (c *checker) unique() {
+	seen := make(map[string]bool)
+	for i := range c.d.records {
+		r := &c.d.records[i]
+		if r.inactive {
+			continue
+		}
+		once := func(rl rule, what, v string) {
+			if v == "" {
+				return
+			}
+			if key := r.typ + "\x00" + v; seen[key] {
+				c.find(rl, DirectoryName, "two %s records with one %s", r.typ, what)
+			} else {
+				seen[key] = true
+			}
+		}
+		switch r.typ {
+		case "PATIENT":
+			once(rulePatientTwice, "Patient ID", r.keys.shown(tagPatientID, r.charset))
+		case "STUDY":
+			once(ruleStudyTwice, "Study Instance UID", r.keys.text(tagStudyUID))
+		case "SERIES":
+			once(ruleSeriesTwice, "Series Instance UID", r.keys.text(tagSeriesUID))
+		default:
+			if r.fileID != "" {
+				once(ruleInstanceTwice, "SOP Instance UID", r.instance)
+			}
+		}
+	}
+}
+
+// readManifest decides which file is the MANIFEST, and whether it can be believed.
+func (c *checker) readManifest() error {
+	named := c.d.descriptor == DescriptorName
+	i := c.l.lookup(DescriptorName)
+	if i < 0 {
+		switch {
+		case named || c.d.ours:
+			c.find(ruleManifestMissing, DescriptorName, "this set was made with a MANIFEST; it is not there")
+		case c.d.descriptor != "" && c.l.lookup(c.d.descriptor) < 0:
+			c.find(ruleDescriptorGone, c.d.descriptor, "the DICOMDIR names this File-set Descriptor File; it is not there")
+		default:
+			c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+		}
+		return nil
+	}
+	b, err := c.slurp(i, 64<<20)
+	if err != nil {
+		return err
+	}
+	if !c.d.ours && !bytes.HasPrefix(b, []byte(manifestTitle[:len("CAREPOST")])) {
+		c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+		return nil // another maker's file of this name
+	}
+	c.manifest, c.idOf[i] = i, DescriptorName
+	c.l.departs(c.v, i, DescriptorName)
+	if !named {
+		c.find(ruleManifestUnnamed, DescriptorName, "the DICOMDIR does not name it in (0004,1141)")
+	}
+	if c.listed, err = readManifest(b); err != nil {
+		c.find(ruleManifestBroken, DescriptorName, "it is not as it was written: %s", detail(err, errManifestSyntax))
+	}
+	return nil
+}
+
+// hashes compares every file with its line in MANIFEST.
+func (c *checker) hashes() {
+	if c.listed == nil {
+		return
+	}
+	c.report.Hashed = true
+	if _, ok := c.listed[DirectoryName]; !ok {
+		c.find(ruleManifestBroken, DescriptorName, "it does not list DICOMDIR")
+	}
+	named := make(map[string]bool, len(c.d.records))
+	for i := range c.d.records {
+		named[c.d.records[i].fileID] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.listed)) {
+		want := c.listed[id]
+		i := c.l.lookup(id)
+		switch {
+		case i < 0 && !named[id]:
+			c.report.Missing = append(c.report.Missing, id+": listed in MANIFEST")
+			c.find(ruleManifestMissFile, id, "MANIFEST lists this file; it is not there")
+		case i < 0:
+		case c.contents[i].sum != want.sum || c.contents[i].size != want.size:
+			c.find(ruleManifestHash, id, "it is not what was packed: MANIFEST has another SHA-256")
+		}
+	}
+	for i := range c.d.records {
+		if f, ok := c.fileOf[i]; ok {
+			if _, listed := c.listed[c.d.records[i].fileID]; !listed {
+				c.find(ruleManifestExtra, c.v.files[f].name, "the DICOMDIR names it, MANIFEST does not list it")
+			}
+		}
+	}
+}
+
+// others looks at the files that no record names: instances must not be among them (PS3.11 X.3.3).
+func (c *checker) others() {
+	for i := range c.v.files {
+		if _, ours := c.idOf[i]; ours || c.l.skip[i] || i == c.l.directory {
+			continue
+		}
+		x, name := &c.contents[i], c.v.files[i].name
+		c.report.Other = append(c.report.Other, clean(name))
+		switch {
+		case x.isInstance():
+			c.find(ruleUnreferenced, name, "a DICOM instance that no record of the DICOMDIR names")
+		case x.damaged != nil || errors.Is(x.err, errDirectory): // said elsewhere
+		case errors.Is(x.err, dicom.ErrNotDICOM):
+			if c.d == nil || foldID(name) != foldID(c.l.prefix+c.d.descriptor) {
+				c.find(ruleOther, name, "no DICOM object, and not named by the DICOMDIR; passed over")
+			}
+		default:
+			text, _ := reason(x.err)
+			c.find(ruleUnreferenced, name, "a DICOM file that no record names: %s", text)
+		}
+	}
+}
