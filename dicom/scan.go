@@ -70,11 +70,13 @@ func NewScanner(o Options) *Scanner {
 	if o.MaxKept == 0 {
 		s.o.MaxKept = DefaultMaxKept
 	}
-	for _, t := range append(o.Wanted, o.Each) {
-		if t != 0 {
-			s.wanted[t] = true
-			s.last = max(s.last, t)
-		}
+	for _, t := range o.Wanted {
+		s.wanted[t] = true
+		s.last = max(s.last, t)
+	}
+	if o.Each != 0 {
+		s.wanted[o.Each] = true
+		s.last = max(s.last, o.Each)
 	}
 	return s
 }

@@ -61,7 +61,10 @@ func TestPeers(t *testing.T) {
 		"dental": {demoStudy(t)}, "fileset": {filepath.Join(shared(t), "fileset")}, "mixed": mixed,
 		"big endian": {filepath.Join(dir, "MR_small_bigendian.dcm")},
 	} {
-		t.Run(name, func(t *testing.T) { judgedByPeers(t, scan(t, paths...)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			judgedByPeers(t, scan(t, paths...))
+		})
 	}
 }
 

@@ -146,6 +146,7 @@ func TestScanRefuses(t *testing.T) {
 	other[len(other)-1] ^= 1
 	changed := writeFile(t, dir, "changed.dcm", other)
 	renamed := writeFile(t, dir, "renamed.dcm", bytes.Replace(bytes.ReplaceAll(io8, []byte("498.55.3.1"), []byte("498.55.3.7")), []byte("Tooth^Testa "), []byte("Tooth^Other "), 1))
+	nameless := writeFile(t, dir, "anon.dcm", bytes.Replace(bytes.ReplaceAll(io8, []byte("498.55.3.1"), []byte("498.55.3.6")), []byte("Tooth^Testa "), []byte("            "), 1))
 	moved := writeFile(t, dir, "moved.dcm", bytes.Replace(bytes.ReplaceAll(io8, []byte("498.55.3.1"), []byte("498.55.3.7")), []byte("DENT01"), []byte("DENT09"), 1))
 	nothing := filepath.Join(dir, "nothing")
 	writeFile(t, nothing, ".DS_Store", []byte("x"))
@@ -168,6 +169,7 @@ func TestScanRefuses(t *testing.T) {
 		{"no UIDs", "without SOP Class UID", []string{filepath.Join(files, "nested_priv_SQ.dcm")}, []string{"nested_priv_SQ"}},
 		{"one UID, other bytes", "different bytes", []string{whole, changed}, []string{whole, changed}},
 		{"one Patient ID, other names (DCM-07)", "different patient names", []string{whole, renamed}, []string{whole, renamed}},
+		{"other names behind an empty one", "different patient names", []string{nameless, whole, renamed}, []string{whole, renamed}},
 		{"a study of two patients", "under two patients", []string{whole, moved}, []string{whole, moved}},
 		{"a folder without DICOM", "no DICOM instance here", []string{nothing}, []string{nothing}},
 		{"no such file", "no such file", []string{filepath.Join(dir, "gone")}, []string{"gone"}},

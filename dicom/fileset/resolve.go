@@ -203,14 +203,19 @@ func (b *builder) names() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(seen)) {
 		ms := slices.SortedFunc(maps.Values(seen[id]), func(x, y *member) int { return strings.Compare(x.src.path, y.src.path) })
-		differ := []string{ms[0].src.path}
-		for _, m := range ms[1:] {
-			if !dicom.SameName(ms[0].name(), m.name()) {
+		var differ []string
+		var named *member // the first that has a name: an empty one is like every other
+		for _, m := range ms {
+			switch {
+			case m.name() == "":
+			case named == nil:
+				named, differ = m, []string{m.src.path}
+			case !dicom.SameName(named.name(), m.name()):
 				differ = append(differ, m.src.path)
 			}
 		}
 		switch {
-		case len(differ) == 1:
+		case len(differ) < 2:
 		case b.o.AllowNames:
 			b.note(ruleNames.at(strings.Join(differ, ", "), "one Patient ID, different names; taken as asked"))
 		default:
