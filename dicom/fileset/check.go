@@ -13,7 +13,7 @@ type Limits struct {
 	Directory int64 // bytes of DICOMDIR: 256 MiB
 	File      int64 // bytes of one file: 64 GiB
 	Total     int64 // bytes of all files: 256 GiB
-	Ratio     int64 // all bytes to archive bytes, once past 256 MiB: 400
+	Ratio     int64 // all bytes to archive bytes, once past 1 GiB: 400
 }
 
 var defaultLimits = Limits{Entries: 300_000, Directory: 256 << 20, File: 64 << 30, Total: 256 << 30, Ratio: 400}

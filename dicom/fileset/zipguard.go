@@ -145,7 +145,7 @@ func (a *archive) sums() {
 	if total > a.lim.Total {
 		a.stop(ruleLimit, "%d bytes unpacked: more than %d", total, a.lim.Total)
 	}
-	if total > 256<<20 && total/max(a.size, 1) > a.lim.Ratio {
+	if total > 1<<30 && total/max(a.size, 1) > a.lim.Ratio { // below, a blank image may be what it is
 		a.stop(ruleLimit, "unpacked it would be more than %d times its size", a.lim.Ratio)
 	}
 }
