@@ -3,7 +3,7 @@ package fileset
 import "fmt"
 
 // rule is data: the name of a rule, how bad it is to break it, and the clause it comes from. "own" marks a policy of ours that no
-// standard asks for (see dicom-file-sets in the documentation).
+// standard asks for.
 type rule struct {
 	name     string
 	severity Severity
