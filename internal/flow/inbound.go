@@ -1,23 +1,17 @@
 package flow
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"carepost/addr"
 	"carepost/cms"
 	"carepost/dicom/fileset"
 	"carepost/internal/agent"
-	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
@@ -142,89 +136,6 @@ func unopenable(err error) (clause, reason string) {
 	return "", ""
 }
 
-// judge asks the agent for every recipient, once for those who hold the same anchors. undecided says why some have no answer yet.
-func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided string, err error) {
-	limited, cancel := context.WithTimeout(ctx, judgeTime)
-	defer cancel()
-	now := f.Clock()
-	a.report = agent.IsReport(a.opened.Header)
-	known := map[string]agent.Judged{} // by anchors
-	for _, r := range a.waiting {
-		if err := j.Progress(); err != nil {
-			return "", err
-		}
-		party, err := f.party(ctx, r.Address, a.directions()...)
-		if err != nil {
-			return "", err
-		}
-		key := anchorKey(party)
-		v, ok := known[key]
-		if !ok {
-			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened}, now)
-			known[key] = v
-		}
-		if v, err = f.ours(ctx, a, r, v); err != nil {
-			return "", err
-		}
-		a.judged[r.ID] = v
-		switch v.Verdict.Status {
-		case trust.Trusted:
-			a.trusted = append(a.trusted, r)
-		case trust.Undecided:
-			undecided = or(v.Verdict.Reason, "there was no time to judge the signer")
-		}
-	}
-	return undecided, ctx.Err()
-}
-
-// ours adds what only we can know: that a message was sealed for this recipient's own certificate, and not for somebody else's of
-// our accounts; and that mail in the name of our own domain was signed by our own key, whoever else's authority says so.
-func (f *Flow) ours(ctx context.Context, a *arrival, r store.Recipient, v agent.Judged) (agent.Judged, error) {
-	if v.Verdict.Status != trust.Trusted {
-		return v, nil
-	}
-	sealedFor, err := f.holds(ctx, r.Address, a.opened.Own)
-	if err != nil {
-		return v, err
-	}
-	if !sealedFor {
-		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 2.4", "the message is sealed for another recipient"
-		return v, nil
-	}
-	local, err := f.IsLocal(ctx, v.Address.Domain)
-	if err != nil || !local {
-		return v, err
-	}
-	own, err := f.holds(ctx, v.Address, v.Verdict.Certificate)
-	if err == nil && !own {
-		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 1.4", "the sender is of our own domain, and the signature is not"
-	}
-	return v, err
-}
-
-// holds says whether a certificate is one of an address of ours.
-func (f *Flow) holds(ctx context.Context, of addr.Address, c *x509.Certificate) (bool, error) {
-	cs, err := f.certs(ctx, of)
-	return c != nil && slices.ContainsFunc(cs, func(own store.Cert) bool { return bytes.Equal(own.DER, c.Raw) }), err
-}
-
-func anchorKey(p agent.Party) string {
-	h := sha256.New()
-	for _, c := range p.Anchors {
-		sum := sha256.Sum256(c.Raw)
-		h.Write(sum[:])
-	}
-	return string(h.Sum(nil))
-}
-
-// directions: a report comes from somebody to whom we may send, perhaps without trusting him to send to us (one-way trust).
-func (a *arrival) directions() []transit.Direction {
-	if a.report {
-		return []transit.Direction{transit.Inbound, transit.Outbound}
-	}
-	return []transit.Direction{transit.Inbound}
-}
-
 // examine looks at what a trusted message holds: the news of a report, or a file-set. Then it makes the opened message durable.
 func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blob.Draft) error {
 	body, err := draft.Body()
@@ -272,155 +183,4 @@ func (f *Flow) checkFileSet(ctx context.Context, j *queue.Job, body transit.Body
 	}
 	r.Add(set.Findings...)
 	return r, nil
-}
-
-// conclude writes everything that became of an arrival, in one transaction: mail, states, duties, audit.
-func (f *Flow) conclude(tx *store.Tx, j *queue.Job, a *arrival, undecided string) error {
-	if len(a.trusted) > 0 {
-		if err := f.show(tx, a); err != nil {
-			return err
-		}
-	}
-	for _, r := range a.waiting {
-		v := a.judged[r.ID].Verdict
-		if v.Status == trust.Trusted || v.Status == trust.Undecided && undecided != "" {
-			continue
-		}
-		if err := f.aside(tx, r, v.Clause, v.Reason, evidence(v)); err != nil {
-			return err
-		}
-	}
-	if undecided != "" {
-		return j.Retry(tx, -1, undecided)
-	}
-	if a.State == store.Received {
-		if err := tx.SetMessageState(a.ID, a.Version, store.Decided, ""); err != nil {
-			return err
-		}
-	}
-	return j.Finish(tx)
-}
-
-// show makes the opened message visible to the recipients who trust its signer, and writes down what they now owe.
-func (f *Flow) show(tx *store.Tx, a *arrival) error {
-	if a.Work == "" {
-		if err := tx.InsertBlob(store.Blob(a.ref)); err != nil {
-			return err
-		}
-		if err := tx.SetMessageWork(a.ID, a.ref.ID); err != nil {
-			return err
-		}
-	}
-	head := shown(a.opened.Header)
-	head.NoticeTo = noticeTo(a.Envelope, a.opened)
-	if err := tx.SetMessageHeader(a.ID, head); err != nil {
-		return err
-	}
-	if err := f.apply(tx, a.notes); err != nil {
-		return err
-	}
-	for _, r := range a.trusted {
-		if err := f.showTo(tx, a, r, head); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.Header) error {
-	v := a.judged[r.ID].Verdict
-	err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence(v)})
-	if err != nil {
-		return err
-	}
-	again, err := f.seen(tx, a, r)
-	if err != nil {
-		return err
-	}
-	if again {
-		return f.move(tx, r, transit.TakeNote, "Direct 3.2", "the same message was shown and answered before")
-	}
-	if a.report && len(a.notes) > 0 {
-		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
-	}
-	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, a.mail(f.Clock(), head))
-	unknown := errors.Is(err, mailbox.ErrNoAccount)
-	if err != nil && !unknown {
-		return err
-	}
-	if a.report { // it is about nothing of ours: for a person to read, and not answered all the same
-		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
-	}
-	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "file-set", fileSetWords(a.fileset))
-	if err := f.move(tx, r, transit.Trust, v.Clause, detail); err != nil {
-		return err
-	}
-	// Direct 3.2: the processed notice is owed from here on. Its row is durable with the mail itself.
-	if err := tx.InsertWork(&store.Work{Kind: kindNotice, Ref: r.ID, Unique: kindNotice + ":" + r.ID}); err != nil {
-		return err
-	}
-	if unknown || a.fileset != nil && a.fileset.Verdict != fileset.Complete {
-		return tx.InsertWork(&store.Work{Kind: kindFailure, Ref: r.ID, Unique: kindFailure + ":" + r.ID})
-	}
-	return nil
-}
-
-func (a *arrival) mail(now time.Time, head store.Header) store.Mail {
-	return store.Mail{Message: a.ID, Blob: or(a.Work, a.ref.ID), At: now, Size: a.opened.Size, Subject: head.Subject, Sender: head.Sender}
-}
-
-// seen says whether this recipient was shown the same signed content before, whatever the outside of the message looks like now:
-// sealed bytes that somebody kept and sends again are not shown and answered again.
-func (f *Flow) seen(tx *store.Tx, a *arrival, r store.Recipient) (bool, error) {
-	const shownContent = store.Token("shown")
-	signer := sha256.Sum256(a.judged[r.ID].Verdict.Certificate.Raw)
-	value := strings.Join([]string{r.Address.Key(), hex.EncodeToString(signer[:]), a.opened.Header.MessageID(), hex.EncodeToString(a.digest)}, "\n")
-	before, err := tx.Correlated(shownContent, value)
-	if err != nil {
-		return false, err
-	}
-	if slices.ContainsFunc(before, func(b store.Recipient) bool { return b.ID != r.ID }) {
-		return true, nil
-	}
-	return false, tx.Correlate(shownContent, value, r.ID, f.Clock().AddDate(1, 0, 0))
-}
-
-// setAside keeps a message that nobody may see: no plaintext, no report, an audit entry.
-func (f *Flow) setAside(ctx context.Context, j *queue.Job, a *arrival, clause, reason string) error {
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
-		for _, r := range a.waiting {
-			if err := f.aside(tx, r, clause, reason, map[string]string{"clause": clause, "reason": reason}); err != nil {
-				return err
-			}
-		}
-		if err := tx.SetMessageState(a.ID, a.Version, store.Decided, clause); err != nil {
-			return err
-		}
-		return j.Finish(tx)
-	})
-}
-
-func (f *Flow) aside(tx *store.Tx, r store.Recipient, clause, reason string, detail map[string]string) error {
-	if err := f.move(tx, r, transit.Distrust, clause, reason); err != nil {
-		return err
-	}
-	tx.AfterCommit(func() {
-		f.Log.Warn("message set aside", "message", r.Message, "clause", clause) // DIR-41; the reason is in the audit
-	})
-	return audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.set-aside", Object: "recipient:" + r.ID, Detail: detail})
-}
-
-func openedWords(o *smime.Opened) string {
-	how := "unwrapped"
-	if o.Wrapped {
-		how = "wrapped"
-	}
-	return fmt.Sprintf("%s, %s, %d signature%s good", o.Cipher, how, len(o.Good()), plural(len(o.Good())))
-}
-
-func fileSetWords(r *fileset.Report) string {
-	if r == nil {
-		return ""
-	}
-	return fmt.Sprintf("%s: %d of %d instances", r.Verdict, r.Instances-len(r.Missing), r.Instances)
 }

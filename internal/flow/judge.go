@@ -1,0 +1,99 @@
+package flow
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"slices"
+
+	"carepost/addr"
+	"carepost/internal/agent"
+	"carepost/internal/queue"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/trust"
+)
+
+// judge asks the agent for every recipient, once for those who hold the same anchors. undecided says why some have no answer yet.
+func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided string, err error) {
+	limited, cancel := context.WithTimeout(ctx, judgeTime)
+	defer cancel()
+	now := f.Clock()
+	a.report = agent.IsReport(a.opened.Header)
+	known := map[string]agent.Judged{} // by anchors
+	for _, r := range a.waiting {
+		if err := j.Progress(); err != nil {
+			return "", err
+		}
+		party, err := f.party(ctx, r.Address, a.directions()...)
+		if err != nil {
+			return "", err
+		}
+		key := anchorKey(party)
+		v, ok := known[key]
+		if !ok {
+			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened}, now)
+			known[key] = v
+		}
+		if v, err = f.ours(ctx, a, r, v); err != nil {
+			return "", err
+		}
+		a.judged[r.ID] = v
+		switch v.Verdict.Status {
+		case trust.Trusted:
+			a.trusted = append(a.trusted, r)
+		case trust.Undecided:
+			undecided = or(v.Verdict.Reason, "there was no time to judge the signer")
+		}
+	}
+	return undecided, ctx.Err()
+}
+
+// ours adds what only we can know: that a message was sealed for this recipient's own certificate, and not for somebody else's of
+// our accounts; and that mail in the name of our own domain was signed by our own key, whoever else's authority says so.
+func (f *Flow) ours(ctx context.Context, a *arrival, r store.Recipient, v agent.Judged) (agent.Judged, error) {
+	if v.Verdict.Status != trust.Trusted {
+		return v, nil
+	}
+	sealedFor, err := f.holds(ctx, r.Address, a.opened.Own)
+	if err != nil {
+		return v, err
+	}
+	if !sealedFor {
+		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 2.4", "the message is sealed for another recipient"
+		return v, nil
+	}
+	local, err := f.IsLocal(ctx, v.Address.Domain)
+	if err != nil || !local {
+		return v, err
+	}
+	own, err := f.holds(ctx, v.Address, v.Verdict.Certificate)
+	if err == nil && !own {
+		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 1.4", "the sender is of our own domain, and the signature is not"
+	}
+	return v, err
+}
+
+// holds says whether a certificate is one of an address of ours.
+func (f *Flow) holds(ctx context.Context, of addr.Address, c *x509.Certificate) (bool, error) {
+	cs, err := f.certs(ctx, of)
+	return c != nil && slices.ContainsFunc(cs, func(own store.Cert) bool { return bytes.Equal(own.DER, c.Raw) }), err
+}
+
+func anchorKey(p agent.Party) string {
+	h := sha256.New()
+	for _, c := range p.Anchors {
+		sum := sha256.Sum256(c.Raw)
+		h.Write(sum[:])
+	}
+	return string(h.Sum(nil))
+}
+
+// directions: a report comes from somebody to whom we may send, perhaps without trusting him to send to us (one-way trust).
+func (a *arrival) directions() []transit.Direction {
+	if a.report {
+		return []transit.Direction{transit.Inbound, transit.Outbound}
+	}
+	return []transit.Direction{transit.Inbound}
+}
