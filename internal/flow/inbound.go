@@ -19,7 +19,6 @@ import (
 	"carepost/internal/transit"
 	"carepost/message"
 	"carepost/smime"
-	"carepost/trust"
 )
 
 // judgeTime bounds all judging of one message; what is not judged by then is undecided. Certificates name the URLs that are
