@@ -51,6 +51,21 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// A name beyond any length costs nothing: encoding it would take seconds for each 60 KB.
+func TestLongForeignDomain(t *testing.T) {
+	var long strings.Builder
+	for r := rune(0x4e00); long.Len() < 60000; r++ {
+		long.WriteRune(r)
+	}
+	if n := testing.AllocsPerRun(1, func() {
+		if _, err := Parse("a@" + long.String() + ".example"); !errors.Is(err, ErrSyntax) {
+			t.Error(err)
+		}
+	}); n > 10 {
+		t.Errorf("%v allocations: the name was encoded", n)
+	}
+}
+
 // DIR-34: whole addresses, without regard to ASCII case.
 func TestEqual(t *testing.T) {
 	a := Address{"Dr.Lee", "h.example"}

@@ -15,6 +15,9 @@ type Domain string
 func ParseDomain(s string) (Domain, error) {
 	s = strings.TrimSuffix(s, ".")
 	if !ascii(s) {
+		if len(s) > 4*maxDomain { // no name is longer in UTF-8, and the work of Punycode grows with the square
+			return "", syntax("the domain is longer than 253 octets")
+		}
 		a, err := idna.Lookup.ToASCII(s)
 		if err != nil {
 			return "", syntax("the domain is no internationalised name")

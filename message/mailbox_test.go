@@ -42,6 +42,10 @@ func TestMailboxes(t *testing.T) {
 		`G: a@h.example`:                                     `!syntax`,
 		`:;`:                                                 `!syntax`,
 		`a@h.example (open`:                                  `!syntax`,
+		`(open`:                                              `!syntax`,
+		`a@h.example, (open`:                                 `!syntax`,
+		// An address within a comment too deep to read is none.
+		strings.Repeat("(", 17) + ") <a@h.example>":                       `!syntax`,
 		strings.Repeat("(", 17) + strings.Repeat(")", 17) + `a@h.example`: `!syntax`,
 		strings.Repeat("a@h.example,", maxMailboxes+1):                    `!limit`,
 	} {

@@ -8,16 +8,22 @@ type scanner struct {
 	i        int
 	comments bool // one was skipped
 	bare     bool // a value of several words stood without quotes
+	broken   bool // a comment was not closed or too deep: nothing is read after it
 }
 
-// space skips white space and comments (RFC 5322 §3.2.2). It says false when a comment is not closed or too deep.
+// space skips white space and comments (RFC 5322 §3.2.2). It says false when a comment is not closed or too deep, and ever after:
+// what stands in a comment must not be read as text by who asks again.
 func (s *scanner) space() bool {
+	if s.broken {
+		return false
+	}
 	depth := 0
 	for ; s.i < len(s.s); s.i++ {
 		switch c := s.s[s.i]; {
 		case c == '(':
 			s.comments = true
 			if depth++; depth > maxComment {
+				s.broken = true
 				return false
 			}
 		case depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n':
@@ -28,7 +34,8 @@ func (s *scanner) space() bool {
 			s.i++
 		}
 	}
-	return depth == 0
+	s.broken = depth > 0
+	return !s.broken
 }
 
 // end says whether nothing but white space and comments is left.
