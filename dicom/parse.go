@@ -239,15 +239,18 @@ func (p *parser) sequence(d *DataSet, h head, enc coding, end int64, kept bool, 
 				return fmt.Errorf("%w: an item of %v is longer than its sequence", ErrSyntax, h.tag)
 			}
 		}
+		room := p.room
 		if err := p.item(&it, enc, depth+1); err != nil {
 			return err
 		}
+		if end >= 0 && p.src.pos() > end {
+			return fmt.Errorf("%w: an item of %v is longer than its sequence", ErrSyntax, h.tag)
+		}
 		if h.tag == p.s.o.Each && depth == 0 && kept {
-			before := p.room
 			if err := p.s.o.Item(at, it.d); err != nil {
 				return err
 			}
-			p.room = before
+			p.room = room // nothing of the item is kept here: MaxKept holds for each item, however many there are
 			continue
 		}
 		if it.keep {
@@ -289,6 +292,9 @@ func (p *parser) item(it *item, enc coding, depth int) error {
 		}
 		if err := p.element(&it.d, h, enc, it.keep, depth); err != nil {
 			return err
+		}
+		if it.end >= 0 && p.src.pos() > it.end { // a sequence of undefined length
+			return fmt.Errorf("%w: %v is longer than its item", ErrSyntax, h.tag)
 		}
 		if !matched && it.keep && h.tag >= it.match.Tag { // tags rise, so the answer is here or nowhere
 			if it.d.String(it.match.Tag) == it.match.Value {

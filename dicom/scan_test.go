@@ -184,10 +184,8 @@ func TestHostileDataSets(t *testing.T) {
 	for range MaxDepth + 1 {
 		deep = join(deep, element(content, "SQ", undefined), raw(tagItem, undefined))
 	}
-	deepUnwanted := first
-	for range 100_000 {
-		deepUnwanted = join(element(0x00091001, "SQ", undefined), raw(tagItem, undefined))
-	}
+	deepUnwanted := bytes.Repeat(join(element(0x00091001, "SQ", undefined), raw(tagItem, undefined)), 100_000)
+	overrun := join(element(0x00091002, "SQ", undefined), raw(tagItem, 40<<10, make([]byte, 40<<10)...), raw(tagSeqEnd, 0))
 	var zeros bytes.Buffer
 	fw, err := flate.NewWriter(&zeros, 9)
 	if err != nil {
@@ -209,7 +207,9 @@ func TestHostileDataSets(t *testing.T) {
 		"fragments without end":                {file(first, element(0x7FE00010, "OB", undefined), raw(tagItem, 2, 1, 2)), ErrCut},
 		"a fragment of undefined length":       {file(first, element(0x7FE00010, "OB", undefined), raw(tagItem, undefined)), ErrSyntax},
 		"sequences too deep":                   {file(deep), ErrLimit},
-		"sequences too deep, not wanted":       {file(first, deepUnwanted), nil},
+		"sequences too deep, not wanted":       {file(first, deepUnwanted), ErrLimit},
+		"a sequence that overruns its item":    {file(first, element(0x00091001, "SQ", undefined), raw(tagItem, 20), overrun, raw(tagSeqEnd, 0)), ErrSyntax},
+		"the same, in a kept sequence":         {file(first, element(content, "SQ", undefined), raw(tagItem, 20), overrun, raw(tagSeqEnd, 0)), ErrSyntax},
 		"an item longer than its sequence":     {file(first, element(content, "SQ", 8), raw(tagItem, 100), make([]byte, 100)), ErrSyntax},
 		"an element longer than its item":      {file(first, element(content, "SQ", 20), raw(tagItem, 12), element(patientID, "LO", 100), make([]byte, 104)), ErrSyntax},
 		"no item in a sequence":                {file(first, element(content, "SQ", undefined), element(patientID, "LO", 2, 'x', ' ')), ErrSyntax},
@@ -233,6 +233,21 @@ func TestHostileDataSets(t *testing.T) {
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
+	}
+}
+
+// MaxKept holds for each item that goes to Item, not for all of them: a directory has as many records as the set has files.
+func TestManyItems(t *testing.T) {
+	value := make([]byte, 60<<10)
+	one := raw(tagItem, uint32(12+len(value)), element(0x00081190, "UT", uint32(len(value)), value...)...)
+	n := 0
+	o := Options{Each: content, Walk: true, Item: func(int64, DataSet) error { n++; return nil }}
+	if _, err := both(t, file(first, element(content, "SQ", undefined), bytes.Repeat(one, 200), raw(tagSeqEnd, 0)), o); err != nil || n != 400 {
+		t.Errorf("%d of 400 items: %v", n, err)
+	}
+	large := raw(tagItem, 12+5<<20, element(0x00081190, "UT", 5<<20, make([]byte, 5<<20)...)...)
+	if _, err := both(t, file(first, element(content, "SQ", undefined), large, raw(tagSeqEnd, 0)), o); !errors.Is(err, ErrLimit) {
+		t.Errorf("an item of 5 MB: %v", err)
 	}
 }
 

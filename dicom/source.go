@@ -68,6 +68,9 @@ func (s *source) pass(n int) { s.lo += n }
 
 // skip passes over n bytes; ErrCut when fewer follow.
 func (s *source) skip(n int64) error {
+	if n < 0 {
+		return fmt.Errorf("%w: a length that leads back", ErrSyntax)
+	}
 	if have := int64(s.hi - s.lo); n <= have {
 		s.lo += int(n)
 		return nil
