@@ -2,20 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"carepost/addr"
 	"carepost/discovery"
-	"carepost/internal/fetch"
 	"carepost/resolver"
 	"carepost/trust"
 )
@@ -23,9 +20,7 @@ import (
 func newCertCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",
-		Short: "Certificates: find those of others",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "Certificates: finds those of others",
 	}
 	cmd.AddCommand(newCertFindCmd())
 	return cmd
@@ -33,9 +28,9 @@ func newCertCmd() *cobra.Command {
 
 // certFind holds the flags of `cert find`.
 type certFind struct {
-	dns, at        string
-	anchors, allow []string
-	fetch, json    bool
+	judging
+	dns  string
+	json bool
 }
 
 func newCertFindCmd() *cobra.Command {
@@ -47,41 +42,38 @@ func newCertFindCmd() *cobra.Command {
 looked for at dr.lee.h.example), then under its domain. The first step that yields certificates is the last. With --anchor
 each is judged as a recipient of a message, check by check; without, what is found is shown and nothing is said of trust.
 
-Exit codes: 0 a certificate is trusted, or one was found and no anchor was given; 1 no answer now (network, or a revocation
-list that could not be had: try --fetch); 2 wrong usage; 3 nothing is published, or nothing of it is trusted.`,
+Exit codes:
+  0  a certificate is trusted, or one was found and no anchor was given
+  1  no answer now: the network, or a revocation list that could not be had
+  2  wrong usage
+  3  nothing is published, or nothing of it is trusted`,
 		Example: `  carepost cert find dr.lee@h.example
   carepost cert find dr.lee@h.example --anchor network-root.pem --fetch
-  carepost cert find dr.lee@h.example --dns 127.0.0.1:5353 --at 2026-07-01T12:00:00Z --json`,
+  carepost cert find dr.lee@h.example --dns 127.0.0.1:5353 --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(errors.New("cert find: one address, please"))
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], time.Now()) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.dns, "dns", "", "ask this DNS server, `HOST:PORT` (default: those of this system)")
-	flags.StringSliceVar(&f.anchors, "anchor", nil, "trust anchors, `FILE` in PEM or DER; may be repeated")
-	flags.StringVar(&f.at, "at", "", "judge as of this `TIME`, RFC 3339 (default: now)")
-	flags.BoolVar(&f.fetch, "fetch", false, "fetch issuers, revocation lists and certificates published by URL")
-	flags.StringSliceVar(&f.allow, "fetch-allow", nil, "with --fetch: also from this `IP:PORT`, although it is not public (trials)")
 	flags.BoolVar(&f.json, "json", false, "write JSON")
+	f.register(cmd, "ours")
 	return cmd
 }
 
-func (f *certFind) run(cmd *cobra.Command, arg string) error {
-	address, err := addr.Parse(arg)
+// searchTime is how long a search may take in all.
+const searchTime = time.Minute
+
+func (f *certFind) run(cmd *cobra.Command, arg string, now time.Time) error {
+	address, err := parseAddress("", arg)
 	if err != nil {
-		return usage(err)
+		return err
 	}
-	now := time.Now()
-	if f.at != "" {
-		if now, err = time.Parse(time.RFC3339, f.at); err != nil {
-			return usage(fmt.Errorf("--at: %q is no RFC 3339 time such as 2026-07-01T12:00:00Z", f.at))
-		}
-	}
-	anchors, err := certFiles(f.anchors)
+	t, err := f.read(now)
 	if err != nil {
 		return err
 	}
@@ -89,89 +81,56 @@ func (f *certFind) run(cmd *cobra.Command, arg string) error {
 	if err != nil {
 		return err
 	}
-	fetcher, err := f.fetcher()
-	if err != nil {
-		return err
-	}
-	finder := discovery.Finder{Resolver: client, Fetcher: fetcher}
-	ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
+	finder := discovery.Finder{Resolver: client, Fetcher: t.fetcher}
+	ctx, cancel := context.WithTimeout(cmd.Context(), searchTime)
 	defer cancel()
+	defer waiting(cmd)()
 	found, steps, err := finder.Lookup(ctx, address)
-	r := certReport{Address: address.String(), At: now.UTC(), Steps: steps, Judged: len(anchors) > 0, Certificates: []certEntry{}}
-	judge := trust.NewJudge(fetcher)
+	r := certReport{Address: address.String(), At: t.now.UTC(), Steps: steps, Judged: len(t.anchors) > 0, Certificates: []certEntry{}}
+	judge := trust.NewJudge(t.fetcher)
 	for _, c := range found {
 		entry := newCertEntry(c)
 		if r.Judged {
-			v := judge.Judge(ctx, trust.Question{Certificate: c.Certificate, Address: address, Anchors: anchors, Use: trust.Encryption, Now: now})
+			v := judge.Judge(ctx, trust.Question{Certificate: c.Certificate, Address: address, Anchors: t.anchors, Intermediates: t.intermediates,
+				CRLs: t.lists, Use: trust.Encryption, Now: t.now, Policy: t.policy})
 			entry.judged(v)
 		}
 		r.Certificates = append(r.Certificates, entry)
 	}
+	if err := cmd.Context().Err(); err != nil {
+		return notNow(err) // interrupted: there is nothing to report
+	}
 	r.conclude(err)
 	if err := r.write(cmd.OutOrStdout(), f.json); err != nil {
-		return err
+		return notNow(err)
 	}
-	return r.exit(err)
+	return r.exit(err, f.remedy)
+}
+
+// waiting tells a person, on a terminal, that the network takes its time. The function returned ends it.
+func waiting(cmd *cobra.Command) (stop func()) {
+	if columns(os.Stderr) == 0 {
+		return func() {}
+	}
+	t := time.AfterFunc(2*time.Second, func() {
+		fmt.Fprintf(os.Stderr, "%s: waiting for the network, at most %s; Ctrl-C ends it\n", cmd.CommandPath(), searchTime)
+	})
+	return func() { t.Stop() }
 }
 
 func (f *certFind) resolver() (*resolver.Client, error) {
 	if f.dns != "" {
 		server := resolver.WithPort(f.dns)
-		if _, port, err := net.SplitHostPort(server); err != nil || port == "" {
+		host, port, err := net.SplitHostPort(server)
+		n, bad := strconv.ParseUint(port, 10, 16)
+		if err != nil || bad != nil || n == 0 || host == "" || strings.Contains(host, ":") && net.ParseIP(host) == nil {
 			return nil, usage(fmt.Errorf("--dns: %q is not HOST:PORT", f.dns))
 		}
 		return &resolver.Client{Servers: []string{server}}, nil
 	}
 	conf, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return nil, notNow(err)
 	}
 	return &resolver.Client{Servers: resolver.Servers(string(conf))}, nil
-}
-
-// fetcher returns nil where nothing may be fetched: a nil interface, as trust and discovery ask.
-func (f *certFind) fetcher() (trust.Fetcher, error) {
-	var o fetch.Options
-	for _, s := range f.allow {
-		ap, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return nil, usage(fmt.Errorf("--fetch-allow: %q is not IP:PORT", s))
-		}
-		o.AllowPrefixes = append(o.AllowPrefixes, netip.PrefixFrom(ap.Addr(), ap.Addr().BitLen()))
-		o.AllowPorts = append(o.AllowPorts, ap.Port())
-	}
-	if !f.fetch {
-		return nil, nil
-	}
-	return fetch.New(o), nil
-}
-
-// certFiles reads certificates, PEM or DER, several to a file.
-func certFiles(paths []string) ([]*x509.Certificate, error) {
-	var out []*x509.Certificate
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, usage(err)
-		}
-		var der []byte
-		for rest := data; ; {
-			var block *pem.Block
-			if block, rest = pem.Decode(rest); block == nil {
-				break
-			}
-			if block.Type == "CERTIFICATE" {
-				der = append(der, block.Bytes...)
-			}
-		}
-		if der == nil {
-			der = data
-		}
-		certs, err := x509.ParseCertificates(der)
-		if err != nil || len(certs) == 0 {
-			return nil, usage(fmt.Errorf("%s: no certificate in PEM or DER", path))
-		}
-		out = append(out, certs...)
-	}
-	return out, nil
 }

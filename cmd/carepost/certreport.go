@@ -119,15 +119,18 @@ func (r *certReport) conclude(err error) {
 }
 
 // exit turns the result into the exit code and the line on stderr.
-func (r *certReport) exit(err error) error {
+func (r *certReport) exit(err error, remedy func(trust.Status, string) string) error {
 	switch r.Result {
 	case "no answer":
-		return notNow(err)
+		return notNow(fmt.Errorf("no answer now: %s; try again later, or another server with --dns", strings.TrimPrefix(strings.TrimPrefix(err.Error(), "discovery: "), "resolver: ")))
 	case "not found":
-		return refused(errors.New("cert find: no certificate is published for this address (Direct 2.3)"))
+		return refused(errors.New("no certificate is published for this address (Direct 2.3)"))
 	case trust.Undecided.String(), trust.Refused.String():
 		v := r.decisive()
-		text := fmt.Errorf("cert find: %s (%s): %s", r.Result, v.Clause, v.Reason)
+		text := fmt.Errorf("%s (%s): %s", r.Result, v.Clause, printable(v.Reason))
+		if try := remedy(v.Status, v.Clause); try != "" {
+			text = fmt.Errorf("%w; %s", text, try)
+		}
 		if r.Result == trust.Undecided.String() {
 			return notNow(text)
 		}

@@ -2,7 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,30 +25,92 @@ SMTP with TLS, opened, verified, checked against its DICOMDIR, and answered by a
 end what arrived is compared with what was sent, byte for byte.
 
 STUDY is a file or folder of DICOM objects; without it a small synthetic dental study that the program carries is sent.
-Nothing leaves this machine, and nothing is kept unless you ask for it.`,
+Nothing leaves this machine, and nothing is kept unless you ask for it.
+
+Exit codes:
+  0  what arrived is what was sent, and the notice came back
+  1  it could not be done now: disk, memory, ports
+  2  wrong usage
+  3  a file is no DICOM object, or contradicts another; nothing was sent
+  4  a file is cut or damaged, and nothing was sent; or what arrived differs`,
 		Example: `  carepost demo
   carepost demo ~/studies/panoramic
-  carepost demo --keep look   # then: openssl cms -decrypt -in look/wire.eml -recip look/keys/recipient.pem -inkey look/keys/recipient.key`,
+  carepost demo --keep look
+  openssl cms -decrypt -in look/wire.eml -recip look/keys/recipient.pem \
+      -inkey look/keys/recipient.key   # what "demo --keep look" sent`,
+		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := demo.Run(cmd.Context(), demo.Options{
-				Studies: args, Keep: keep, Out: cmd.OutOrStdout(), Terminal: isTerminal(os.Stdout),
-			})
-			var bad *fileset.InputError
-			switch {
-			case errors.As(err, &bad), errors.Is(err, demo.ErrDifferent):
-				return incomplete(err)
-			case err != nil:
-				return notNow(err)
+			if cmd.Flags().Changed("keep") && keep == "" {
+				return usage(errors.New("--keep wants a folder"))
 			}
-			return nil
+			for _, path := range args {
+				if err := studyPath(path); err != nil {
+					return err
+				}
+			}
+			signal.Ignore(syscall.SIGPIPE) // a reader that has gone ends the demo in good order: nothing is left behind
+			return demoError(demo.Run(cmd.Context(), demo.Options{
+				Studies: args, Keep: keep, Out: cmd.OutOrStdout(), Columns: columns(os.Stdout),
+			}))
 		},
 	}
-	cmd.Flags().StringVar(&keep, "keep", "", "keep everything in this new `folder`: both installations, the mails as they crossed the wire, keys, anchors, the received study")
+	cmd.Flags().StringVar(&keep, "keep", "", "keep everything in this new `FOLDER`: both installations, the mails as they crossed the wire, keys, anchors, the received study")
 	return cmd
 }
 
-// isTerminal says whether a person is watching f.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+// studyPath looks at a path before anything else happens: whether it is there, and something that can be a study.
+func studyPath(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return usage(fmt.Errorf("there is no %q", path))
+	case err != nil:
+		return notNow(err)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return usage(fmt.Errorf("%s is neither a file nor a folder", path))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return notNow(err)
+	}
+	defer f.Close()
+	var magic [4]byte
+	if _, err := f.Read(magic[:]); err == nil && string(magic[:]) == "PK\x03\x04" {
+		return usage(fmt.Errorf("%s is an archive: take the study out first (carepost dicom unpack)", path))
+	}
+	return nil
+}
+
+// demoError gives what went wrong its exit code.
+func demoError(err error) error {
+	var bad *fileset.InputError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &bad):
+		return badInput(bad)
+	case errors.Is(err, demo.ErrKeep):
+		return usage(err)
+	case errors.Is(err, demo.ErrDifferent):
+		return incomplete(err)
+	}
+	return notNow(err)
+}
+
+// badInput lists every file that is in the way, with its reason and the clause.
+func badInput(bad *fileset.InputError) error {
+	var b strings.Builder
+	b.WriteString("nothing was sent, because of")
+	damaged := false
+	for _, p := range bad.Problems {
+		fmt.Fprintf(&b, "\n  %s: %s", strings.Join(p.Files, ", "), p.Reason)
+		if p.Source != "" {
+			fmt.Fprintf(&b, " [%s]", p.Source)
+		}
+		damaged = damaged || p.Damaged
+	}
+	if damaged {
+		return incomplete(errors.New(b.String()))
+	}
+	return refused(errors.New(b.String()))
 }

@@ -3,29 +3,80 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not ask
 	os.Exit(run(ctx, os.Args[1:]))
 }
+
+// grace is how long an interrupted command may take to clean up before it is left where it stands.
+const grace = 10 * time.Second
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err != nil && err.Error() != "" { // a command that has told everything itself leaves the text empty
-		fmt.Fprintln(os.Stderr, "carepost: "+err.Error())
+	var cmd *cobra.Command
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cmd, err = root.ExecuteContextC(ctx)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		select {
+		case <-done:
+		case <-time.After(grace):
+			return interrupted(os.Stderr)
+		}
+	}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return interrupted(os.Stderr)
+	default:
+		complain(os.Stderr, cmd, err)
 	}
 	return exitCode(err)
+}
+
+func interrupted(w io.Writer) int {
+	fmt.Fprintln(w, "carepost: interrupted")
+	return exitNotNow
+}
+
+// complain tells what went wrong, with the command's name before it once, and after wrong usage where to read more.
+func complain(w io.Writer, cmd *cobra.Command, err error) {
+	text := err.Error()
+	if text == "" || errors.Is(err, syscall.EPIPE) {
+		return // the command has told everything itself, or the reader of a pipe has gone: nobody is interested
+	}
+	name := cmd.CommandPath()
+	for _, said := range []string{name, strings.TrimPrefix(name, "carepost ")} {
+		text = strings.TrimPrefix(text, said+": ")
+	}
+	fmt.Fprintf(w, "%s: %s\n", name, text)
+	if exitCode(err) == exitUsage {
+		fmt.Fprintf(w, "%s --help tells more.\n", name)
+	}
 }
 
 func newRoot() *cobra.Command {
@@ -38,13 +89,19 @@ that are provably complete.
 
 Try it:  carepost demo
 
-Exit codes: 0 done, 1 could not be done now (network, disk), 2 wrong usage, 3 refused by a rule (untrusted, invalid,
-profile broken), 4 incomplete or damaged data.`,
+Exit codes, the same for every command:
+  0  done
+  1  could not be done now: network, disk, no answer yet
+  2  wrong usage
+  3  refused by a rule: untrusted, invalid, profile broken
+  4  incomplete or damaged data`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Version:       version(),
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(commands()...)
+	root.SetHelpCommand(newHelpCmd())
+	layOut(root)
 	return root
 }

@@ -29,6 +29,7 @@ type openReport struct {
 	Verdict     string           `json:"verdict"` // trusted, undecided, refused, damaged
 	Clause      string           `json:"clause"`
 	Reason      string           `json:"reason"`
+	Remedy      string           `json:"remedy,omitempty"` // what the one who typed the command may do
 	Signer      string           `json:"signer"`
 	Certificate *openCertificate `json:"certificate,omitempty"`
 	Anchor      string           `json:"anchor"`
@@ -89,22 +90,30 @@ func subjects(path []*x509.Certificate) []string {
 
 // reportError is the table from what smime.Open says to a verdict; what is not in it is a file or a pipe that failed.
 func reportError(err error) *openReport {
+	reason := strings.TrimPrefix(err.Error(), "smime: ")
 	refusal := func(clause string) *openReport {
-		return &openReport{Verdict: trust.Refused.String(), Clause: clause, Reason: err.Error()}
+		return &openReport{Verdict: trust.Refused.String(), Clause: clause, Reason: reason}
 	}
 	switch {
-	case errors.Is(err, smime.ErrDecrypt), errors.Is(err, smime.ErrNoKey):
-		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: err.Error()}
-	case errors.Is(err, smime.ErrPlain), errors.Is(err, smime.ErrUnsigned):
+	case errors.Is(err, smime.ErrNoKey):
+		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: reason,
+			Remedy: "the message is not encrypted for the certificate in --cert; give the key and certificate that it is for"}
+	case errors.Is(err, smime.ErrDecrypt):
+		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: reason + ": it is cut or changed, or the key is another"}
+	case errors.Is(err, smime.ErrPlain):
+		r := refusal("Direct 2.4")
+		r.Remedy = "a sealed message has Content-Type application/pkcs7-mime; this one is to be read as it is, or lacks the top of its header"
+		return r
+	case errors.Is(err, smime.ErrUnsigned):
 		return refusal("Direct 2.4")
 	case errors.Is(err, cms.ErrAlgorithm):
 		return refusal("Direct 2.7")
 	case broken(err):
-		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: err.Error()}
+		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: reason}
 	case errors.Is(err, smime.ErrStructure), errors.Is(err, smime.ErrLimit):
 		return refusal("Direct 2.5.1")
 	}
-	return &openReport{Verdict: trust.Undecided.String(), Reason: err.Error()}
+	return &openReport{Verdict: trust.Undecided.String(), Reason: reason}
 }
 
 // broken says that the CMS itself, or its transfer encoding, cannot be read as far as its ciphertext: a cut rather than a trick.
@@ -154,7 +163,7 @@ func (r *openReport) write(w io.Writer, asJSON bool) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "verdict\t%s\n", r.Verdict)
-	for _, line := range [][2]string{{"clause", r.Clause}, {"reason", r.Reason}, {"signer", r.Signer}, {"anchor", r.Anchor}} {
+	for _, line := range [][2]string{{"clause", r.Clause}, {"reason", r.Reason}, {"remedy", r.Remedy}, {"signer", r.Signer}, {"anchor", r.Anchor}} {
 		if line[1] != "" {
 			fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
 		}

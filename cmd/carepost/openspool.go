@@ -31,7 +31,7 @@ func newSpool() (*spool, error) {
 	}
 	file, err := os.CreateTemp("", "carepost-*")
 	if err != nil {
-		return nil, fmt.Errorf("draft: %w", err)
+		return nil, fmt.Errorf("draft: %w (TMPDIR says where drafts go)", err)
 	}
 	if err := os.Remove(file.Name()); err != nil {
 		file.Close()

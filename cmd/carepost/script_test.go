@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"carepost": func() { os.Exit(run(context.Background(), os.Args[1:])) },
+		"carepost": main,
 	})
 }
 

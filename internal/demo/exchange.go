@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) e
 	}
 	w.c.note("\nDone in %.1f s, peak memory %s.", time.Since(w.c.started).Seconds(), size(peakMemory()))
 	if keep != "" {
-		w.c.note("Everything is in %s: a/ and b/ (the installations), wire.eml and notice.eml (as they crossed the wire), keys/,\nanchors/, crls/ and received/ (the study).", keep)
+		w.c.note("%s", kept(keep))
 	}
 	return nil
 }
@@ -56,23 +57,24 @@ func (w *world) exchange(ctx context.Context, plan *fileset.Plan, keep string) e
 // notes shows what was noticed while packing, each thing once.
 func (w *world) notes(all []fileset.Finding) {
 	const most = 8
-	times := map[string]int{}
+	times, where := map[string]int{}, map[string]string{}
 	var texts []string
 	for _, f := range all {
 		if times[f.Text]++; times[f.Text] == 1 {
 			texts = append(texts, f.Text)
+			where[f.Text] = filepath.Base(f.Where)
 		}
 	}
 	for i, text := range texts {
 		if i == most {
-			w.c.note("%21sand %d more; `carepost dicom pack` lists all", "", len(texts)-most)
+			w.c.remark("and %d more; \"carepost dicom pack\" lists all", len(texts)-most)
 			return
 		}
-		again := ""
+		from := where[text]
 		if n := times[text]; n > 1 {
-			again = fmt.Sprintf(" (%d times)", n)
+			from += fmt.Sprintf(" and %d more", n-1)
 		}
-		w.c.note("%21snote: %s%s", "", text, again)
+		w.c.remark("note: %s: %s", from, text)
 	}
 }
 
@@ -109,7 +111,6 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	var here, there teller
-	here.c, there.c = w.c, w.c
 	last := time.Now()
 	for {
 		select {
@@ -120,24 +121,29 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 			return sent, mail, fmt.Errorf("demo: a practice stopped: %w", err)
 		case <-tick.C:
 		}
+		horizon := time.Now().Add(-look)
 		t, err := w.a.Flow().Timeline(ctx, id)
 		if err != nil {
 			return sent, mail, err
 		}
 		sent = t.Recipients[0]
-		news := here.tell(t)
+		here.hear(t)
 		if sent.State == transit.Sent || sent.State == transit.Processed {
 			if mail, err = w.arrived(ctx, &there); err != nil {
 				return sent, mail, err
 			}
 		}
-		if news+there.told > 0 || w.c.moved() {
-			there.told, last = 0, time.Now()
+		over := sent.State == transit.Failed || sent.State == transit.Processed && mail.Message != ""
+		if over {
+			horizon = time.Now()
+		}
+		if w.tell(horizon, &here, &there) > 0 || w.c.moved() {
+			last = time.Now()
 		}
 		switch {
 		case sent.State == transit.Failed:
 			return sent, mail, errors.New("demo: the message failed; the sender's mailbox holds the report")
-		case sent.State == transit.Processed && mail.Message != "":
+		case over:
 			return sent, mail, nil
 		case time.Since(last) > patience:
 			return sent, mail, fmt.Errorf("demo: nothing has happened for %s", patience)
@@ -145,7 +151,7 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 	}
 }
 
-// arrived looks into b's mailbox and tells b's part of the story.
+// arrived looks into b's mailbox and hears b's part of the story.
 func (w *world) arrived(ctx context.Context, there *teller) (store.Mail, error) {
 	if there.mail.Message == "" {
 		mails, err := w.b.Mailboxes().List(ctx, actor, recipient, mailbox.Inbox, 0, 1)
@@ -158,32 +164,46 @@ func (w *world) arrived(ctx context.Context, there *teller) (store.Mail, error) 
 	if err != nil {
 		return store.Mail{}, err
 	}
-	there.told += there.tell(t)
+	there.hear(t)
 	return there.mail, nil
 }
 
-// teller prints the events of one message, each once.
+// teller knows the events of one message, and which of them are told.
 type teller struct {
-	c    *console
-	mail store.Mail
-	seen int
-	told int
+	mail  store.Mail
+	seen  int
+	fresh []store.Event
 }
 
-// tell prints what is new and says how many events that were. The lines of an event's detail read "what: words".
-func (t *teller) tell(l flow.Timeline) int {
-	fresh := l.Events[min(t.seen, len(l.Events)):]
+// hear notes what is new.
+func (t *teller) hear(l flow.Timeline) {
+	t.fresh = append(t.fresh, l.Events[min(t.seen, len(l.Events)):]...)
 	t.seen = len(l.Events)
-	for _, e := range fresh {
+}
+
+// tell prints what happened on both sides until horizon, in the order in which it happened, and says how many events that were.
+// The lines of an event's detail read "what: words".
+func (w *world) tell(horizon time.Time, sides ...*teller) int {
+	var events []store.Event
+	for _, t := range sides {
+		n := 0
+		for n < len(t.fresh) && !t.fresh[n].At.After(horizon) {
+			n++
+		}
+		events = append(events, t.fresh[:n]...)
+		t.fresh = t.fresh[n:]
+	}
+	slices.SortStableFunc(events, func(a, b store.Event) int { return a.At.Compare(b.At) })
+	for _, e := range events {
 		for line := range strings.Lines(e.Detail) {
 			what, words, ok := strings.Cut(strings.TrimSpace(line), ": ")
 			if !ok || e.To == string(transit.Failed) {
 				what, words = e.To, e.Cause+": "+strings.TrimSpace(line)
 			}
-			t.c.say(e.At, what, "%s", words)
+			w.c.say(e.At, what, "%s", words)
 		}
 	}
-	return len(fresh)
+	return len(events)
 }
 
 // unpack takes the received set out and compares every instance with its source.

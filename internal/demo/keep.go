@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"carepost/dicom/fileset"
 	"carepost/internal/store"
@@ -133,4 +134,31 @@ func write(path string, text []byte) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o600)
+}
+
+// kept tells what lies where, and how to look into the mail.
+func kept(dir string) string {
+	at := func(name string) string { return quoted(filepath.Join(dir, filepath.FromSlash(name))) }
+	return fmt.Sprintf(`Everything is in %s:
+  a/  b/                   the two installations
+  wire.eml  notice.eml     the mail and its answer, as they crossed the wire
+  keys/  anchors/  crls/   to open them with
+  received/                the study, as it arrived
+To open the mail yourself:
+  carepost open --to %s \
+      --key %s --cert %s \
+      --anchor %s --crl %s \
+      <%s >message.eml`, quoted(dir), recipient, at("keys/recipient.key"), at("keys/recipient.pem"),
+		at("anchors/sender.pem"), at("crls/sender.crl"), at("wire.eml"))
+}
+
+// quoted writes a path for a shell.
+func quoted(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:,@%", r)
+	}
+	if strings.ContainsFunc(path, func(r rune) bool { return !plain(r) }) {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
 }
