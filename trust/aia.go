@@ -33,7 +33,7 @@ func (in *inquiry) fetchIssuers(ctx context.Context, ends []*x509.Certificate) (
 				return false
 			}
 			in.fetched = append(in.fetched, u)
-			for _, issuer := range in.fetchIssuer(ctx, u, host) {
+			for _, issuer := range in.fetchIssuer(in.issuersBy.within(ctx), c, u, host) {
 				news = in.pool.add(issuer) || news
 			}
 			if news {
@@ -44,8 +44,9 @@ func (in *inquiry) fetchIssuers(ctx context.Context, ends []*x509.Certificate) (
 	return false
 }
 
-func (in *inquiry) fetchIssuer(ctx context.Context, u, host string) []*x509.Certificate {
-	if certs, ok := in.issuers.get(u, in.q.Now); ok {
+// fetchIssuer gets what u, a pointer of c, says is c's issuer. What was kept counts if it is: plain HTTP brings anything, once.
+func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host string) []*x509.Certificate {
+	if certs, ok := in.issuers.get(u, in.q.Now); ok && slices.ContainsFunc(certs, func(issuer *x509.Certificate) bool { return in.issued(issuer, c) }) {
 		return certs
 	}
 	body, err := in.Fetcher.Fetch(ctx, u, maxIssuer)
@@ -63,8 +64,17 @@ func (in *inquiry) fetchIssuer(ctx context.Context, u, host string) []*x509.Cert
 		in.turn(Check{"issuer", Refused, clauseAIA, "what " + host + " calls an issuer's certificate is none"})
 		return nil
 	}
-	in.issuers.put(u, certs, in.q.Now)
+	in.issuers.put(u, certs, len(body), in.q.Now)
 	return certs
+}
+
+// issued says whether issuer signed c, as long as signatures are checked at all.
+func (in *inquiry) issued(issuer, c *x509.Certificate) bool {
+	if !bytes.Equal(issuer.RawSubject, c.RawIssuer) {
+		return false
+	}
+	in.signed++
+	return in.signed <= maxSignatures && in.proves(issuer, c)
 }
 
 // httpHost is the host of an http or https URL, quoted if it needs to be; "" for any other.

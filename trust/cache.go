@@ -41,20 +41,24 @@ func (s *signatureCache) check(spki, signed []byte, verify func() bool) bool {
 	return true
 }
 
-// Fetched issuers are kept for an hour, up to 256 URLs of at most 64 KiB.
+// Fetched issuers are kept for an hour, up to 256 URLs and 1 MiB in all. Certificates that are made to be dear take sixteen times
+// their size once they are read.
 const (
-	issuerAge  = time.Hour
-	maxIssuing = 256
+	issuerAge      = time.Hour
+	maxIssuing     = 256
+	maxIssuerBytes = 1 << 20
 )
 
 // issuerCache keeps what caIssuers URLs gave. The certificates are candidates and no more, so an old one does no harm.
 type issuerCache struct {
-	mu sync.Mutex
-	m  map[string]issued
+	mu    sync.Mutex
+	m     map[string]issued
+	bytes int
 }
 
 type issued struct {
 	certs []*x509.Certificate
+	size  int // of the body
 	at    time.Time
 }
 
@@ -65,11 +69,12 @@ func (i *issuerCache) get(url string, now time.Time) ([]*x509.Certificate, bool)
 	return e.certs, ok && now.Sub(e.at).Abs() < issuerAge
 }
 
-func (i *issuerCache) put(url string, certs []*x509.Certificate, now time.Time) {
+func (i *issuerCache) put(url string, certs []*x509.Certificate, size int, now time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.m == nil || len(i.m) >= maxIssuing {
-		i.m = map[string]issued{}
+	i.bytes += size - i.m[url].size
+	if i.m == nil || len(i.m) >= maxIssuing || i.bytes > maxIssuerBytes {
+		i.m, i.bytes = map[string]issued{}, size
 	}
-	i.m[url] = issued{certs, now}
+	i.m[url] = issued{certs, size, now}
 }

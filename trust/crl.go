@@ -35,9 +35,13 @@ type scope struct {
 
 var errCRL = errors.New("trust: no CRL")
 
+// maxHead bounds a CRL without its entries: names, dates, extensions, signature.
+const maxHead = 64 << 10
+
 // parseCRL reads a DER CRL (RFC 5280 §5.1), or PEM of it.
 //
-// crypto/x509 reads everything but the entries, which would take ten times their size in memory: it is given the list without them.
+// crypto/x509 reads everything but the entries, which would take ten times their size in memory: it is given the list without them,
+// which must be small.
 func parseCRL(raw []byte) (*list, error) {
 	if bytes.HasPrefix(raw, []byte("-----BEGIN X509 CRL")) {
 		block, _ := pem.Decode(raw)
@@ -84,6 +88,9 @@ func splitCRL(raw []byte) (head, signed []byte, entries cryptobyte.String, err e
 	}
 	before = contents[:len(contents)-len(rest)]
 	if rest.PeekASN1Tag(asn1.SEQUENCE) && !rest.ReadASN1(&entries, asn1.SEQUENCE) {
+		return nil, nil, nil, errCRL
+	}
+	if len(before)+len(rest)+len(outer) > maxHead {
 		return nil, nil, nil, errCRL
 	}
 	var b cryptobyte.Builder
@@ -198,7 +205,7 @@ func (l *list) eachEntry(f func(serial []byte, date, extensions cryptobyte.Strin
 	rest := l.entries
 	for !rest.Empty() {
 		var entry, serial, date, extensions cryptobyte.String
-		if !rest.ReadASN1(&entry, asn1.SEQUENCE) || !entry.ReadASN1Element(&serial, asn1.INTEGER) {
+		if !rest.ReadASN1(&entry, asn1.SEQUENCE) || !entry.ReadASN1Element(&serial, asn1.INTEGER) || !shortest(serial) {
 			return errCRL
 		}
 		at := entry
@@ -214,6 +221,15 @@ func (l *list) eachEntry(f func(serial []byte, date, extensions cryptobyte.Strin
 		}
 	}
 	return nil
+}
+
+// shortest says that an INTEGER is written as DER writes it, so that equal numbers are equal bytes.
+func shortest(element cryptobyte.String) bool {
+	var n cryptobyte.String
+	if !element.ReadASN1(&n, asn1.INTEGER) || len(n) == 0 {
+		return false
+	}
+	return len(n) == 1 || n[0] != 0 && n[0] != 0xff || n[0]>>7 != n[1]>>7
 }
 
 // find looks serial up. A serial that is listed twice is revoked since the earlier date.

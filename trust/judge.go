@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Limits of one Question.
@@ -15,6 +16,8 @@ const (
 	maxIssuer     = 64 << 10
 	maxCRLs       = 8 // fetches from CRL distribution points
 	maxCRL        = 32 << 20
+	issuerTime    = 10 * time.Second // from the first fetch by AIA on: strangers name those servers
+	crlTime       = 20 * time.Second // from the first fetch of a CRL on: below an anchor, issuers name those
 )
 
 // Judge answers Questions. It keeps bounded caches of CRLs, fetched issuers and checked signatures, and is safe for concurrent
@@ -37,11 +40,34 @@ type inquiry struct {
 	pool pool
 
 	signed, issuersFetched, crlsFetched int
+	compared                            int      // names with name constraints
 	fetched                             []string // caIssuers URLs, each asked once
+	issuersBy, crlsBy                   patience
 
 	best   *Verdict // of the paths tried so far
 	detour Check    // why the search could not go on somewhere; the first counts
 	unsure Check    // what the network did not say, while the search was on
+}
+
+// patience is the time for one kind of fetch, counted from the first.
+type patience struct {
+	time   time.Duration
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// within is ctx until the time is over. All calls are for one inquiry, and so for one ctx.
+func (p *patience) within(ctx context.Context) context.Context {
+	if p.ctx == nil {
+		p.ctx, p.cancel = context.WithTimeout(ctx, p.time)
+	}
+	return p.ctx
+}
+
+func (p *patience) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
 }
 
 // Judge answers q. It never fails: what cannot be known now is Undecided, a ctx that ends too. Equal questions over equal
@@ -50,7 +76,9 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 	if q.Certificate == nil {
 		return Verdict{Status: Refused, Clause: clauseNoPath, Reason: "there is no certificate to judge"}
 	}
-	in := &inquiry{Judge: j, q: q}
+	in := &inquiry{Judge: j, q: q, issuersBy: patience{time: issuerTime}, crlsBy: patience{time: crlTime}}
+	defer in.issuersBy.end()
+	defer in.crlsBy.end()
 	v := Verdict{Certificate: q.Certificate}
 	// What only the certificate itself decides comes first: no path is sought, and nothing fetched, for one that cannot pass.
 	var binding Check

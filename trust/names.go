@@ -9,13 +9,12 @@ import (
 	"carepost/addr"
 )
 
-// maxComparisons bounds names × constraints of one path.
+// maxComparisons bounds names × constraints of one Question.
 const maxComparisons = 100_000
 
 // checkNames obeys RFC 5280 §4.2.1.10 and §6.1.3 (b), (c): the name constraints of every authority, the anchor included, hold for
 // the names of every certificate below it. It does not apply where no authority of the path constrains names.
-func checkNames(path []*x509.Certificate) (_ Check, applies bool) {
-	compared := 0
+func (in *inquiry) checkNames(path []*x509.Certificate) (_ Check, applies bool) {
 	for i := len(path) - 1; i > 0; i-- {
 		subtrees := subtreesOf(path[i])
 		if len(subtrees) == 0 {
@@ -29,7 +28,7 @@ func checkNames(path []*x509.Certificate) (_ Check, applies bool) {
 			}
 			for _, s := range subtrees {
 				names := s.names(c)
-				if compared += len(names) * (len(s.permitted) + len(s.excluded)); compared > maxComparisons {
+				if in.compared += len(names) * (len(s.permitted) + len(s.excluded)); in.compared > maxComparisons {
 					return Check{"names", Refused, clauseNames, "the path has more names and name constraints than are compared"}, true
 				}
 				for _, name := range names {

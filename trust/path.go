@@ -134,7 +134,7 @@ func (in *inquiry) validate(ctx context.Context, path []*x509.Certificate, v Ver
 	if refused(check) {
 		return v.close(check), false
 	}
-	for _, rule := range []func([]*x509.Certificate) (Check, bool){checkNames, checkPolicies} {
+	for _, rule := range []func([]*x509.Certificate) (Check, bool){in.checkNames, checkPolicies} {
 		if check, applies := rule(path); applies && refused(check) {
 			return v.close(check), false
 		}

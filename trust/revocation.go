@@ -147,7 +147,8 @@ func (in *inquiry) fetchCRL(ctx context.Context, u string, issuer *x509.Certific
 	if host == "" {
 		return nil, "its CRL is not to be had by HTTP"
 	}
-	if l, ok := in.crls.get(u, in.q.Now); ok {
+	from := sourceOf(u, issuer)
+	if l, ok := in.crls.get(from, in.q.Now); ok {
 		return l, ""
 	}
 	if in.Fetcher == nil {
@@ -156,21 +157,24 @@ func (in *inquiry) fetchCRL(ctx context.Context, u string, issuer *x509.Certific
 	if in.crlsFetched++; in.crlsFetched > maxCRLs {
 		return nil, fmt.Sprintf("after %d CRLs no more are fetched", maxCRLs)
 	}
-	release := in.crls.begin(ctx, u)
+	ctx = in.crlsBy.within(ctx)
+	release := in.crls.begin(ctx, from)
 	if release == nil {
-		return nil, "the inquiry was stopped"
+		return nil, "there was no time to fetch its CRL from " + host
 	}
 	defer release()
-	if l, ok := in.crls.get(u, in.q.Now); ok { // while we waited
+	if l, ok := in.crls.get(from, in.q.Now); ok { // while we waited
 		return l, ""
 	}
 	l, no := in.fetchNewCRL(ctx, u, host, issuer)
-	old := in.crls.old(u)
-	if old != nil && (l == nil || l.ThisUpdate.Before(old.ThisUpdate)) {
-		return old, "" // nobody turns the clock back with an older list; consult looks at its dates
+	old := in.crls.old(from)
+	if old != nil && (l == nil || l.ThisUpdate.Before(old.ThisUpdate) && !old.ThisUpdate.After(in.q.Now)) {
+		// Nobody turns the clock back with an older list; consult looks at its dates. A list from the future has no such say: its
+		// issuer's clock was wrong.
+		return old, ""
 	}
 	if l != nil {
-		in.crls.put(u, l, in.q.Now)
+		in.crls.put(from, l, in.q.Now)
 	}
 	return l, no
 }
