@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"carepost/addr"
@@ -52,6 +53,7 @@ type Options struct {
 	Trial     Trial
 
 	Policy   trust.Policy
+	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
 	Log      *slog.Logger
 	Progress func(what string, done, total int64)
@@ -78,6 +80,9 @@ type Gateway struct {
 	smtp *smtpd.Server
 	dns  *dnsd.Server
 	http *certd.Server
+
+	shown      atomic.Pointer[tls.Certificate] // to those who deliver
+	publishing sync.Mutex                      // held from reading what to publish until it is published
 }
 
 // Open opens the installation in o.Dir, or makes it: directories, key-encryption key, database, pilot CA and certificates.
@@ -88,6 +93,9 @@ func Open(ctx context.Context, o Options) (*Gateway, error) {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Upkeep <= 0 {
+		o.Upkeep = time.Hour
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -169,12 +177,11 @@ func (g *Gateway) build(ctx context.Context) error {
 	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, g.flow.Handlers()...); err != nil {
 		return err
 	}
-	cert, err := g.authority.ServerCertificate(ctx)
-	if err != nil {
+	if err := g.show(ctx); err != nil {
 		return err
 	}
 	g.smtp = smtpd.New(smtpd.Options{
-		Hostname: o.Hostname, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept,
+		Hostname: o.Hostname, TLS: &tls.Config{GetCertificate: g.certificate}, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept,
 	})
 	g.http = certd.New(certd.Options{
 		Certificate: func(_ context.Context, name string) ([]byte, bool) {
@@ -237,29 +244,36 @@ func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Read
 
 // Run serves until ctx ends or a room fails, then stops all of them and returns when they have.
 func (g *Gateway) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none
 	l := g.opts.Listeners
 	rooms := map[string]func(context.Context) error{
 		"smtpd": func(ctx context.Context) error { return g.smtp.Serve(ctx, l.SMTP) },
 		"dnsd":  func(ctx context.Context) error { return g.dns.Serve(ctx, l.DNS, l.DNSTCP) },
 		"certd": func(ctx context.Context) error { return g.http.Serve(ctx, l.HTTP) },
-		"queue": g.queue.Run,
+		"queue": g.queue.Run, "upkeep": g.upkeep,
 	}
 	var wg sync.WaitGroup
 	for name, run := range rooms {
 		wg.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("gateway: %s: %w", name, err))
+				select {
+				case failed <- fmt.Errorf("gateway: %s: %w", name, err):
+				default:
+				}
+				cancel()
 			}
 		})
 	}
 	<-ctx.Done()
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	select {
+	case err := <-failed:
 		return err
+	default:
+		return nil
 	}
-	return nil
 }
 
 // Close closes what Open opened. Run must have returned.

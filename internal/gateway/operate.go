@@ -93,7 +93,7 @@ func (g *Gateway) Sealed(ctx context.Context, r store.Recipient) (*blob.Body, er
 
 // Revoke takes the organisation's certificates back, also those replaced since, as far as our own authority issued them: the
 // revocation list says so from now on, and the domain publishes them no more (Direct 6.1). What is revoked already stays so. Nothing
-// is signed until the next Open gives the domain another certificate.
+// is signed until the next upkeep or Open gives the domain another certificate.
 func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
 	var own []store.Cert
 	err := g.store.View(ctx, func(tx *store.Tx) (err error) {

@@ -14,6 +14,8 @@ import (
 // publish gives our own name server what the domain publishes now, and writes it to Dir/dns/DOMAIN.zone for those whose zone is
 // served elsewhere: ready to paste.
 func (g *Gateway) publish(ctx context.Context) error {
+	g.publishing.Lock() // or an older view of the store could come last
+	defer g.publishing.Unlock()
 	zone, err := g.zone(ctx)
 	if err != nil {
 		return err
@@ -62,8 +64,11 @@ func (g *Gateway) zone(ctx context.Context) (dnsd.Zone, error) {
 	return z, err
 }
 
-// replace writes a public file so that readers find the old text or the new one, never a part.
+// replace writes a public file so that readers find the old text or the new one, never a part. The same text is not written again.
 func replace(path, text string) error {
+	if have, err := os.ReadFile(path); err == nil && string(have) == text {
+		return nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 // accredited one. It is a real CA of one level: it issues by RFC 5280, writes AIA and CRL pointers into what it issues (Direct
 // 4.2.2, 4) and keeps its revocation list fresh; partners are handed its certificate as an anchor.
 //
-// Certificates are replaced by Establish, in time or when what they say is true no more. What was replaced or revoked signs nothing
+// Certificates are replaced by Establish and Renew, in time or when what they say is true no more. What was replaced or revoked signs nothing
 // from then on and is published no more, but its key still decrypts (Direct 1.4): mail sealed for it may be under way.
 //
 // What it is not: an identity check. Whoever has the data directory is the domain. Nor is the authority bound to its domain by name
@@ -54,9 +54,10 @@ type Authority struct {
 	store *store.Store
 	keys  *keyring.Keyring
 	key   crypto.Signer
+	opts  Options
 }
 
-// Options of Establish.
+// Options of Establish; all but Now hold for Renew too.
 type Options struct {
 	Domain   addr.Domain
 	Hostname string       // of the SMTP listener
@@ -84,28 +85,40 @@ type revoked struct {
 // Establish gives the domain its authority, organisational certificate and server certificate, or finds those that it has and
 // replaces those that are due.
 func Establish(ctx context.Context, s *store.Store, k *keyring.Keyring, o Options) (*Authority, error) {
-	a := &Authority{Domain: o.Domain, URL: o.URL, store: s, keys: k}
-	const tries = 3
-	for try := 1; ; try++ {
-		err := a.establish(ctx, o)
-		if err == nil {
-			return a, nil
-		}
-		if try == tries || !errors.Is(err, store.ErrConflict) { // another process on the same store may have been first
-			return nil, fmt.Errorf("pilot: the authority of %s: %w", o.Domain, err)
-		}
+	a := &Authority{Domain: o.Domain, URL: o.URL, store: s, keys: k, opts: o}
+	if err := contend(func() error { return a.establish(ctx) }); err != nil {
+		return nil, fmt.Errorf("pilot: the authority of %s: %w", o.Domain, err)
 	}
+	return a, nil
 }
 
-func (a *Authority) establish(ctx context.Context, o Options) error {
+// Renew is Establish at a later time: it replaces the certificates that are due by now. It may be called while a is in use.
+func (a *Authority) Renew(ctx context.Context, now time.Time) error {
+	if err := contend(func() error { return a.renew(ctx, now) }); err != nil {
+		return fmt.Errorf("pilot: renewing the certificates of %s: %w", a.Domain, err)
+	}
+	return nil
+}
+
+// contend tries again when another process on the same store was first.
+func contend(try func() error) (err error) {
+	for range 3 {
+		if err = try(); !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+func (a *Authority) establish(ctx context.Context) error {
 	err := a.load(ctx)
 	if errors.Is(err, store.ErrNotFound) {
-		err = a.create(ctx, o.Now)
+		err = a.create(ctx, a.opts.Now)
 	}
 	if err != nil {
 		return err
 	}
-	return a.renew(ctx, o)
+	return a.renew(ctx, a.opts.Now)
 }
 
 func (a *Authority) setting() string { return settings + a.Domain.String() }

@@ -57,7 +57,7 @@ func fresh(kept store.CRL, now time.Time) bool {
 func (a *Authority) crlKey() string { return "own:" + a.Domain.String() }
 
 // Revoke takes a certificate back for good (Direct 6.1: keys can be compromised): the list says so from now on, and we neither sign
-// with it nor publish it. The next Establish replaces it. ErrRevoked.
+// with it nor publish it. The next Establish or Renew replaces it. ErrRevoked.
 func (a *Authority) Revoke(ctx context.Context, by audit.Actor, serial *big.Int, now time.Time) error {
 	err := a.store.Tx(ctx, func(tx *store.Tx) error {
 		st, version, err := a.read(tx)

@@ -71,21 +71,21 @@ type successor struct {
 
 // renew issues the organisational and the server certificate where they are due. Each gets a new key. The organisational
 // certificates before it stay, with their keys, to decrypt (Direct 1.4).
-func (a *Authority) renew(ctx context.Context, o Options) error {
-	if !o.Now.Before(a.Certificate.NotAfter) {
+func (a *Authority) renew(ctx context.Context, now time.Time) error {
+	if !now.Before(a.Certificate.NotAfter) {
 		return nil // nothing that could be issued would be valid
 	}
 	h, err := a.holding(ctx)
 	if err != nil {
 		return err
 	}
-	organisation, err := a.succeed(h, h.organisation, a.organisational(a.Domain, o.Now), o.Now, func() (crypto.Signer, error) {
+	organisation, err := a.succeed(h, h.organisation, a.organisational(a.Domain, now), now, func() (crypto.Signer, error) {
 		return rsa.GenerateKey(rand.Reader, rsaBits)
 	})
 	if err != nil {
 		return err
 	}
-	server, err := a.succeed(h, h.server, a.server(o.Hostname, o.IPs, o.Now), o.Now, func() (crypto.Signer, error) {
+	server, err := a.succeed(h, h.server, a.server(a.opts.Hostname, a.opts.IPs, now), now, func() (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	})
 	if err != nil || organisation == nil && server == nil {
@@ -94,7 +94,7 @@ func (a *Authority) renew(ctx context.Context, o Options) error {
 	return a.store.Tx(ctx, func(tx *store.Tx) error {
 		st := h.state
 		if organisation != nil {
-			if err := a.keepOrganisation(ctx, tx, h, organisation, o.Now); err != nil {
+			if err := a.keepOrganisation(ctx, tx, h, organisation, now); err != nil {
 				return err
 			}
 		}
