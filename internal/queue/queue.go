@@ -33,6 +33,7 @@ type Handler struct {
 	Kind    string
 	Lane    store.Lane // default store.Small
 	Workers int        // default 1
+	PerDest int        // most at once for one destination, on all nodes together; default 2. Work without a destination is not counted
 
 	// Do does the work and settles it by Finish, Retry or Bury of the Job in its own transaction. If it returns without that, nil
 	// finishes the work and an error has it tried again at its back-off. ctx ends when the lease is lost or the queue stops.
@@ -84,6 +85,7 @@ func New(o Options, handlers ...Handler) (*Queue, error) {
 	for _, h := range handlers {
 		h.Lane = cmp.Or(h.Lane, store.Small)
 		h.Workers = max(h.Workers, 1)
+		h.PerDest = cmp.Or(h.PerDest, 2)
 		h.Patience = cmp.Or(h.Patience, 10*time.Minute)
 		if h.Backoff == nil {
 			h.Backoff = Backoff
@@ -171,7 +173,7 @@ func (q *Queue) due(ctx context.Context, h *handler, n int) (jobs []*Job, idle t
 	idle = jitter(q.o.Poll)
 	var in time.Duration
 	var ok bool
-	err = q.o.Store.View(ctx, func(tx *store.Tx) (err error) { in, ok, err = tx.NextWork(h.Kind, h.Lane); return err })
+	err = q.o.Store.View(ctx, func(tx *store.Tx) (err error) { in, ok, err = tx.NextWork(q.claimOf(h)); return err })
 	switch {
 	case err != nil || !ok:
 		return nil, idle, err
@@ -187,10 +189,16 @@ func (q *Queue) Claim(ctx context.Context, kind string, lane store.Lane, n int) 
 	return q.claim(ctx, &handler{Handler: Handler{Kind: kind, Lane: cmp.Or(lane, store.Small), Backoff: Backoff}}, n)
 }
 
+func (q *Queue) claimOf(h *handler) store.Claim {
+	return store.Claim{Kind: h.Kind, Lane: h.Lane, PerDest: h.PerDest, Owner: q.o.Owner, TTL: q.o.TTL, Backoff: h.Backoff}
+}
+
 func (q *Queue) claim(ctx context.Context, h *handler, n int) ([]*Job, error) {
 	var rows []store.Work
 	err := q.o.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		rows, err = tx.ClaimWork(store.Claim{Kind: h.Kind, Lane: h.Lane, Owner: q.o.Owner, TTL: q.o.TTL, Limit: n, Backoff: h.Backoff})
+		c := q.claimOf(h)
+		c.Limit = n
+		rows, err = tx.ClaimWork(c)
 		return err
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func BenchmarkAccept(b *testing.B) {
 		},
 	}
 	for name, open := range engines {
-		for _, sessions := range []int{1, 16} {
+		for _, sessions := range []int{1, 8, 32} {
 			b.Run(fmt.Sprintf("%s/%d", name, sessions), func(b *testing.B) {
 				s := open(b)
 				var n atomic.Int64

@@ -11,7 +11,8 @@ import (
 type dialect struct {
 	name  goose.Dialect
 	ddl   *strings.Replacer // for migrations
-	text  *strings.Replacer // for statements: {now} is the engine's clock in ms, {skip} locks rows that nobody else has
+	text  *strings.Replacer // for statements: {now} is the engine's clock in ms (on SQLite an argument: Tx.statement), {skip} locks rows that nobody else has
+	lock  string            // has transactions that give the same word go one after the other; empty: they do anyhow
 	goose func() ([]goose.ProviderOption, error)
 }
 
@@ -20,7 +21,6 @@ func sqliteDialect() *dialect {
 		name: goose.DialectSQLite3,
 		ddl:  strings.NewReplacer("\n);", "\n) STRICT;", "BIGINT", "INTEGER", "BYTEA", "BLOB"),
 		text: strings.NewReplacer(
-			"{now}", "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 			"{skip}", "", // the one writer holds everything
 		),
 		goose: func() ([]goose.ProviderOption, error) { return nil, nil },
@@ -35,6 +35,7 @@ func postgresDialect() *dialect {
 			"{now}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
 			"{skip}", "FOR UPDATE SKIP LOCKED",
 		),
+		lock: `SELECT pg_advisory_xact_lock(hashtext($1))`,
 		goose: func() ([]goose.ProviderOption, error) {
 			l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // once a second, for five minutes
 			return []goose.ProviderOption{goose.WithSessionLocker(l)}, err

@@ -83,8 +83,8 @@ func TestNoScans(t *testing.T) {
 		errs = append(errs, err, err2, err3, tx.InsertRecipient(&r), tx.InsertDelivery(&d, r.ID), tx.MoveRecipient(r.ID, 0, Move{To: transit.Sealed}),
 			tx.NoteAnswer(r.ID, transit.Answer{}), tx.SetDeadline(r.ID, time.Now()), tx.InsertNotice(r.ID, "processed", "n"),
 			tx.Correlate(ByMessageID, "x", r.ID, time.Now().Add(time.Hour)), tx.SetMessageHeader(m.ID, m.Header), tx.SetMessageWork(m.ID, "b"),
-			tx.SetMessageState(m.ID, 0, Decided, ""), tx.InsertWork(&Work{Kind: "k", Ref: m.ID, Unique: "u"}))
-		work, err := tx.ClaimWork(Claim{Kind: "k", Lane: Small, Limit: 1, TTL: time.Hour, Backoff: func(int64) time.Duration { return 0 }})
+			tx.SetMessageState(m.ID, 0, Decided, ""), tx.InsertWork(&Work{Kind: "k", Ref: m.ID, Unique: "u", Dest: "h.example"}))
+		work, err := tx.ClaimWork(Claim{Kind: "k", Lane: Small, Limit: 1, PerDest: 2, TTL: time.Hour, Backoff: func(int64) time.Duration { return 0 }})
 		errs = append(errs, err)
 		for _, w := range work {
 			errs = append(errs, tx.ExtendWork(w.ID, w.Epoch, time.Hour), tx.RetryWork(w.ID, w.Epoch, 0, ""))
@@ -100,7 +100,7 @@ func TestNoScans(t *testing.T) {
 			func() error { _, err := tx.Account(lee); return err },
 			func() error { _, err := tx.ListMail(box.ID, 0, 0); return err },
 			func() error { _, err := tx.WorkOf(m.ID); return err },
-			func() error { _, _, err := tx.NextWork("k", Small); return err },
+			func() error { _, _, err := tx.NextWork(Claim{Kind: "k", Lane: Small, PerDest: 2}); return err },
 			func() error { _, err := tx.Certs(Owner{Address: lee}); return err },
 			func() error { _, err := tx.Anchors(Owner{Address: lee}, transit.Inbound); return err },
 			func() error { _, err := tx.Audits(AuditFilter{Object: "message:1"}); return err },

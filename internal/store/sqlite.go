@@ -18,8 +18,9 @@ import (
 const readers = 4
 
 // sqlite is the embedded engine. All writing goes through one connection: a pool of writers is slower than one (they wait for one
-// another inside the engine, with back-off), and holding the connection is where several transactions can share a commit.
+// another inside the engine, with back-off), and on one connection several transactions share a commit (batch).
 type sqlite struct {
+	ticks *ticks
 	dir   *os.File // locked while open
 	pools []*sql.DB
 	w     chan *session // holds the writer when nobody has it
@@ -36,7 +37,7 @@ func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err err
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	e := &sqlite{w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
+	e := &sqlite{ticks: newTicks(), w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -67,6 +68,10 @@ func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err err
 	}
 	if err := migrate(ctx, writer, d); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
+	}
+	var mode string
+	if err := writer.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil || mode != "wal" {
+		return nil, fmt.Errorf("the file system of %s cannot do write-ahead logging (journal mode %q): %w", dir, mode, err)
 	}
 	if err := e.sessions(ctx, writer, e.w); err != nil {
 		return nil, err
@@ -100,7 +105,7 @@ func syncDir(dir string) error {
 }
 
 func (e *sqlite) pool(path string, n int, options ...string) (*sql.DB, error) {
-	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
+	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
 	for _, o := range options {
 		query += "&" + o
 	}
@@ -125,48 +130,32 @@ func (e *sqlite) sessions(ctx context.Context, db *sql.DB, to chan *session) err
 	return nil
 }
 
-func (e *sqlite) write(ctx context.Context, fn func(querier) error) error {
-	return e.run(ctx, e.w, "BEGIN IMMEDIATE", fn)
-}
-
 func (e *sqlite) read(ctx context.Context, fn func(querier) error) error {
-	return e.run(ctx, e.r, "BEGIN", fn)
-}
-
-func (e *sqlite) run(ctx context.Context, from chan *session, begin string, fn func(querier) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return prefix(err)
-	}
-	var s *session
-	select {
-	case s = <-from:
-	case <-ctx.Done():
-		return prefix(ctx.Err())
-	case <-e.closed:
-		return prefix(errClosed)
-	}
-	defer func() { from <- s }()
-
-	if err := s.do(begin); err != nil {
-		return prefix(err)
-	}
-	done := false
-	defer func() {
-		if !done { // an error or a panic; the engine may have rolled back by itself already
-			_ = s.do("ROLLBACK")
-		}
-	}()
-	if err := fn(s); err != nil {
+	s, err := e.take(ctx, e.r)
+	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // the last moment at which the answer is certain
+	defer func() { e.r <- s }()
+	if err := s.begin("BEGIN"); err != nil {
 		return prefix(err)
 	}
-	if err := s.do("COMMIT"); err != nil {
-		return prefix(err)
+	defer s.do("ROLLBACK") // nothing was written
+	return fn(s)
+}
+
+// take waits for a session.
+func (e *sqlite) take(ctx context.Context, from chan *session) (*session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, prefix(err)
 	}
-	done = true
-	return nil
+	select {
+	case s := <-from:
+		return s, nil
+	case <-ctx.Done():
+		return nil, prefix(ctx.Err())
+	case <-e.closed:
+		return nil, prefix(errClosed)
+	}
 }
 
 // passing: there is no other writer to lose to.
@@ -187,7 +176,11 @@ func (e *sqlite) shut() error {
 			n = cap(c)
 		}
 		for range n {
-			err = errors.Join(err, (<-c).close())
+			s := <-c
+			if s.batch != nil { // its transactions wait for somebody to commit
+				s.commit()
+			}
+			err = errors.Join(err, s.close())
 		}
 	}
 	for _, db := range e.pools {
@@ -204,6 +197,17 @@ func (e *sqlite) shut() error {
 type session struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt // by text; the texts are those in our sources
+	batch      *batch               // open on the writer; nil: no transaction is
+}
+
+// begin begins a transaction. One that was left open because its end failed is ended first: a disk that was full or broken for a
+// while must not wedge the session for ever.
+func (s *session) begin(text string) error {
+	err := s.do(text)
+	if err != nil && s.do("ROLLBACK") == nil {
+		err = s.do(text)
+	}
+	return err
 }
 
 func (s *session) prepared(text string) (*sql.Stmt, error) {

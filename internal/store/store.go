@@ -37,6 +37,7 @@ type Store struct {
 	dialect *dialect
 	box     *vault.Box
 	clock   transit.Clock
+	ticks   *ticks // of the queue; nil: the engine has a clock of its own
 	woken   chan struct{}
 }
 
@@ -61,7 +62,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	var err error
 	if o.Dir != "" {
 		s.dialect = sqliteDialect()
-		s.engine, err = openSQLite(ctx, o.Dir, s.dialect)
+		var e *sqlite
+		if e, err = openSQLite(ctx, o.Dir, s.dialect); err == nil {
+			s.engine, s.ticks = e, e.ticks
+		}
 	} else {
 		s.dialect = postgresDialect()
 		s.engine, err = openPostgres(ctx, o.DSN, s.dialect)
@@ -69,7 +73,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, prefix(err)
 	}
-	if s.box, err = s.openBox(ctx, o.KEK); err != nil {
+	if err = s.openTicks(ctx); err == nil {
+		s.box, err = s.openBox(ctx, o.KEK)
+	}
+	if err != nil {
 		s.engine.close()
 		return nil, err
 	}
@@ -135,14 +142,17 @@ func (s *Store) Woken() <-chan struct{} { return s.woken }
 
 // Tx runs fn in one transaction and commits if it returns nil: then everything in it is durable. On any error nothing of it is
 // there, except that an error of the commit itself leaves it in doubt. fn does no I/O besides its Tx, for others wait, and begins no
-// other Tx; it may be run again after a serialisation failure (PostgreSQL), so it must set, not add to, variables outside.
+// other Tx; after an error of the engine it cannot go on; it may be run again after a serialisation failure (PostgreSQL), so it must set, not add to, variables outside.
 func (s *Store) Tx(ctx context.Context, fn func(*Tx) error) error {
 	const tries = 5
 	for try := 1; ; try++ {
 		var tx *Tx
 		err := s.engine.write(ctx, func(q querier) error {
-			tx = &Tx{ctx: ctx, q: q, s: s, now: s.clock()}
-			return fn(tx)
+			tx = &Tx{ctx: ctx, q: q, s: s, now: s.clock(), write: true}
+			if err := fn(tx); err != nil {
+				return err
+			}
+			return tx.failed
 		})
 		switch {
 		case err == nil:

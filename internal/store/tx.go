@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"carepost/internal/vault"
@@ -34,9 +37,15 @@ type Tx struct {
 	q     querier
 	s     *Store
 	now   time.Time
+	write bool
+	tick  int64 // the queue's time where it is an argument; 0 until asked for
 	ord   int64 // of the last recipient inserted
 	wake  bool  // something became due
 	after []func()
+
+	// failed is the first error of a statement: the transaction is lost then, and fn cannot save it. So it is in PostgreSQL; SQLite may go on
+	// after having rolled back by itself, each statement for itself.
+	failed error
 }
 
 // querier runs statements in one transaction.
@@ -68,12 +77,47 @@ func (tx *Tx) committed() {
 
 // exec runs a statement and tells how many rows it changed.
 func (tx *Tx) exec(text string, args ...any) (int64, error) {
-	r, err := tx.q.ExecContext(tx.ctx, tx.s.dialect.statement(text), args...)
+	text, args, err := tx.statement(text, args)
 	if err != nil {
-		return 0, prefix(err)
+		return 0, err
+	}
+	r, err := tx.q.ExecContext(tx.ctx, text, args...)
+	if err != nil {
+		return 0, tx.fail(err)
 	}
 	n, err := r.RowsAffected()
-	return n, prefix(err)
+	return n, tx.fail(err)
+}
+
+// statement puts the dialect into one of our texts, and the queue's time where the engine has no clock of its own.
+func (tx *Tx) statement(text string, args []any) (string, []any, error) {
+	if tx.failed != nil {
+		return "", nil, tx.failed
+	}
+	text = tx.s.dialect.statement(text)
+	if !strings.Contains(text, "{now}") {
+		return text, args, nil
+	}
+	c := tx.s.ticks
+	if tx.tick == 0 {
+		tx.tick = c.now()
+		if tx.write && c.stale(tx.tick) {
+			if _, err := tx.exec(`UPDATE last_seen SET at = $1 WHERE id = 1 AND at < $1`, tx.tick); err != nil {
+				return "", nil, err
+			}
+			tx.AfterCommit(func() { c.keep(tx.tick) })
+		}
+	}
+	args = append(slices.Clip(args), tx.tick)
+	return strings.ReplaceAll(text, "{now}", "$"+strconv.Itoa(len(args))), args, nil
+}
+
+// fail notes an error of the engine.
+func (tx *Tx) fail(err error) error {
+	if err != nil && tx.failed == nil {
+		tx.failed = prefix(err)
+	}
+	return prefix(err)
 }
 
 // insert runs a statement that ends in ON CONFLICT DO NOTHING; if it did nothing, the error is a *Duplicate whose First the query
@@ -100,9 +144,13 @@ type scanner func(dest ...any) error
 
 // all runs a query and reads every row.
 func all[T any](tx *Tx, read func(scanner) (T, error), text string, args ...any) ([]T, error) {
-	rows, err := tx.q.QueryContext(tx.ctx, tx.s.dialect.statement(text), args...)
+	text, args, err := tx.statement(text, args)
 	if err != nil {
-		return nil, prefix(err)
+		return nil, err
+	}
+	rows, err := tx.q.QueryContext(tx.ctx, text, args...)
+	if err != nil {
+		return nil, tx.fail(err)
 	}
 	defer rows.Close()
 	var list []T
@@ -113,7 +161,7 @@ func all[T any](tx *Tx, read func(scanner) (T, error), text string, args ...any)
 		}
 		list = append(list, v)
 	}
-	return list, prefix(rows.Err())
+	return list, tx.fail(rows.Err())
 }
 
 // first is all for a query that gives one row or none. ErrNotFound.

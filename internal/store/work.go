@@ -2,6 +2,8 @@ package store
 
 import (
 	"database/sql"
+	"errors"
+	"slices"
 	"time"
 )
 
@@ -94,17 +96,23 @@ type Claim struct {
 	Owner   string
 	TTL     time.Duration
 	Limit   int
+	PerDest int                               // leave out work for a destination that has that many leases of this kind and lane; 0 = no limit
 	Backoff func(attempt int64) time.Duration // written with the claim: when to try again if this attempt says no more
 }
 
-// BUG(store): when the clock of the machine that holds an SQLite store is set back, work waits that much longer.
+// open leaves out destinations that have all the leases they may have: $1 kind, $2 lane, $3 leases ($3 = 0: no limit).
+const open = `AND ($3 = 0 OR dest = '' OR dest NOT IN (SELECT dest FROM work WHERE kind = $1 AND lane = $2 AND state = 'leased' AND next_at > {now}
+	GROUP BY dest HAVING COUNT(*) >= $3))`
 
 // ClaimWork leases due work: ready rows, and leased ones whose lease is over. The engine's clock decides.
 func (tx *Tx) ClaimWork(c Claim) ([]Work, error) {
 	due, err := all(tx, tx.readWork, `SELECT `+workColumns+` FROM work
-		WHERE kind = $1 AND lane = $2 AND state IN ('ready', 'leased') AND next_at <= {now} ORDER BY next_at, id LIMIT $3 {skip}`,
-		c.Kind, string(c.Lane), int64(c.Limit))
+		WHERE kind = $1 AND lane = $2 AND state IN ('ready', 'leased') AND next_at <= {now} `+open+` ORDER BY next_at, id LIMIT $4 {skip}`,
+		c.Kind, string(c.Lane), int64(c.PerDest), int64(c.Limit))
 	if err != nil {
+		return nil, err
+	}
+	if due, err = tx.fair(c, due); err != nil {
 		return nil, err
 	}
 	for i := range due {
@@ -120,11 +128,37 @@ func (tx *Tx) ClaimWork(c Claim) ([]Work, error) {
 	return due, nil
 }
 
-// NextWork tells how long it is, by the engine's clock, until work of that kind and lane is due; ok is false if there is none.
-func (tx *Tx) NextWork(kind string, l Lane) (in time.Duration, ok bool, err error) {
+// fair takes out of due what would give a destination more leases than c allows. Nodes that claim such work do so one after the other,
+// so that they count one another's leases.
+func (tx *Tx) fair(c Claim, due []Work) ([]Work, error) {
+	if c.PerDest == 0 || !slices.ContainsFunc(due, func(w Work) bool { return w.Dest != "" }) {
+		return due, nil
+	}
+	if lock := tx.s.dialect.lock; lock != "" {
+		if _, err := tx.exec(lock, c.Kind+"/"+string(c.Lane)); err != nil {
+			return nil, err
+		}
+	}
+	leases := make(map[string]int)
+	_, err := all(tx, func(scan scanner) (struct{}, error) {
+		var dest string
+		var n int
+		err := scan(&dest, &n)
+		leases[dest] = n
+		return struct{}{}, err
+	}, `SELECT dest, COUNT(*) FROM work WHERE kind = $1 AND lane = $2 AND state = 'leased' AND next_at > {now} GROUP BY dest`, c.Kind, string(c.Lane))
+	return slices.DeleteFunc(due, func(w Work) bool {
+		leases[w.Dest]++
+		return w.Dest != "" && leases[w.Dest] > c.PerDest
+	}), err
+}
+
+// NextWork tells how long it is, by the engine's clock, until work of c's kind and lane is due, but for destinations that have all the
+// leases they may have; ok is false if there is none.
+func (tx *Tx) NextWork(c Claim) (in time.Duration, ok bool, err error) {
 	var ms sql.NullInt64
-	err = tx.one(`SELECT MIN(next_at) - {now} FROM work WHERE kind = $1 AND lane = $2 AND state IN ('ready', 'leased')`,
-		[]any{kind, string(l)}, &ms)
+	err = tx.one(`SELECT MIN(next_at) - {now} FROM work WHERE kind = $1 AND lane = $2 AND state IN ('ready', 'leased') `+open,
+		[]any{c.Kind, string(c.Lane), int64(c.PerDest)}, &ms)
 	return max(time.Duration(ms.Int64)*time.Millisecond, 0), ms.Valid, err
 }
 
@@ -136,8 +170,18 @@ func (tx *Tx) ExtendWork(id string, epoch int64, ttl time.Duration) error {
 
 // FinishWork removes leased work. ErrLeaseLost.
 func (tx *Tx) FinishWork(id string, epoch int64) error {
-	n, err := tx.exec(`DELETE FROM work WHERE id = $1 AND epoch = $2 AND state = 'leased'`, id, epoch)
-	return changed(n, err, ErrLeaseLost)
+	return tx.end(`DELETE FROM work WHERE id = $1 AND epoch = $2 AND state = 'leased' RETURNING dest`, id, epoch)
+}
+
+// end runs a statement that ends a lease for good. Where the work has a destination, other work may have waited for that.
+func (tx *Tx) end(text string, args ...any) error {
+	var dest string
+	err := tx.one(text, args, &dest)
+	if errors.Is(err, ErrNotFound) {
+		return ErrLeaseLost
+	}
+	tx.wake = tx.wake || dest != ""
+	return err
 }
 
 // RetryWork gives a lease back: due after the given time, or at the back-off written at the claim when that is negative. ErrLeaseLost.
@@ -155,9 +199,8 @@ func (tx *Tx) RetryWork(id string, epoch int64, after time.Duration, reason stri
 
 // BuryWork ends leased work for good but keeps the row for the operator. ErrLeaseLost.
 func (tx *Tx) BuryWork(id string, epoch int64, reason string) error {
-	n, err := tx.exec(`UPDATE work SET state = 'dead', owner = '', last_error = $3 WHERE id = $1 AND epoch = $2 AND state = 'leased'`,
+	return tx.end(`UPDATE work SET state = 'dead', owner = '', last_error = $3 WHERE id = $1 AND epoch = $2 AND state = 'leased' RETURNING dest`,
 		id, epoch, tx.seal("work.last_error", id, reason))
-	return changed(n, err, ErrLeaseLost)
 }
 
 // ReleaseWork ends the leases of all other owners and tells how many. Their work is due at once, or after its back-off when it has been

@@ -59,11 +59,11 @@ func work(t *testing.T, s *store.Store) {
 	insert(t, s, store.Work{Kind: "k", Ref: "m3", Lane: store.Huge})
 	insert(t, s, store.Work{Kind: "other", Ref: "m4"})
 	must(t, s.View(t.Context(), func(tx *store.Tx) error {
-		in, ok, err := tx.NextWork("k", store.Small)
+		in, ok, err := tx.NextWork(store.Claim{Kind: "k", Lane: store.Small})
 		if in != 0 || !ok {
 			t.Errorf("next in %v, %v", in, ok)
 		}
-		_, ok, err2 := tx.NextWork("none", store.Small)
+		_, ok, err2 := tx.NextWork(store.Claim{Kind: "none", Lane: store.Small})
 		if ok {
 			t.Error("work of a kind that nobody has")
 		}
@@ -74,7 +74,7 @@ func work(t *testing.T, s *store.Store) {
 		t.Fatalf("claimed %+v", got)
 	}
 	must(t, s.View(t.Context(), func(tx *store.Tx) error {
-		in, _, err := tx.NextWork("k", store.Small)
+		in, _, err := tx.NextWork(store.Claim{Kind: "k", Lane: store.Small})
 		if in < 30*time.Second || in > time.Minute {
 			t.Errorf("next in %v, want the end of the lease", in)
 		}
@@ -212,6 +212,70 @@ func claimOnce(t *testing.T, s *store.Store) {
 	// SKIP LOCKED: a claimer may have gone home while another held the rest.
 	if left := len(claim(t, s, "last", time.Minute, pieces)); left+len(seen) != pieces {
 		t.Errorf("%d claimed, %d left", len(seen), left)
+	}
+}
+
+// One destination takes no more leases than it may have, whoever claims, and keeps nobody else waiting.
+func perDest(t *testing.T, s *store.Store) {
+	c := store.Claim{Kind: "k", Lane: store.Small, Owner: "me", TTL: time.Hour, Limit: 3, PerDest: 2, Backoff: func(int64) time.Duration { return time.Hour }}
+	take := func(t testing.TB) (got []store.Work) {
+		do(t, s, func(tx *store.Tx) (err error) { got, err = tx.ClaimWork(c); return err })
+		return got
+	}
+	do(t, s, func(tx *store.Tx) error {
+		for range 30 {
+			if err := tx.InsertWork(&store.Work{Kind: "k", Dest: "dead.example"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	insert(t, s, store.Work{Kind: "k", Dest: "b.example"})
+	insert(t, s, store.Work{Kind: "k"})
+	insert(t, s, store.Work{Kind: "k"})
+	insert(t, s, store.Work{Kind: "k"})
+	insert(t, s, store.Work{Kind: "other", Dest: "dead.example"})
+	var mu sync.Mutex
+	by := map[string][]store.Work{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 4 {
+				got := take(t)
+				mu.Lock()
+				for _, w := range got {
+					by[w.Dest] = append(by[w.Dest], w)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	dead := by["dead.example"]
+	if len(dead) != 2 || len(by["b.example"]) != 1 || len(by[""]) != 3 {
+		t.Fatalf("leases: %d, %d, %d without a destination", len(dead), len(by["b.example"]), len(by[""]))
+	}
+	must(t, s.View(t.Context(), func(tx *store.Tx) error {
+		in, ok, err := tx.NextWork(c)
+		if ok && in < time.Minute {
+			t.Errorf("next in %v, though nothing may be claimed", in)
+		}
+		return err
+	}))
+	for len(s.Woken()) > 0 {
+		<-s.Woken()
+	}
+	do(t, s, func(tx *store.Tx) error { return tx.FinishWork(dead[0].ID, dead[0].Epoch) })
+	if len(s.Woken()) == 0 {
+		t.Error("nobody was woken for the destination's next")
+	}
+	do(t, s, func(tx *store.Tx) error { return tx.RetryWork(dead[1].ID, dead[1].Epoch, time.Hour, "") })
+	if got := take(t); len(got) != 2 {
+		t.Errorf("claimed %d, want two again", len(got))
+	}
+	c.PerDest = 0
+	if got := take(t); len(got) != 3 {
+		t.Errorf("claimed %d without a limit", len(got))
 	}
 }
 
