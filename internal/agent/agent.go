@@ -42,6 +42,7 @@ type Party struct {
 // Judged is one recipient's or signer's verdict.
 type Judged struct {
 	Address addr.Address
+	Senders []addr.Address // whom a signature must be bound to, Address first; signers only
 	Verdict trust.Verdict
 	Found   []discovery.Found // the trusted certificates; recipients only
 	Steps   []discovery.Step  // how they were looked for

@@ -33,13 +33,15 @@ func (a *Agent) Inbound(ctx context.Context, to Party, in Arrival, now time.Time
 	if err != nil {
 		return Judged{Verdict: refuse("Direct 2.2", "the message names no sender that a signature could be bound to")}
 	}
-	j := Judged{Address: senders[0]}
+	j := Judged{Address: senders[0], Senders: senders}
 	if len(in.Opened.Signatures) == 0 {
 		j.Verdict = refuse("Direct 2.4", "the message is not signed")
 		return j
 	}
-	for _, s := range in.Opened.Signatures[:min(len(in.Opened.Signatures), maxJudged)] {
-		j.Verdict = better(j.Verdict, a.signature(ctx, to, in, s, senders, now))
+	for i, s := range in.Opened.Signatures[:min(len(in.Opened.Signatures), maxJudged)] {
+		if v := a.signature(ctx, to, in, s, senders, now); i == 0 || rank(v) > rank(j.Verdict) {
+			j.Verdict = v
+		}
 	}
 	if bad := claimedTwice(in.Opened.Signatures); bad && j.Verdict.Status == trust.Trusted {
 		j.Verdict = refuse("RFC 5652 §5.6", "one signature is good, but another of the same certificate is not")

@@ -15,7 +15,8 @@ import (
 
 const (
 	maxLookups = 8               // recipients looked up at a time
-	maxGroup   = 100             // recipients sealed together: readers have limits of their own
+	maxGroup   = 100             // recipients sealed together, and
+	maxSealed  = 200             // certificates they are sealed for: readers have limits of their own (package cms: 1000)
 	lookupTime = 5 * time.Minute // for all recipients of one message; who is left is asked about again
 )
 
@@ -89,12 +90,14 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 		j.Verdict = refuse("Direct 2.3", "no certificate is published for this address or its domain")
 		return j
 	}
-	for _, f := range found {
+	for i, f := range found {
 		v := a.encryptable(ctx, from, to, f.Certificate, now)
 		if v.Status == trust.Trusted {
 			j.Found = append(j.Found, f)
 		}
-		j.Verdict = better(j.Verdict, v)
+		if i == 0 || rank(v) > rank(j.Verdict) {
+			j.Verdict = v
+		}
 	}
 	return j
 }
@@ -111,30 +114,22 @@ func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, ce
 	return v
 }
 
-// better keeps the verdict that decides: one trusted certificate suffices; while one is undecided, refusing would be rash.
-func better(a, b trust.Verdict) trust.Verdict {
-	rank := func(v trust.Verdict) int {
-		switch {
-		case v.Status == trust.Trusted:
-			return 3
-		case v.Status == trust.Undecided && v.Reason != "":
-			return 2
-		case v.Status == trust.Refused:
-			return 1
-		}
+// rank orders verdicts: one trusted certificate suffices; while one is undecided, refusing would be rash.
+func rank(v trust.Verdict) int {
+	switch v.Status {
+	case trust.Trusted:
+		return 2
+	case trust.Refused:
 		return 0
 	}
-	if rank(b) > rank(a) {
-		return b
-	}
-	return a
+	return 1
 }
 
 // add puts a trusted recipient into a group of its domain. Whom the message does not name is alone in his: the others of his
 // domain are not to learn of him (DIR-10).
 func (d *Decision) add(j Judged, blind bool) {
 	i := slices.IndexFunc(d.Groups, func(g Group) bool {
-		return !blind && !g.blind && g.Domain == j.Address.Domain && len(g.To) < maxGroup
+		return !blind && !g.blind && g.Domain == j.Address.Domain && len(g.To) < maxGroup && g.takes(j.Found)
 	})
 	if i < 0 {
 		d.Groups = append(d.Groups, Group{Domain: j.Address.Domain, blind: blind})
@@ -147,6 +142,22 @@ func (d *Decision) add(j Judged, blind bool) {
 			g.Certificates = append(g.Certificates, f.Certificate)
 		}
 	}
+}
+
+// takes says whether a group may be sealed for these certificates too. One that shares its name with another's key must not be left
+// out: who holds it could not open the message.
+func (g Group) takes(found []discovery.Found) bool {
+	more := 0
+	for _, f := range found {
+		i := slices.IndexFunc(g.Certificates, func(c *x509.Certificate) bool { return sameName(c, f.Certificate) })
+		switch {
+		case i < 0:
+			more++
+		case !g.Certificates[i].Equal(f.Certificate):
+			return false
+		}
+	}
+	return len(g.Certificates)+more <= maxSealed
 }
 
 // sameName says that two certificates are one to a RecipientInfo (RFC 5652 §6.2.1: issuer and serial number).

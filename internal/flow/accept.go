@@ -95,16 +95,15 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	} else {
 		m.Dedupe = f.repeat(env, header, digest.Sum(nil))
 	}
-	err = f.Store.Tx(ctx, func(tx *store.Tx) error { return f.record(tx, by, &m, ref) })
+	err = f.commit(ctx, func(tx *store.Tx) error { return f.record(tx, by, &m, ref) }, ref)
 	if known := (*repeated)(nil); errors.As(err, &known) {
-		_ = f.Blobs.Remove(ref) // the first copy is the one that counts; this one nothing refers to
+		// The first copy is the one that counts.
 		if dir == transit.Outbound {
 			return "", &Refusal{"RFC 5322 §3.6.4", "a message with this Message-ID has been sent before"}
 		}
 		return known.first, nil
 	}
 	if err != nil {
-		// The commit may have happened all the same: the bytes stay, the sweeper knows what no row refers to.
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
 	return m.ID, nil

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -36,12 +35,12 @@ type bounced struct {
 
 // bounce composes the DSN that tells one of our own senders which recipients were not reached, and why (Direct 3.3, 4.3). It goes
 // to the sender's mailbox, never over the network, so there is nothing to seal. A report's failure is told to nobody (Direct 3).
-func (f *Flow) bounce(m store.Message, h message.Header, failed []failure, now time.Time) (bounced, error) {
+func (f *Flow) bounce(m store.Message, failed []failure, now time.Time) (bounced, error) {
 	if len(failed) == 0 || m.Kind == transit.Report {
 		return bounced{}, nil
 	}
 	sender := m.Envelope.From.Address
-	r, err := f.failureReport(sender.Domain, sender, h, failed, now)
+	r, err := f.failureReport(sender.Domain, sender, m.Header, failed, now)
 	if err != nil {
 		return bounced{}, err
 	}
@@ -54,7 +53,7 @@ func (f *Flow) bounce(m store.Message, h message.Header, failed []failure, now t
 }
 
 // failureReport is a failed DSN from the postmaster of one of our domains.
-func (f *Flow) failureReport(d addr.Domain, to addr.Address, h message.Header, failed []failure, now time.Time) (dsn.Report, error) {
+func (f *Flow) failureReport(d addr.Domain, to addr.Address, h store.Header, failed []failure, now time.Time) (dsn.Report, error) {
 	id, err := message.NewMessageID(rand.Reader, d)
 	if err != nil {
 		return dsn.Report{}, fmt.Errorf("flow: report: %w", err)
@@ -63,7 +62,7 @@ func (f *Flow) failureReport(d addr.Domain, to addr.Address, h message.Header, f
 	text.WriteString("Your message did not reach everybody. Not reached:\n")
 	r := dsn.Report{
 		From: addr.Address{Endpoint: "postmaster", Domain: d}, To: []addr.Address{to}, Date: now, MessageID: id,
-		Subject: "Not delivered: " + or(h.Text("Subject"), "(no subject)"), OriginalMessageID: h.MessageID(), ReportingMTA: f.Hostname,
+		Subject: "Not delivered: " + or(h.Subject, "(no subject)"), OriginalMessageID: h.MessageID, ReportingMTA: f.Hostname,
 	}
 	for _, x := range failed {
 		fmt.Fprintf(&text, "\n%s\n  %s\n  Rule: %s. What can be done: %s\n", x.recipient.Address, x.reason, x.clause, remedy(x))
@@ -139,18 +138,4 @@ func (f *Flow) intoMailbox(tx *store.Tx, to addr.Address, b bounced) error {
 		return nil
 	}
 	return err
-}
-
-// headerOfMessage reads the header of a message as it was submitted.
-func (f *Flow) headerOfMessage(ctx context.Context, m store.Message) (message.Header, error) {
-	b, err := f.body(ctx, m.Raw)
-	if err != nil {
-		return message.Header{}, err
-	}
-	defer b.Close()
-	h, err := readHeader(b)
-	if err != nil {
-		return message.Header{}, fmt.Errorf("flow: header: %w", err)
-	}
-	return h, nil
 }

@@ -26,20 +26,16 @@ func (f *Flow) deadline(ctx context.Context, j *queue.Job) error {
 	if r.State != transit.Sent {
 		return nil
 	}
-	h, err := f.headerOfMessage(ctx, m)
-	if err != nil {
-		return err
-	}
 	failed := []failure{{r, transit.Expire, "5.4.7", "Direct 3.2",
 		"the recipient's side took the message but has sent no processed notice: it may not trust us, or may not have opened it"}}
-	b, err := f.bounce(m, h, failed, f.Clock())
+	b, err := f.bounce(m, failed, f.Clock())
 	if err != nil {
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+	return f.commit(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, m, b, failed); err != nil {
 			return err
 		}
 		return j.Finish(tx)
-	})
+	}, b.ref)
 }

@@ -39,10 +39,6 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	if len(p.recipients) == 0 {
 		return nil
 	}
-	header, err := f.headerOfMessage(ctx, p.message)
-	if err != nil {
-		return err
-	}
 	outcome, err := f.handOver(ctx, j, p)
 	if err != nil {
 		return err
@@ -61,11 +57,11 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 		return err
 	}
 	failed, deferred := p.missed(outcome, f.Clock())
-	bounced, err := f.bounce(p.message, header, failed, f.Clock())
+	bounced, err := f.bounce(p.message, failed, f.Clock())
 	if err != nil {
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+	return f.commit(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, p.message, bounced, failed); err != nil {
 			return err
 		}
@@ -73,7 +69,7 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 			return j.Retry(tx, -1, deferred)
 		}
 		return j.Finish(tx)
-	})
+	}, bounced.ref)
 }
 
 // missed names the recipients that a delivery failed for, and why it is to be tried again for others.
@@ -133,7 +129,7 @@ func (f *Flow) handOver(ctx context.Context, j *queue.Job, p *parcel) (transit.O
 		if _, err := f.Accept(ctx, env, io.NewSectionReader(p.body, 0, p.body.Size())); err != nil {
 			return transit.Outcome{}, err
 		}
-		out := transit.Outcome{Host: f.Hostname}
+		out := transit.Outcome{Host: f.Hostname, TLS: "within this installation"}
 		for _, a := range to {
 			out.At = append(out.At, transit.Answer{To: a, Result: transit.Delivered, Code: 250})
 		}

@@ -12,6 +12,7 @@ package flow
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -114,9 +115,9 @@ func (f *Flow) Handlers() []queue.Handler {
 	hs := both(kindOutbound, 2, f.outbound)
 	hs = append(hs, both(kindDeliver, 8, f.deliver)...)
 	hs = append(hs, both(kindInbound, 2, f.inbound)...)
+	hs = append(hs, both(kindFailure, 1, f.failure)...) // it looks into the file-set again
 	hs = append(hs,
 		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},
-		queue.Handler{Kind: kindFailure, Workers: 1, Do: f.failure},
 		queue.Handler{Kind: kindDeadline, Workers: 1, Do: f.deadline},
 	)
 	for i := range hs {
@@ -165,6 +166,36 @@ func (f *Flow) body(ctx context.Context, id string) (*blob.Body, error) {
 		return nil, fmt.Errorf("flow: body: %w", err)
 	}
 	return b, nil
+}
+
+// commit runs fn in one transaction. Bodies made for it that no row can refer to are removed again: all when it was surely rolled
+// back, and those that fn had no use for. After an error of the commit itself the rows may be there: the bytes stay.
+func (f *Flow) commit(ctx context.Context, fn func(*store.Tx) error, made ...blob.Ref) error {
+	doubt := false
+	err := f.Store.Tx(ctx, func(tx *store.Tx) error {
+		doubt = false // an earlier try was rolled back
+		err := fn(tx)
+		doubt = err == nil
+		return err
+	})
+	if err != nil && doubt {
+		return err
+	}
+	for _, ref := range made {
+		if ref.Key != "" && (err != nil || !f.referred(ctx, ref)) {
+			_ = f.Blobs.Remove(ref) // what cannot be removed is sealed, and its key is nowhere
+		}
+	}
+	return err
+}
+
+// referred says whether a row refers to a body, or that nobody knows.
+func (f *Flow) referred(ctx context.Context, ref blob.Ref) bool {
+	err := f.Store.View(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		_, err := tx.Blob(ref.ID)
+		return err
+	})
+	return !errors.Is(err, store.ErrNotFound)
 }
 
 // keep writes a small message made by us into a blob that the caller's transaction then refers to.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"carepost/internal/audit"
@@ -11,7 +12,6 @@ import (
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
-	"carepost/message"
 )
 
 // hopeless says that trying again cannot help: what the work is about is gone or damaged.
@@ -19,37 +19,54 @@ func hopeless(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrDamaged)
 }
 
+// errPanicked stands for the error of a step that ended in a panic. The panic itself goes on, to the queue.
+var errPanicked = errors.New("flow: the step ended in a panic")
+
+// giveUpTime is how long giving up is tried, when our own stop has come in between.
+const giveUpTime = 10 * time.Second
+
 // guarded runs a step and gives up on it when its message's time is over or its rows or bytes are gone, so that no work is tried for
 // ever and no sender waits for ever. Every other error is tried again at the work's back-off.
 func (f *Flow) guarded(do func(context.Context, *queue.Job) error) func(context.Context, *queue.Job) error {
-	return func(ctx context.Context, j *queue.Job) error {
-		err := do(ctx, j)
-		if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrConflict) {
-			return err
-		}
-		m, lookErr := f.messageOf(ctx, j)
-		over := lookErr == nil && expired(m, f.Clock())
-		if !over && !hopeless(err) {
-			return err
-		}
-		if lookErr == nil {
-			if giveErr := f.giveUp(ctx, m, err); giveErr != nil {
-				return errors.Join(err, giveErr)
-			}
-		}
-		return f.Store.Tx(ctx, func(tx *store.Tx) error {
-			e := audit.Entry{Actor: actor, Action: "work.bury", Object: "work:" + j.ID, Detail: map[string]string{"kind": j.Kind, "error": err.Error()}}
-			if err := audit.Write(tx, e); err != nil {
-				return err
-			}
-			return j.Bury(tx, err.Error())
-		})
+	return func(ctx context.Context, j *queue.Job) (err error) {
+		err = errPanicked
+		defer func() { err = f.afterwards(ctx, j, err) }()
+		err = do(ctx, j)
+		return err
 	}
 }
 
-// messageOf finds the message that a piece of work is about.
-func (f *Flow) messageOf(ctx context.Context, j *queue.Job) (m store.Message, err error) {
-	err = f.Store.View(ctx, func(tx *store.Tx) error {
+// afterwards decides about a step that ended with err. What it returns is tried again; nil is settled.
+func (f *Flow) afterwards(ctx context.Context, j *queue.Job, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	m, waiting, lookErr := f.about(ctx, j)
+	over := lookErr == nil && expired(m, f.Clock())
+	if !over && !hopeless(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
+	if lookErr == nil {
+		if giveErr := f.giveUp(ctx, m, waiting, err); giveErr != nil {
+			return errors.Join(err, giveErr)
+		}
+	}
+	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+		e := audit.Entry{Actor: actor, Action: "work.bury", Object: "work:" + j.ID, Detail: map[string]string{"kind": j.Kind, "error": err.Error()}}
+		if err := audit.Write(tx, e); err != nil {
+			return err
+		}
+		return j.Bury(tx, err.Error())
+	})
+}
+
+// about finds the message that a piece of work is about, and the recipients who wait for just this work.
+func (f *Flow) about(ctx context.Context, j *queue.Job) (m store.Message, waiting []store.Recipient, err error) {
+	var in []transit.State // which of them wait
+	err = f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		waiting = nil
 		id := j.Ref
 		switch j.Kind {
 		case kindDeliver:
@@ -57,37 +74,35 @@ func (f *Flow) messageOf(ctx context.Context, j *queue.Job) (m store.Message, er
 			if err != nil {
 				return err
 			}
-			id = d.Message
+			if waiting, err = tx.RecipientsOf(d.ID); err != nil {
+				return err
+			}
+			id, in = d.Message, []transit.State{transit.Sealed}
 		case kindNotice, kindFailure, kindDeadline:
 			r, err := tx.Recipient(j.Ref)
 			if err != nil {
 				return err
 			}
-			id = r.Message
+			waiting, id, in = []store.Recipient{r}, r.Message, []transit.State{transit.Sent}
+		default:
+			if waiting, err = tx.Recipients(id); err != nil {
+				return err
+			}
+			in = []transit.State{transit.Accepted}
 		}
 		m, err = tx.Message(id)
 		return err
 	})
-	return m, err
+	waiting = slices.DeleteFunc(waiting, func(r store.Recipient) bool { return !slices.Contains(in, r.State) })
+	return m, waiting, err
 }
 
-// giveUp fails, or sets aside, every recipient of a message that still waits for us.
-func (f *Flow) giveUp(ctx context.Context, m store.Message, cause error) error {
-	var all []store.Recipient
-	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
-		all, err = tx.Recipients(m.ID)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("flow: giving up: %w", err)
-	}
+// giveUp fails the recipients who wait, or sets the message aside for them.
+func (f *Flow) giveUp(ctx context.Context, m store.Message, waiting []store.Recipient, cause error) error {
 	const reason = "it could not be worked on here; the operator's audit has the cause"
 	if m.Direction == transit.Inbound {
 		return f.Store.Tx(ctx, func(tx *store.Tx) error {
-			for _, r := range all {
-				if r.State != transit.Accepted {
-					continue
-				}
+			for _, r := range waiting {
 				if err := f.aside(tx, r, "RFC 5321 §4.5.5", reason, map[string]string{"error": cause.Error()}); err != nil {
 					return err
 				}
@@ -96,20 +111,12 @@ func (f *Flow) giveUp(ctx context.Context, m store.Message, cause error) error {
 		})
 	}
 	var failed []failure
-	for _, r := range all {
-		if r.State == transit.Accepted || r.State == transit.Sealed {
-			failed = append(failed, failure{r, transit.Expire, "5.3.0", "RFC 5321 §4.5.4.1", reason})
-		}
+	for _, r := range waiting {
+		failed = append(failed, failure{r, transit.Expire, "5.3.0", "RFC 5321 §4.5.4.1", reason})
 	}
-	header, err := f.headerOfMessage(ctx, m)
+	b, err := f.bounce(m, failed, f.Clock())
 	if err != nil {
-		header = message.Header{} // the body is what is damaged: the report does without its subject
+		return fmt.Errorf("flow: giving up: %w", err)
 	}
-	b, err := f.bounce(m, header, failed, f.Clock())
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return f.Store.Tx(ctx, func(tx *store.Tx) error { return f.fail(tx, m, b, failed) })
+	return f.commit(ctx, func(tx *store.Tx) error { return f.fail(tx, m, b, failed) }, b.ref)
 }

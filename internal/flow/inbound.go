@@ -86,7 +86,18 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	if undecided != "" && expired(a.Message, f.Clock()) {
 		undecided = "" // it stays aside: nobody could ever say whether to trust it
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) })
+	return f.commit(ctx, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) }, a.made()...)
+}
+
+// made are the bodies that wait for the rows of this run.
+func (a *arrival) made() (refs []blob.Ref) {
+	refs = append(refs, a.ref)
+	for _, c := range a.notes {
+		if c.bounced != nil {
+			refs = append(refs, c.bounced.ref)
+		}
+	}
+	return refs
 }
 
 // open decrypts and checks the signatures; the plaintext goes to the hidden draft alone.

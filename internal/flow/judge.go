@@ -64,15 +64,24 @@ func (f *Flow) ours(ctx context.Context, a *arrival, r store.Recipient, v agent.
 		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 2.4", "the message is sealed for another recipient"
 		return v, nil
 	}
-	local, err := f.IsLocal(ctx, v.Address.Domain)
-	if err != nil || !local {
-		return v, err
+	for _, sender := range v.Senders {
+		local, err := f.IsLocal(ctx, sender.Domain)
+		if err != nil {
+			return v, err
+		}
+		if !local {
+			continue
+		}
+		own, err := f.holds(ctx, sender, v.Verdict.Certificate)
+		if err != nil {
+			return v, err
+		}
+		if !own {
+			v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 1.4", "the sender is of our own domain, and the signature is not"
+			return v, nil
+		}
 	}
-	own, err := f.holds(ctx, v.Address, v.Verdict.Certificate)
-	if err == nil && !own {
-		v.Verdict.Status, v.Verdict.Clause, v.Verdict.Reason = trust.Refused, "Direct 1.4", "the sender is of our own domain, and the signature is not"
-	}
-	return v, err
+	return v, nil
 }
 
 // holds says whether a certificate is one of an address of ours.

@@ -35,9 +35,7 @@ const (
 type owed struct {
 	recipient store.Recipient
 	message   store.Message
-	header    message.Header // of the opened message
 	to        []addr.Address // DIR-28; none: nobody can be told
-	body      *blob.Body
 	now       time.Time
 }
 
@@ -48,7 +46,6 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	defer o.body.Close()
 	if len(o.to) == 0 || o.recipient.State != transit.Opened {
 		return f.Store.Tx(ctx, func(tx *store.Tx) error {
 			if o.recipient.State == transit.Opened {
@@ -65,8 +62,8 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 		return fmt.Errorf("flow: notice: %w", err)
 	}
 	n := mdn.Notice{
-		From: self, To: o.to, Date: o.now, MessageID: id, Subject: "Processed: " + or(o.header.Text("Subject"), "(no subject)"),
-		OriginalMessageID: o.header.MessageID(), OriginalRecipient: self, FinalRecipient: self, ReportingUA: f.Hostname + "; " + reportingUA,
+		From: self, To: o.to, Date: o.now, MessageID: id, Subject: "Processed: " + or(o.message.Header.Subject, "(no subject)"),
+		OriginalMessageID: o.message.Header.MessageID, OriginalRecipient: self, FinalRecipient: self, ReportingUA: f.Hostname + "; " + reportingUA,
 		Disposition: mdn.Processed,
 		Text: "Your message was received, its signature and the trust in its signer were verified, and it is being delivered to the\n" +
 			"recipient. This notice does not say that it has been read.\n",
@@ -75,16 +72,16 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+	return f.commit(ctx, func(tx *store.Tx) error {
 		err := f.answer(tx, o, noticeProcessed, self, ref, store.Header{MessageID: id, Subject: n.Subject, Sender: self.String(), Date: o.now})
-		if err != nil && !errors.Is(err, store.ErrDuplicate) {
+		if err != nil {
 			return err
 		}
 		if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", lines("answered", "a processed notice is on its way")); err != nil {
 			return err
 		}
 		return j.Finish(tx)
-	})
+	}, ref)
 }
 
 // failure answers, after the processed notice, that a message cannot be delivered or used as it is: nobody has the address, or
@@ -94,14 +91,13 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	defer o.body.Close()
 	first, err := f.processedGone(ctx, o)
 	if err != nil {
 		return err
 	}
 	if !first {
 		// Direct 3.3: only after the processed notice.
-		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, f.noticeWait(j), "the processed notice goes first") })
+		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, noticeWait(j.Attempt), "the processed notice goes first") })
 	}
 	if len(o.to) == 0 {
 		return nil
@@ -111,7 +107,7 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 		return err
 	}
 	self := o.recipient.Address
-	r, err := f.failureReport(self.Domain, o.to[0], o.header, []failure{x}, o.now)
+	r, err := f.failureReport(self.Domain, o.to[0], o.message.Header, []failure{x}, o.now)
 	if err != nil {
 		return err
 	}
@@ -120,13 +116,13 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+	return f.commit(ctx, func(tx *store.Tx) error {
 		err := f.answer(tx, o, noticeFailed, self, ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: self.String(), Date: o.now})
-		if err != nil && !errors.Is(err, store.ErrDuplicate) {
+		if err != nil {
 			return err
 		}
 		return j.Finish(tx)
-	})
+	}, ref)
 }
 
 // processedGone says that the processed notice about a recipient is no longer on its way from us: the other side has it, or never
@@ -157,11 +153,9 @@ func (f *Flow) processedGone(ctx context.Context, o *owed) (gone bool, err error
 }
 
 // noticeWait is how long a failure waits for the processed notice: briefly at first, for that is on its way already.
-func (f *Flow) noticeWait(j *queue.Job) time.Duration {
-	if j.Attempt < 5 {
-		return 500 * time.Millisecond
-	}
-	return -1 // the usual back-off
+func noticeWait(attempt int64) time.Duration {
+	const first, most = 500 * time.Millisecond, 15 * time.Minute
+	return min(first<<min(max(attempt-1, 0), 12), most)
 }
 
 // fault says what is wrong with a message that was opened.
@@ -173,7 +167,12 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 	if !known {
 		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address"}, nil
 	}
-	r, err := f.checkFileSet(ctx, j, o.body)
+	body, err := f.body(ctx, o.message.Work)
+	if err != nil {
+		return failure{}, err
+	}
+	defer body.Close()
+	r, err := f.checkFileSet(ctx, j, body)
 	if err != nil {
 		return failure{}, err
 	}
@@ -219,13 +218,6 @@ func (f *Flow) owed(ctx context.Context, recipient string) (*owed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("flow: notice: %w", err)
 	}
-	if o.body, err = f.body(ctx, o.message.Work); err != nil {
-		return nil, err
-	}
-	if o.header, err = readHeader(o.body); err != nil {
-		o.body.Close()
-		return nil, fmt.Errorf("flow: notice: %w", err)
-	}
 	o.to = o.message.Header.NoticeTo
 	return o, nil
 }
@@ -234,23 +226,26 @@ func (f *Flow) owed(ctx context.Context, recipient string) (*owed, error) {
 const maxNoticeTo = 10
 
 // noticeTo says where the notices about a message go (Direct 3.2). In an unwrapped message Disposition-Notification-To is not
-// signed, so that anybody on the way could have written it: the envelope's sender, to whom the signer is bound, gets them.
-func noticeTo(env transit.Envelope, o *smime.Opened) []addr.Address {
+// signed, so that anybody on the way could have written it: the sender to whom the signer is bound gets them.
+func noticeTo(o *smime.Opened, env transit.Envelope, bound addr.Address) []addr.Address {
 	to := mdn.ReturnAddresses(o.Header, env.From)
-	if (len(to) > maxNoticeTo || !o.Wrapped) && !env.From.IsNull() {
-		return []addr.Address{env.From.Address}
+	if len(to) > maxNoticeTo || !o.Wrapped {
+		return []addr.Address{bound}
 	}
-	return to[:min(len(to), maxNoticeTo)]
+	return to
 }
 
-// answer puts a report of ours on its way. store.ErrDuplicate: it has been made before; nothing is written then.
+// answer puts a report of ours on its way. When it has been made before nothing is written.
 func (f *Flow) answer(tx *store.Tx, o *owed, kind string, from addr.Address, ref blob.Ref, head store.Header) error {
 	m := store.Message{
 		ID: tx.NewID(), Direction: transit.Outbound, Kind: transit.Report, Size: ref.Size, Raw: ref.ID, Header: head,
 		// Direct 3.1.1: the envelope's sender of a notice is not null.
-		Envelope: transit.Envelope{From: addr.Path{Address: from}, To: o.to}, Expires: o.now.Add(f.Lifetime),
+		Envelope: transit.Envelope{From: addr.Path{Address: from}, To: once(o.to)}, Expires: o.now.Add(f.Lifetime),
 	}
-	if err := tx.InsertNotice(o.recipient.ID, kind, m.ID); err != nil {
+	switch err := tx.InsertNotice(o.recipient.ID, kind, m.ID); {
+	case errors.Is(err, store.ErrDuplicate):
+		return nil
+	case err != nil:
 		return err
 	}
 	if err := f.record(tx, actor, &m, ref); err != nil {

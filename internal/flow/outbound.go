@@ -47,12 +47,11 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 		return err
 	}
 	defer m.body.Close()
-	if len(m.waiting) == 0 {
-		return nil
-	}
-	decision, err := f.decide(ctx, j, m)
-	if err != nil {
-		return err
+	var decision agent.Decision
+	if len(m.waiting) > 0 { // else an earlier run was stopped before its last transaction
+		if decision, err = f.decide(ctx, j, m); err != nil {
+			return err
+		}
 	}
 	failed, undecided := sortOut(m, decision)
 	for _, g := range decision.Groups {
@@ -63,11 +62,11 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 			return err
 		}
 	}
-	bounced, err := f.bounce(m.Message, m.header, failed, m.now)
+	bounced, err := f.bounce(m.Message, failed, m.now)
 	if err != nil {
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error {
+	return f.commit(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, m.Message, bounced, failed); err != nil {
 			return err
 		}
@@ -80,7 +79,7 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 			}
 		}
 		return j.Finish(tx)
-	})
+	}, bounced.ref)
 }
 
 func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
@@ -187,7 +186,7 @@ func (f *Flow) dispatch(ctx context.Context, j *queue.Job, m *outgoing, d agent.
 		_ = f.Blobs.Remove(s.ref) // another worker has the message
 		return err
 	}
-	return f.Store.Tx(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) })
+	return f.commit(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) }, s.ref)
 }
 
 // seal signs and encrypts the message for one group, blob to blob.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"carepost/addr"
 	"carepost/dsn"
@@ -27,6 +29,7 @@ type change struct {
 	event      transit.Event // empty: nothing that moves a state
 	dispatched bool
 	words      string
+	reason     string   // of a failure, in the other side's words
 	bounced    *bounced // what our sender is told of a failure; one for all failures of a message
 	sender     addr.Address
 }
@@ -64,7 +67,6 @@ func (f *Flow) news(ctx context.Context, a *arrival, body transit.Body) ([]chang
 		return nil, fmt.Errorf("flow: report: %w", err)
 	}
 	var out []change
-	reasons := map[string]string{} // by recipient id
 	for _, r := range rows {
 		sender := messages[r.Message].Envelope.From.Address
 		i := slices.IndexFunc(all, func(s said) bool { return speaksOf(s, r) })
@@ -72,10 +74,9 @@ func (f *Flow) news(ctx context.Context, a *arrival, body transit.Body) ([]chang
 			continue
 		}
 		s := all[i]
-		out = append(out, change{recipient: r, event: s.event, dispatched: s.dispatch, words: s.words, sender: sender})
-		reasons[r.ID] = s.reason
+		out = append(out, change{recipient: r, event: s.event, dispatched: s.dispatch, words: s.words, reason: legible(s.reason), sender: sender})
 	}
-	return out, f.passOn(ctx, messages, out, reasons)
+	return out, f.passOn(messages, out)
 }
 
 // statements reads a report of either form.
@@ -158,21 +159,16 @@ func (a *arrival) maySpeak(sender, of addr.Address) bool {
 
 // passOn composes what our own senders are told of failures on the other side (Direct 3: in any fitting way): one report for all
 // failures of a message.
-func (f *Flow) passOn(ctx context.Context, messages map[string]store.Message, changes []change, reasons map[string]string) error {
+func (f *Flow) passOn(messages map[string]store.Message, changes []change) error {
 	failed := map[string][]failure{}
 	for _, c := range changes {
 		if _, err := c.recipient.State.Next(transit.Fail); c.event == transit.Fail && err == nil {
-			reason := reasons[c.recipient.ID]
 			failed[c.recipient.Message] = append(failed[c.recipient.Message],
-				failure{c.recipient, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + reason[:min(len(reason), maxReason)]})
+				failure{c.recipient, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + c.reason})
 		}
 	}
 	for id, all := range failed {
-		h, err := f.headerOfMessage(ctx, messages[id])
-		if err != nil {
-			return err
-		}
-		b, err := f.bounce(messages[id], h, all, f.Clock())
+		b, err := f.bounce(messages[id], all, f.Clock())
 		if err != nil {
 			return err
 		}
@@ -183,6 +179,19 @@ func (f *Flow) passOn(ctx context.Context, messages map[string]store.Message, ch
 		}
 	}
 	return nil
+}
+
+// legible is a reason of the other side as our own people are shown it: bounded, and no controls of a terminal.
+func legible(reason string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case unicode.IsControl(r):
+			return -1
+		}
+		return r
+	}, reason[:min(len(reason), maxReason)])
 }
 
 // apply moves the recipients that a report speaks of, in the transaction that settles the report. News of a recipient who is
@@ -223,7 +232,7 @@ func (f *Flow) applyOne(tx *store.Tx, c change) (told bool, err error) {
 	if _, err := r.State.Next(c.event); err != nil {
 		return false, nil
 	}
-	if err := f.move(tx, r, c.event, "Direct 3.2", lines("notice", c.words)); err != nil {
+	if err := f.move(tx, r, c.event, "Direct 3.2", lines("notice", c.words, "reason", c.reason)); err != nil {
 		return false, err
 	}
 	if c.bounced == nil || c.bounced.ref.ID == "" {

@@ -58,7 +58,7 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 		}
 	}
 	head := shown(a.opened.Header)
-	head.NoticeTo = noticeTo(a.Envelope, a.opened)
+	head.NoticeTo = noticeTo(a.opened, a.Envelope, a.judged[a.trusted[0].ID].Address)
 	if err := tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
