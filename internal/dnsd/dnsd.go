@@ -20,10 +20,11 @@ import (
 
 // Options sets a Server up. Zero fields take the default in brackets.
 type Options struct {
-	Zones    []Zone
-	MaxConns int           // TCP connections at a time [64]; one more is closed at once
-	Idle     time.Duration // a TCP connection without a query is closed after this [10 s]
-	Lifetime time.Duration // the longest a TCP connection may last [60 s]
+	Zones     []Zone
+	MaxConns  int           // TCP connections at a time [64]; one more is closed at once
+	PerClient int           // of these from one client [a quarter, at least 2]
+	Idle      time.Duration // a TCP connection without a query is closed after this [10 s]
+	Lifetime  time.Duration // the longest a TCP connection may last [60 s]
 }
 
 // Server answers for its zones.
@@ -36,6 +37,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.MaxConns <= 0 {
 		o.MaxConns = 64
+	}
+	if o.PerClient <= 0 {
+		o.PerClient = max(o.MaxConns/4, 2)
 	}
 	if o.Idle <= 0 {
 		o.Idle = 10 * time.Second
@@ -60,14 +64,16 @@ func (s *Server) Replace(zones ...Zone) error {
 // Serve answers on both until ctx ends, and closes them; then it returns nil. Either may be nil. On hosts with several addresses
 // pass one pair per address: a UDP answer leaves from the address that its socket is bound to.
 func (s *Server) Serve(ctx context.Context, p net.PacketConn, l net.Listener) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 2) // of both loops; a cause of the caller's ctx is no failure
 	var wg sync.WaitGroup
 	run := func(listening io.Closer, loop func(context.Context) error) {
 		context.AfterFunc(ctx, func() { listening.Close() })
 		wg.Go(func() {
 			if err := loop(ctx); err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("dnsd: %w", err))
+				failed <- fmt.Errorf("dnsd: %w", err)
+				cancel()
 			}
 		})
 	}
@@ -79,8 +85,10 @@ func (s *Server) Serve(ctx context.Context, p net.PacketConn, l net.Listener) er
 	}
 	<-ctx.Done()
 	wg.Wait()
-	if err := context.Cause(ctx); err != ctx.Err() {
+	select {
+	case err := <-failed:
 		return err
+	default:
+		return nil
 	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -230,7 +231,7 @@ func TestReplace(t *testing.T) {
 
 // TCP: several queries on one connection; too many connections, idle ones and overlong queries are closed; junk harms nobody.
 func TestTCP(t *testing.T) {
-	_, server := serve(t, Options{Zones: []Zone{small()}, MaxConns: 2, Idle: 300 * time.Millisecond})
+	_, server := serve(t, Options{Zones: []Zone{small()}, MaxConns: 2, Idle: 2 * time.Second})
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", server)
 		if err != nil {
@@ -296,6 +297,51 @@ func TestServeEnds(t *testing.T) {
 	cancel()
 	if err := s.Serve(ctx, nil, nil); err != nil {
 		t.Errorf("the end is no error: %v", err)
+	}
+	why, stop := context.WithCancelCause(t.Context())
+	stop(errors.New("interrupt signal received")) // as signal.NotifyContext says it
+	if err := s.Serve(why, nil, nil); err != nil {
+		t.Errorf("the end is no error, whatever its cause: %v", err)
+	}
+}
+
+// One client who takes all the connections he gets leaves places for the others: certificates come over TCP. DIR-43.
+func TestCrowd(t *testing.T) {
+	_, server := serve(t, Options{Zones: []Zone{small()}, MaxConns: 64, Idle: time.Minute})
+	from := func(ip string) (c *dns.Conn) {
+		d := &dns.Client{Net: "tcp", Timeout: 10 * time.Second, Dialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}}
+		c, err := d.Dial(server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		return c
+	}
+	answered := 0
+	for range 64 {
+		c := from("127.0.0.1")
+		m := new(dns.Msg)
+		if c.WriteMsg(m.SetQuestion("h.example.", dns.TypeMX)) == nil {
+			if _, err := c.ReadMsg(); err == nil {
+				answered++
+			}
+		}
+	}
+	if answered != 16 {
+		t.Errorf("one client has %d of 64 connections, want 16", answered)
+	}
+	c := from("127.0.0.2")
+	if err := c.WriteMsg(new(dns.Msg).SetQuestion("h.example.", dns.TypeMX)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ReadMsg(); err != nil {
+		t.Errorf("another client: %v", err)
+	}
+	for in, want := range map[string]string{"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32", "2001:db8::1:2:3:4": "2001:db8::/64", "fe80::1%lo": "fe80::/64"} {
+		if got := clientOf(net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(in), 1))); got.String() != want {
+			t.Errorf("%s is counted as %s", in, got)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ func (s *Server) serveTCP(ctx context.Context, l net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, s.options.MaxConns)
+	var clients crowd
 	for failures := 0; ; {
 		conn, err := l.Accept()
 		if err != nil {
@@ -59,14 +60,21 @@ func (s *Server) serveTCP(ctx context.Context, l net.Listener) error {
 			continue
 		}
 		failures = 0
+		leave, ok := clients.enter(conn.RemoteAddr(), s.options.PerClient)
+		if !ok {
+			conn.Close() // RFC 7766 §6.2.2: the number of connections is limited, also for one client
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 			wg.Go(func() {
 				defer func() { <-slots }()
+				defer leave()
 				s.converse(ctx, conn)
 			})
 		default:
-			conn.Close() // RFC 7766 §6.2.2: the number of connections is limited
+			conn.Close()
+			leave()
 		}
 	}
 }
