@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,11 +15,13 @@ import (
 // connections is how many of the server's connections one node takes at most: more are slower.
 const connections = 16
 
-// BUG(store): with synchronous standbys, an operator who cancels a COMMIT that waits for them makes it succeed with a warning only (01000); the
-// row is on the primary alone, and Tx returns nil.
-
 // postgres is the operator's PostgreSQL. Transactions are READ COMMITTED: every change of state is conditional, so nothing more is needed.
-type postgres struct{ db *sql.DB }
+type postgres struct {
+	db *sql.DB
+
+	mu         sync.Mutex
+	committing map[*pgconn.PgConn]*pgconn.Notice // connections on which a COMMIT is under way, and what the server warned of meanwhile
+}
 
 func openPostgres(ctx context.Context, dsn string, d *dialect) (engine, error) {
 	config, err := pgx.ParseConfig(dsn)
@@ -27,14 +30,17 @@ func openPostgres(ctx context.Context, dsn string, d *dialect) (engine, error) {
 	}
 	config.RuntimeParams["synchronous_commit"] = "on" // whatever the server's default: 250 is a promise
 	config.RuntimeParams["application_name"] = "carepost"
+	e := &postgres{committing: make(map[*pgconn.PgConn]*pgconn.Notice)}
+	config.OnNotice = e.noticed
 	db := stdlib.OpenDB(*config)
+	e.db = db
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	if err := migrate(ctx, db, d); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	return &postgres{db: db}, nil
+	return e, nil
 }
 
 func (e *postgres) write(ctx context.Context, fn func(querier) error) error {
@@ -46,7 +52,12 @@ func (e *postgres) read(ctx context.Context, fn func(querier) error) error {
 }
 
 func (e *postgres) run(ctx context.Context, o *sql.TxOptions, fn func(querier) error) error {
-	tx, err := e.db.BeginTx(ctx, o)
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return prefix(err)
+	}
+	defer conn.Close() // back to the pool
+	tx, err := conn.BeginTx(ctx, o)
 	if err != nil {
 		return prefix(err)
 	}
@@ -54,7 +65,37 @@ func (e *postgres) run(ctx context.Context, o *sql.TxOptions, fn func(querier) e
 	if err := fn(tx); err != nil {
 		return err
 	}
-	return prefix(tx.Commit())
+	return prefix(e.commit(conn, tx))
+}
+
+// commit commits tx, and takes a warning for a failure. An operator who cancels a COMMIT that waits for a synchronous standby makes it
+// succeed with a warning (01000), and the rows are on the primary alone: what is promised then is lost with it.
+func (e *postgres) commit(conn *sql.Conn, tx *sql.Tx) error {
+	var pg *pgconn.PgConn
+	if err := conn.Raw(func(c any) error { pg = c.(*stdlib.Conn).Conn().PgConn(); return nil }); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.committing[pg] = nil
+	e.mu.Unlock()
+	err := tx.Commit()
+	e.mu.Lock()
+	warning := e.committing[pg]
+	delete(e.committing, pg)
+	e.mu.Unlock()
+	if err == nil && warning != nil {
+		err = fmt.Errorf("the commit is in doubt: %s (SQLSTATE %s)", warning.Message, warning.Code)
+	}
+	return err
+}
+
+// noticed is called by the driver, within the call that reads from the connection.
+func (e *postgres) noticed(pg *pgconn.PgConn, n *pgconn.Notice) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.committing[pg]; ok && n.SeverityUnlocalized == "WARNING" {
+		e.committing[pg] = n
+	}
 }
 
 // passing: serialization_failure and deadlock_detected.
