@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
+	"os"
+	"time"
 
+	"carepost/addr"
 	"carepost/internal/transit"
 	"carepost/smtp"
 )
@@ -15,8 +17,12 @@ type delivery struct {
 	c        *Client
 	d        transit.Consignment
 	eightBit bool
+	until    time.Time // after it nothing is begun
+	hidden   hidden
 
 	out     transit.Outcome
+	took    bool   // out.Host and out.TLS are of a server that took the message
+	told    []bool // beside out.At: there is an answer
 	settled []bool // beside out.At: no other server is asked about this recipient
 }
 
@@ -31,20 +37,33 @@ type fault struct {
 }
 
 func newDelivery(c *Client, d transit.Consignment) *delivery {
-	v := &delivery{c: c, d: d, settled: make([]bool, len(d.To))}
+	v := &delivery{c: c, d: d, told: make([]bool, len(d.To)), settled: make([]bool, len(d.To)), hidden: newHidden(d)}
 	v.out.At = make([]transit.Answer, len(d.To))
 	for i, to := range d.To {
 		v.out.At[i].To = to
+		if !sendable(to) {
+			v.answer(i, &fault{result: transit.Rejected, enhanced: "5.1.3", text: "SMTP cannot carry the recipient's address"})
+		}
 	}
 	return v
 }
 
+// sendable says that a reads back as it is written: what stands in it cannot end a path or a line. Whatever package addr has read
+// is; an Address may also be made by hand.
+func sendable(a addr.Address) bool {
+	again, err := addr.Parse(a.String())
+	return err == nil && again == a
+}
+
 // inspect reads the message once before anybody is called: what cannot be sent as it is must not be sent in part.
 func (v *delivery) inspect(ctx context.Context) *fault {
+	if !v.d.From.IsNull() && !sendable(v.d.From.Address) {
+		return &fault{result: transit.Rejected, enhanced: "5.1.7", text: "SMTP cannot carry the sender's address"}
+	}
 	var lines smtp.Lines
 	buf := make([]byte, min(v.d.Body.Size(), blockSize))
 	for at := int64(0); at < v.d.Body.Size(); {
-		if f := v.tick(ctx, at, 0); f != nil {
+		if f := v.tick(ctx, 0); f != nil {
 			return f
 		}
 		n, err := v.d.Body.ReadAt(buf[:min(int64(len(buf)), v.d.Body.Size()-at)], at)
@@ -74,12 +93,12 @@ func bodyFault(err error) *fault {
 	return &fault{enhanced: "4.3.0", text: "reading the message: " + err.Error()}
 }
 
-// tick asks whether to go on: our caller each MiB and at the end, ctx always. at is where we are in the body.
-func (v *delivery) tick(ctx context.Context, at, sent int64) *fault {
+// tick asks whether to go on: ctx and our caller, who must hear of us even when a server takes content, or replies, by the drop.
+func (v *delivery) tick(ctx context.Context, sent int64) *fault {
 	if ctx.Err() != nil {
 		return &fault{enhanced: "4.3.2", text: "interrupted"}
 	}
-	if v.d.Progress != nil && (at%(1<<20) < blockSize || at == v.d.Body.Size()) {
+	if v.d.Progress != nil {
 		if err := v.d.Progress(sent); err != nil {
 			return &fault{enhanced: "4.3.2", text: "stopped by our own side: " + err.Error()}
 		}
@@ -87,22 +106,27 @@ func (v *delivery) tick(ctx context.Context, at, sent int64) *fault {
 	return nil
 }
 
-// note gives f to everybody who has no last word yet. What a server said is kept against what merely went wrong on the way to another.
+// note gives f to everybody who has no last word yet. What a server said is kept against what merely went wrong on the way to
+// another; and that one server will never do is no reason to give up while another may later.
 func (v *delivery) note(f *fault) {
-	for i := range v.out.At {
+	for i, old := range v.out.At {
 		if v.settled[i] {
 			continue
 		}
-		if old := v.out.At[i]; old.Code == 0 || old.Result != transit.Deferred || f.code != 0 {
+		never := f.result == transit.Rejected && f.another
+		silent := f.result == transit.Deferred && f.code == 0 && old.Code != 0
+		if waits := v.told[i] && old.Result == transit.Deferred; !waits || !never && !silent {
 			v.answer(i, f)
 		}
 		v.settled[i] = !f.another
 	}
 }
 
+// answer is the answer for one recipient so far, or the last.
 func (v *delivery) answer(i int, f *fault) {
 	a := &v.out.At[i]
 	a.Result, a.Code, a.Enhanced, a.Text = f.result, f.code, f.enhanced, f.text
+	v.told[i], v.settled[i] = true, !f.another
 }
 
 func (v *delivery) end(f *fault) transit.Outcome {
@@ -110,9 +134,12 @@ func (v *delivery) end(f *fault) transit.Outcome {
 	return v.out
 }
 
-func (v *delivery) outcome() transit.Outcome { return v.out }
+// over says that nothing is left to do, or no time to do it in.
+func (v *delivery) over(ctx context.Context) bool {
+	return len(v.open()) == 0 || ctx.Err() != nil || v.late()
+}
 
-func (v *delivery) done() bool { return len(v.open()) == 0 }
+func (v *delivery) late() bool { return !time.Now().Before(v.until) }
 
 // open lists the recipients without a last word.
 func (v *delivery) open() []int {
@@ -128,7 +155,7 @@ func (v *delivery) open() []int {
 // attempt tries one server, first with TLS, and again in clear if it cannot do what it offers and nobody asked for TLS.
 func (v *delivery) attempt(ctx context.Context, t target, sec Security) {
 	f := v.session(ctx, t, sec, false)
-	if f != nil && f.clear && sec == Opportunistic && ctx.Err() == nil {
+	if f != nil && f.clear && sec == Opportunistic && !v.over(ctx) {
 		f = v.session(ctx, t, sec, true)
 	}
 	if f != nil {
@@ -138,7 +165,7 @@ func (v *delivery) attempt(ctx context.Context, t target, sec Security) {
 
 // said turns a reply that is not what was hoped for into a fault (RFC 5321 §4.2.1).
 func (v *delivery) said(r smtp.Reply) *fault {
-	f := &fault{code: r.Code, enhanced: r.Enhanced, text: v.words(r), another: true}
+	f := &fault{code: r.Code, enhanced: r.Enhanced, text: v.hidden.words(r), another: true}
 	switch {
 	case r.Permanent():
 		f.result, f.another = transit.Rejected, false
@@ -155,43 +182,17 @@ func (v *delivery) said(r smtp.Reply) *fault {
 	return f
 }
 
-const maxWords = 300
-
-// words are a server's, made fit for reports and logs: printable, bounded, without addresses or the local parts of this message's.
-func (v *delivery) words(r smtp.Reply) string {
-	fields := strings.Fields(strings.Join(r.Text, " "))
-	for i, w := range fields {
-		core := strings.ToLower(strings.Trim(w, `<>"'()[]{},.:;`))
-		if strings.Contains(w, "@") || core != "" && v.names(core) {
-			fields[i] = "<...>"
-		}
-	}
-	s := strings.Map(func(c rune) rune {
-		if c < ' ' || c > '~' {
-			return '?'
-		}
-		return c
-	}, strings.Join(fields, " "))
-	return s[:min(len(s), maxWords)]
-}
-
-// names says that the word is a local part of the envelope.
-func (v *delivery) names(word string) bool {
-	if strings.EqualFold(word, v.d.From.Address.Endpoint) {
-		return true
-	}
-	for _, a := range v.d.To {
-		if strings.EqualFold(word, a.Endpoint) {
-			return true
-		}
-	}
-	return false
-}
+// errAhead says that a reply came to a command that was not sent yet: from here on each would be taken for the answer to another.
+var errAhead = errors.New("the server speaks out of turn")
 
 // broken says why a session ended that should not have. Errors of the network name hosts and ports only.
-func broken(doing string, err error) *fault {
+func (v *delivery) broken(doing string, err error) *fault {
 	text := doing + ": " + err.Error()
 	switch {
+	case errors.Is(err, errAhead):
+		return &fault{enhanced: "4.5.0", text: text, another: true}
+	case errors.Is(err, os.ErrDeadlineExceeded) && v.late():
+		text = doing + ": the time for one delivery is over"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		text = doing + ": the server closed the connection"
 	case errors.Is(err, smtp.ErrReply):

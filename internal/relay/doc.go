@@ -8,5 +8,6 @@
 // than lost (RFC 5321 §4.5.3.2.6, RFC 1047).
 //
 // It departs from RFC 5321: a 5yz greeting other than 521 and 556 only puts the host aside (as for a server that is down), a 552 to RCPT is
-// temporary (§4.5.3.1.10 asks for that), and QUIT is sent without awaiting its reply.
+// temporary (§4.5.3.1.10 asks for that), QUIT is sent without awaiting its reply, and a delivery as a whole has an end
+// (Timeouts.Delivery), however much patience §4.5.3.2 asks for at each step.
 package relay

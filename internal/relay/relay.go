@@ -44,6 +44,11 @@ type Options struct {
 
 // Timeouts of one delivery; a zero field takes the value of RFC 5321 §4.5.3.2, given here.
 type Timeouts struct {
+	// All of a delivery, whatever each step may take: 30 min plus one second for each DeliveryRate (16 KiB) of content. Whoever is left
+	// then is Deferred. Only the reply to the final dot is awaited longer.
+	Delivery     time.Duration
+	DeliveryRate int64
+
 	Connect   time.Duration // 30 s (RFC 5321 is silent)
 	Greeting  time.Duration // 5 min
 	Hello     time.Duration // 5 min; also STARTTLS and its handshake
@@ -60,6 +65,8 @@ type Timeouts struct {
 func (o Options) withDefaults() Options {
 	o.Port = cmp.Or(o.Port, 25)
 	t := &o.Timeouts
+	t.Delivery = cmp.Or(t.Delivery, 30*time.Minute)
+	t.DeliveryRate = cmp.Or(t.DeliveryRate, 16<<10)
 	t.Connect = cmp.Or(t.Connect, 30*time.Second)
 	t.Greeting = cmp.Or(t.Greeting, 5*time.Minute)
 	t.Hello = cmp.Or(t.Hello, 5*time.Minute)
@@ -87,35 +94,49 @@ type Client struct{ opts Options }
 // New returns a Client. Nothing is started.
 func New(o Options) *Client { return &Client{opts: o.withDefaults()} }
 
-// maxAttempts bounds the addresses tried in one delivery, whatever DNS lists.
+// whole is the time for a delivery of size bytes.
+func (t Timeouts) whole(size int64) time.Duration {
+	const longest = 30 * 24 * time.Hour // of content, so that nothing overflows
+	seconds := min(size/max(t.DeliveryRate, 1), int64(longest/time.Second))
+	return t.Delivery + time.Duration(seconds)*time.Second
+}
+
+// maxAttempts bounds the addresses tried in one delivery, and the hosts asked for in vain, whatever DNS lists.
 const maxAttempts = 10
 
 // Deliver hands d to the servers of its destination, in the order of their preference, and says what became of each recipient. It
-// returns when all have their answer, when no server is left, or soon after ctx ends.
+// returns when all have their answer, when no server is left, when Timeouts.Delivery is over, or soon after ctx ends.
 func (c *Client) Deliver(ctx context.Context, d transit.Consignment) transit.Outcome {
 	v := newDelivery(c, d)
+	if len(v.open()) == 0 {
+		return v.out
+	}
 	if f := v.inspect(ctx); f != nil {
 		return v.end(f)
 	}
-	hosts, f := c.hosts(ctx, d.Domain)
+	v.until = time.Now().Add(c.opts.Timeouts.whole(d.Body.Size()))
+	asking, cancel := context.WithDeadline(ctx, v.until)
+	defer cancel()
+	hosts, f := c.hosts(asking, d.Domain)
 	if f != nil {
 		return v.end(f)
 	}
-	left := maxAttempts
+	tried := 0
 	for _, h := range hosts {
-		addresses, f := c.addresses(ctx, h)
+		addresses, f := c.addresses(asking, h)
 		if f != nil {
 			v.note(f)
+			tried++
 		}
-		for _, a := range addresses {
-			if left--; left < 0 {
-				return v.outcome()
+		for _, a := range addresses[:min(len(addresses), maxAttempts-tried)] {
+			tried++
+			if v.attempt(ctx, target{host: h.name, address: a}, c.opts.Security(d.Domain)); v.over(ctx) {
+				return v.out
 			}
-			v.attempt(ctx, target{host: h.name, address: a}, c.opts.Security(d.Domain))
-			if v.done() || ctx.Err() != nil {
-				return v.outcome()
-			}
+		}
+		if tried >= maxAttempts || v.over(ctx) {
+			break
 		}
 	}
-	return v.outcome()
+	return v.out
 }

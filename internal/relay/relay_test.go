@@ -88,7 +88,7 @@ func playSession(t *testing.T, script string, cert tls.Certificate, pool *x509.C
 	go func() {
 		conn, err := l.Accept()
 		if err == nil {
-			err = smtptest.Play(smtptest.Server, conn, &tls.Config{Certificates: []tls.Certificate{cert}}, steps, 10*time.Second)
+			err = smtptest.Play(smtptest.Server, conn, &tls.Config{Certificates: []tls.Certificate{cert}}, steps, time.Minute)
 		}
 		played <- err
 	}()

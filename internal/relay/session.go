@@ -20,6 +20,7 @@ import (
 type session struct {
 	v    *delivery
 	host string
+	tls  string // for transit.Outcome
 	r    *smtp.Reader
 	w    *bufio.Writer
 	ext  map[string]string // EHLO keyword → its parameters
@@ -36,7 +37,7 @@ type session struct {
 // session delivers what it can to t. A fault concerns everybody still open.
 func (v *delivery) session(ctx context.Context, t target, sec Security, plain bool) *fault {
 	o := &v.c.opts
-	dial, cancel := context.WithTimeout(ctx, o.Timeouts.Connect)
+	dial, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(o.Timeouts.Connect), v.until))
 	conn, err := o.Dial(dial, "tcp", t.address)
 	cancel()
 	if err != nil {
@@ -46,8 +47,8 @@ func (v *delivery) session(ctx context.Context, t target, sec Security, plain bo
 	s.r, s.w = smtp.NewReader(s), bufio.NewWriterSize(s, 4<<10)
 	defer s.close()
 	defer context.AfterFunc(ctx, s.interrupt)()
-	v.out.Host, v.out.TLS = t.host, ""
-	if f := s.greeting(); f != nil {
+	s.named(false)
+	if f := s.greeting(ctx); f != nil {
 		return f
 	}
 	if f := s.secure(ctx, sec, plain); f != nil {
@@ -87,10 +88,27 @@ func (s *session) deadline(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := time.Now().Add(d)
-	if !s.over.IsZero() && s.over.Before(t) {
-		t = s.over
+	if !s.sent { // the last reply decides whether the message will be sent twice
+		t = earlier(t, s.v.until)
+	}
+	if !s.over.IsZero() {
+		t = earlier(t, s.over)
 	}
 	s.conn.SetDeadline(t)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// named has the outcome name this server: the one that took the message last, or, when none did, the one that was asked last.
+func (s *session) named(took bool) {
+	if took || !s.v.took {
+		s.v.out.Host, s.v.out.TLS, s.v.took = s.host, s.tls, took
+	}
 }
 
 // interrupt ends the session when ctx has ended; after the final dot there is a little time for its reply, which decides
@@ -118,17 +136,28 @@ func (s *session) line(parts ...string) {
 	s.w.WriteString("\r\n")
 }
 
+// flush sends what is written, now that every reply asked for has been read.
 func (s *session) flush(d time.Duration) error {
+	if s.r.Buffered() > 0 {
+		return errAhead
+	}
 	s.deadline(d)
 	return s.w.Flush()
 }
 
-// reply reads one reply.
-func (s *session) reply(d time.Duration, to string) (smtp.Reply, *fault) {
+// reply reads one reply, if our caller still wants it.
+func (s *session) reply(ctx context.Context, d time.Duration, to string) (smtp.Reply, *fault) {
+	if f := s.v.tick(ctx, 0); f != nil {
+		return smtp.Reply{}, f
+	}
+	return s.await(d, to)
+}
+
+func (s *session) await(d time.Duration, to string) (smtp.Reply, *fault) {
 	s.deadline(d)
 	r, err := smtp.ReadReply(s.r)
 	if err != nil {
-		return r, broken("waiting for the reply to "+to, err)
+		return r, s.v.broken("waiting for the reply to "+to, err)
 	}
 	if r.Code == 421 { // RFC 5321 §3.8: it may come at any time, and the server is gone after it
 		return r, s.v.said(r)
@@ -137,17 +166,17 @@ func (s *session) reply(d time.Duration, to string) (smtp.Reply, *fault) {
 }
 
 // ask sends one command and reads its reply.
-func (s *session) ask(d time.Duration, parts ...string) (smtp.Reply, *fault) {
+func (s *session) ask(ctx context.Context, d time.Duration, parts ...string) (smtp.Reply, *fault) {
 	verb, _, _ := strings.Cut(parts[0], " ")
 	s.line(parts...)
 	if err := s.flush(d); err != nil {
-		return smtp.Reply{}, broken("sending "+verb, err)
+		return smtp.Reply{}, s.v.broken("sending "+verb, err)
 	}
-	return s.reply(d, verb)
+	return s.reply(ctx, d, verb)
 }
 
-func (s *session) greeting() *fault {
-	r, f := s.reply(s.v.c.opts.Timeouts.Greeting, "the connection")
+func (s *session) greeting(ctx context.Context) *fault {
+	r, f := s.reply(ctx, s.v.c.opts.Timeouts.Greeting, "the connection")
 	if f != nil {
 		return f
 	}
@@ -159,25 +188,25 @@ func (s *session) greeting() *fault {
 		}
 		return f
 	}
-	return s.hello(true)
+	return s.hello(ctx, true)
 }
 
 // hello is EHLO, and HELO for servers that do not know it (RFC 5321 §4.1.4).
-func (s *session) hello(fallback bool) *fault {
+func (s *session) hello(ctx context.Context, fallback bool) *fault {
 	o := &s.v.c.opts
 	s.ext = map[string]string{}
-	r, f := s.ask(o.Timeouts.Hello, "EHLO ", o.Hostname)
+	r, f := s.ask(ctx, o.Timeouts.Hello, "EHLO ", o.Hostname)
 	if f != nil {
 		return f
 	}
 	if r.Positive() && len(r.Text) > 1 {
 		for _, l := range r.Text[1:] {
 			key, params, _ := strings.Cut(l, " ")
-			s.ext[strings.ToUpper(key)] = params
+			s.ext[strings.ToUpper(key)] = strings.TrimSpace(params)
 		}
 	}
 	if r.Permanent() && fallback {
-		if r, f = s.ask(o.Timeouts.Hello, "HELO ", o.Hostname); f != nil {
+		if r, f = s.ask(ctx, o.Timeouts.Hello, "HELO ", o.Hostname); f != nil {
 			return f
 		}
 	}
@@ -202,7 +231,7 @@ func (s *session) secure(ctx context.Context, sec Security, plain bool) *fault {
 		return &fault{enhanced: "4.7.4", text: "TLS is wanted, the server does not offer it", another: true}
 	}
 	t := s.v.c.opts.Timeouts.Hello
-	r, f := s.ask(t, "STARTTLS")
+	r, f := s.ask(ctx, t, "STARTTLS")
 	if f != nil {
 		return f
 	}
@@ -227,11 +256,12 @@ func (s *session) secure(ctx context.Context, sec Security, plain bool) *fault {
 	s.conn = conn
 	s.mu.Unlock()
 	s.r, s.w = smtp.NewReader(s), bufio.NewWriterSize(s, 4<<10)
-	s.v.out.TLS = tls.VersionName(conn.ConnectionState().Version)
+	s.tls = tls.VersionName(conn.ConnectionState().Version)
 	if *verified {
-		s.v.out.TLS += ", verified"
+		s.tls += ", verified"
 	}
-	return s.hello(false) // RFC 3207 §4.2: what was learned before counts no more
+	s.named(false)
+	return s.hello(ctx, false) // RFC 3207 §4.2: what was learned before counts no more
 }
 
 // config says under TLS whether the certificate is good for the host; only Verified insists on it.

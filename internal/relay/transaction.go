@@ -29,30 +29,30 @@ func (s *session) transaction(ctx context.Context, batch []int) *fault {
 		s.line("DATA")
 	}
 	if err := s.flush(t.Mail); err != nil {
-		return broken("sending MAIL", err)
+		return s.v.broken("sending MAIL", err)
 	}
-	r, f := s.reply(t.Mail, "MAIL")
+	r, f := s.reply(ctx, t.Mail, "MAIL")
 	if f != nil {
 		return f
 	}
 	if !r.Positive() {
 		return s.v.said(r)
 	}
-	taken, f := s.recipients(batch, pipelining)
+	taken, f := s.recipients(ctx, batch, pipelining)
 	if f != nil {
 		return f
 	}
 	if !pipelining {
 		if len(taken) == 0 {
-			_, f := s.ask(t.Mail, "RSET")
+			_, f := s.ask(ctx, t.Mail, "RSET")
 			return f
 		}
 		s.line("DATA")
 		if err := s.flush(t.DataStart); err != nil {
-			return broken("sending DATA", err)
+			return s.v.broken("sending DATA", err)
 		}
 	}
-	r, f = s.reply(t.DataStart, "DATA")
+	r, f = s.reply(ctx, t.DataStart, "DATA")
 	switch {
 	case f != nil:
 		return f
@@ -83,15 +83,15 @@ func (s *session) mailLine() {
 func (s *session) rcptLine(i int) { s.line("RCPT TO:<", s.v.d.To[i].String(), ">") }
 
 // recipients reads the replies to RCPT, and sends the commands where they have not been sent.
-func (s *session) recipients(batch []int, sent bool) (taken []int, f *fault) {
+func (s *session) recipients(ctx context.Context, batch []int, sent bool) (taken []int, f *fault) {
 	for _, i := range batch {
 		if !sent {
 			s.rcptLine(i)
 			if err := s.flush(s.v.c.opts.Timeouts.Rcpt); err != nil {
-				return nil, broken("sending RCPT", err)
+				return nil, s.v.broken("sending RCPT", err)
 			}
 		}
-		r, f := s.reply(s.v.c.opts.Timeouts.Rcpt, "RCPT")
+		r, f := s.reply(ctx, s.v.c.opts.Timeouts.Rcpt, "RCPT")
 		if f != nil {
 			return nil, f
 		}
@@ -133,9 +133,9 @@ func (s *session) content(ctx context.Context, taken []int) *fault {
 	var r smtp.Reply
 	var f *fault
 	if err == nil {
-		r, f = s.reply(t.DataEnd, "the end of data")
+		r, f = s.await(t.DataEnd, "the end of data")
 	} else {
-		f = broken("sending the end of data", err)
+		f = s.v.broken("sending the end of data", err)
 	}
 	s.mu.Lock()
 	s.sent = false
@@ -145,12 +145,13 @@ func (s *session) content(ctx context.Context, taken []int) *fault {
 		f.another, f.text = false, f.text+"; the message may have arrived"
 	case f != nil: // not taken
 	case r.Positive():
-		f = &fault{result: transit.Delivered, code: r.Code, enhanced: r.Enhanced, text: s.v.words(r)}
+		f = &fault{result: transit.Delivered, code: r.Code, enhanced: r.Enhanced, text: s.v.hidden.words(r)}
+		s.named(true)
 	default:
 		f = s.v.said(r)
 	}
 	s.note(taken, f)
-	if r.Code == 0 || r.Code == 421 {
+	if r.Code == 421 || !r.Positive() && !r.Temporary() && !r.Permanent() { // gone, or no telling what it answers next
 		s.hangUp()
 	}
 	return nil
@@ -159,7 +160,6 @@ func (s *session) content(ctx context.Context, taken []int) *fault {
 func (s *session) note(some []int, f *fault) {
 	for _, i := range some {
 		s.v.answer(i, f)
-		s.v.settled[i] = !f.another
 	}
 }
 
@@ -171,6 +171,9 @@ func (s *session) hangUp() {
 
 // send copies the body. Whoever stops here leaves a message without end, which the server throws away.
 func (s *session) send(ctx context.Context, w io.Writer) *fault {
+	if s.r.Buffered() > 0 {
+		return s.cutShort(ctx, errAhead)
+	}
 	body := s.v.d.Body
 	buf := make([]byte, min(body.Size(), blockSize))
 	for at := int64(0); at < body.Size(); {
@@ -182,14 +185,14 @@ func (s *session) send(ctx context.Context, w io.Writer) *fault {
 		if _, err := w.Write(buf[:n]); err != nil {
 			return s.cutShort(ctx, err)
 		}
-		if f := s.v.tick(ctx, at, at); f != nil {
+		if f := s.v.tick(ctx, at); f != nil {
 			return f
 		}
 	}
 	return nil
 }
 
-// cutShort explains a failed write: a server that had enough may have said why.
+// cutShort explains why content is not sent on: a server that had enough may have said why.
 func (s *session) cutShort(ctx context.Context, err error) *fault {
 	if ctx.Err() == nil {
 		s.pace = nil
@@ -198,5 +201,5 @@ func (s *session) cutShort(ctx context.Context, err error) *fault {
 			return s.v.said(r)
 		}
 	}
-	return broken("sending the message", err)
+	return s.v.broken("sending the message", err)
 }
