@@ -4,9 +4,10 @@
 // and for the order of steps the S&I Certificate Discovery guide, as its conformance tests show it: the first step that yields
 // certificates is the last, and an expired or revoked certificate found there does not send the search further.
 //
-// Whether a certificate is trusted is for package trust to judge. One question is asked of it here, trust.Bind, because a name in
-// DNS is not an address: john.smith@h.example and john@smith.h.example share one (Direct 5.1), and what is bound to the other
-// address is no certificate of this one: it is no hit and does not end the search. Neither is a record that cannot be read.
+// Whether a certificate is trusted is for package trust to judge. One question is asked of it here, trust.Names, because a name in
+// DNS is not an address: john.smith@h.example and john@smith.h.example share one (Direct 5.1), and what names the other address is
+// no certificate of this one: it is no hit and does not end the search. Neither is a record that cannot be read. A certificate that
+// names the address and contradicts itself (Direct 4.1.1, legacy emailAddress) is a hit, and refused by who judges.
 //
 // It departs from Direct 5.3 in reading CERT type 253 as a URL too, since widespread publishers write that for type 4.
 //
@@ -34,7 +35,7 @@ const SourceCERT = "DNS CERT"
 // ErrNotFetched says that what is published is a URL, and that there is no Fetcher to get it: no answer, rather than none found.
 var ErrNotFetched = errors.New("discovery: the certificate is published by URL, and fetching is off")
 
-// Found is a certificate published for an address. It is bound to the address and not yet trusted.
+// Found is a certificate published for an address. It names the address and is not yet trusted.
 type Found struct {
 	Certificate *x509.Certificate
 	Source      string // "DNS CERT"

@@ -49,6 +49,7 @@ func TestLookup(t *testing.T) {
 		return ca.Issue(t, name, edits...).Certificate
 	}
 	lab, lab2, expired := issue("lab@h.example"), issue("lab@h.example"), issue("lab@h.example", certtest.Until(past))
+	disagreeing := issue("lab@h.example", certtest.EmailDN("desk@h.example"))
 	org, orgExpired := issue("h.example"), issue("h.example", certtest.Until(past))
 	john, other := issue("john@smith.h.example"), issue("other.example")
 	at := func(name string, c *x509.Certificate) published { return published{name, 1, c.Raw} }
@@ -87,6 +88,9 @@ func TestLookup(t *testing.T) {
 			records: []published{{"lab.h.example", 1, []byte("junk")}, {"lab.h.example", 1, append(slices.Clone(lab.Raw), 0)}, {"lab.h.example", 3, []byte("pgp")},
 				{"lab.h.example", 4, []byte("ldap://h.example/")}, {"lab.h.example", 4, []byte("http://u:p@h.example/")}, {"lab.h.example", 4, []byte{}}, at("h.example", org)},
 			want: []*x509.Certificate{org}, asked: "lab.h.example h.example", said: "no readable X.509"},
+		{name: "DIR-34 the right name, but the legacy emailAddress of another: a hit, which is judged and refused",
+			records: []published{at("lab.h.example", disagreeing), at("h.example", org)},
+			want:    []*x509.Certificate{disagreeing}, asked: "lab.h.example"},
 		{name: "capitals", who: "LAB@H.EXAMPLE", records: []published{at("lab.h.example", lab)}, want: []*x509.Certificate{lab}, asked: "lab.h.example"},
 		{name: "the same certificate twice", records: []published{at("lab.h.example", lab), {"lab.h.example", 4, url}}, fetcher: web,
 			want: []*x509.Certificate{lab}, asked: "lab.h.example"},

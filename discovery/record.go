@@ -106,7 +106,7 @@ func (h *haul) certificate(r resolver.CERT, der []byte, source string) {
 	if slices.ContainsFunc(h.found, func(f Found) bool { return f.Certificate.Equal(cert) }) {
 		return
 	}
-	binding, why := trust.Bind(cert, h.address)
+	binding, why := trust.Names(cert, h.address)
 	if binding == trust.Unbound {
 		h.note("a certificate of somebody else (Direct 4.1, 5.1): %s", why)
 		return

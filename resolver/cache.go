@@ -10,8 +10,9 @@ import (
 const (
 	maxTTL         = time.Hour   // nothing is believed for longer
 	maxNegativeTTL = time.Minute // a correction at the publisher shows soon
-	maxCached      = 16 << 10    // octets of one answer; a bigger one is asked for again
-	defaultCache   = 1000        // answers: at most 16 MB
+	maxCached      = 16 << 10    // octets of one answer in memory, about; a bigger one is asked for again
+	perRecord      = 128         // what a record takes besides its octets
+	defaultCache   = 1000        // answers: at most 16 MB, about
 )
 
 // Cache keeps answers for their TTL, at most an hour, and denials with an SOA for at most a minute. It is bounded in number and
@@ -75,7 +76,7 @@ func (c *Cache) put(n name, kind uint16, a answer) {
 	}
 	size := 0
 	for _, rr := range a.records {
-		size += dns.Len(rr)
+		size += dns.Len(rr) + perRecord
 	}
 	if size > maxCached {
 		return

@@ -45,6 +45,15 @@ func TestCache(t *testing.T) {
 	if len(c.entries) != 0 {
 		t.Error("no TTL, or too big: not kept")
 	}
+	var many []dns.RR // 15 KB on the wire, and several times that in memory
+	for range 600 {
+		rr, _ := dns.NewRR("h.example. 60 IN A 192.0.2.1")
+		many = append(many, rr)
+	}
+	c.put(n, dns.TypeA, answer{many, time.Minute})
+	if len(c.entries) != 0 {
+		t.Error("an answer that is big once it is read: not kept")
+	}
 }
 
 // TTLs are bounded: an hour for what is there, a minute for what is not, and nothing without an SOA (RFC 2308 §5).

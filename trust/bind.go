@@ -17,6 +17,13 @@ func Bind(cert *x509.Certificate, a addr.Address) (Binding, string) {
 	return b, c.Evidence
 }
 
+// Names says by which subjectAltName cert is tied to a, whatever else contradicts it: whose certificate it is, which is asked before
+// whether it is any good. The sentence is as Bind's.
+func Names(cert *x509.Certificate, a addr.Address) (Binding, string) {
+	b, c := bind(cert, a, V13)
+	return b, c.Evidence
+}
+
 // bind compares the address with every subjectAltName: RFC 5280 puts no order on them, and the reference implementations, which
 // look at one, misjudge certificates with several. The common name says nothing.
 func bind(cert *x509.Certificate, a addr.Address, p Policy) (Binding, Check) {
