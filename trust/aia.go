@@ -33,7 +33,7 @@ func (in *inquiry) fetchIssuers(ctx context.Context, ends []*x509.Certificate) (
 				return false
 			}
 			in.fetched = append(in.fetched, u)
-			for _, issuer := range in.fetchIssuer(in.issuersBy.within(ctx), c, u, host) {
+			for _, issuer := range in.fetchIssuer(ctx, c, u, host) {
 				news = in.pool.add(issuer) || news
 			}
 			if news {
@@ -49,7 +49,7 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 	if certs, ok := in.issuers.get(u, in.q.Now); ok && slices.ContainsFunc(certs, func(issuer *x509.Certificate) bool { return in.issued(issuer, c) }) {
 		return certs
 	}
-	body, err := in.Fetcher.Fetch(ctx, u, maxIssuer)
+	body, err := in.issuersBy.fetch(ctx, in.Fetcher, u, maxIssuer)
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrAbsent):

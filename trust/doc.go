@@ -35,7 +35,7 @@
 //
 // # Hostile input
 //
-// A path has at most 8 certificates, a question costs at most 100 signature checks, 8 fetched issuers of 64 KiB each in 10 seconds,
-// and 8 fetched CRLs of 32 MiB each in 20 seconds. URLs to fetch come from certificates that nobody has vouched for yet: the Fetcher must be guarded, and a
+// A path has at most 8 certificates, a question costs at most 100 signature checks, 8 fetched issuers of 64 KiB each in 12 seconds,
+// and 8 fetched CRLs of 32 MiB each in 24 seconds. URLs to fetch come from certificates that nobody has vouched for yet: the Fetcher must be guarded, and a
 // caller judges a signer only after the signature over the message has been found good under the certificate's key.
 package trust

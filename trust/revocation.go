@@ -157,8 +157,7 @@ func (in *inquiry) fetchCRL(ctx context.Context, u string, issuer *x509.Certific
 	if in.crlsFetched++; in.crlsFetched > maxCRLs {
 		return nil, fmt.Sprintf("after %d CRLs no more are fetched", maxCRLs)
 	}
-	ctx = in.crlsBy.within(ctx)
-	release := in.crls.begin(ctx, from)
+	release := in.crls.begin(in.crlsBy.within(ctx), from)
 	if release == nil {
 		return nil, "there was no time to fetch its CRL from " + host
 	}
@@ -180,7 +179,7 @@ func (in *inquiry) fetchCRL(ctx context.Context, u string, issuer *x509.Certific
 }
 
 func (in *inquiry) fetchNewCRL(ctx context.Context, u, host string, issuer *x509.Certificate) (_ *list, no string) {
-	body, err := in.Fetcher.Fetch(ctx, u, maxCRL)
+	body, err := in.crlsBy.fetch(ctx, in.Fetcher, u, maxCRL)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return nil, "its CRL is not to be had from " + host

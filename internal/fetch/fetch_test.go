@@ -90,6 +90,32 @@ func TestPublic(t *testing.T) {
 	}
 }
 
+// The guard sees addresses, however they were come by: a name that first told another address, or an address in disguise.
+func TestGuard(t *testing.T) {
+	open := New(Options{AllowPorts: []uint16{8080}})
+	trial := New(Options{AllowPorts: []uint16{8080}, AllowPrefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	for _, tc := range []struct {
+		c       *Client
+		network string
+		to      string
+		want    bool
+	}{
+		{open, "tcp4", "9.9.9.9:80", true}, {open, "tcp4", "9.9.9.9:443", true}, {open, "tcp6", "[2606:4700::1111]:443", true},
+		{open, "tcp6", "[::ffff:9.9.9.9]:80", true},
+		{open, "tcp4", "9.9.9.9:25", false}, {open, "tcp4", "9.9.9.9:8080", false}, {open, "udp4", "9.9.9.9:443", false},
+		{open, "unix", "/run/x", false}, {open, "tcp4", "10.0.0.1:80", false}, {open, "tcp6", "[::ffff:10.0.0.1]:80", false},
+		{open, "tcp6", "[64:ff9b::a00:1]:80", false}, {open, "tcp6", "[2002:a00:1::1]:80", false}, {open, "tcp6", "[::10.0.0.1]:80", false},
+		{open, "tcp4", "169.254.169.254:80", false}, {open, "tcp6", "[fe80::1%lo]:80", false}, {open, "tcp4", "0.0.0.0:80", false},
+		{open, "tcp6", "[::]:80", false}, {open, "tcp4", "255.255.255.255:80", false}, {open, "tcp4", "239.0.0.1:80", false},
+		{trial, "tcp4", "10.0.0.1:80", true}, {trial, "tcp4", "10.0.0.1:8080", true}, {trial, "tcp6", "[::ffff:10.0.0.1]:8080", true},
+		{trial, "tcp4", "10.0.0.1:22", false}, {trial, "tcp4", "9.9.9.9:8080", false}, {trial, "tcp4", "192.168.0.1:80", false},
+	} {
+		if err := tc.c.guard(t.Context(), tc.network, tc.to, nil); (err == nil) != tc.want {
+			t.Errorf("%s %s: %v", tc.network, tc.to, err)
+		}
+	}
+}
+
 func TestCaps(t *testing.T) {
 	s, o := loopback(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/unknown-length" {
@@ -124,6 +150,18 @@ func TestTime(t *testing.T) {
 		if err == nil || errors.Is(err, trust.ErrAbsent) || time.Since(start) > 5*time.Second {
 			t.Errorf("%s: %v after %v", path, err, time.Since(start))
 		}
+	}
+	o.Timeout = 400 * time.Millisecond // a caller with less time than that: what he learns is good for others too
+	c := New(o)
+	short, end := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer end()
+	if _, err := c.Fetch(short, s.URL+"/silent", 10); err == nil || c.failed.get(s.URL+"/silent", time.Now()) == nil {
+		t.Errorf("a silent server is not remembered: %v", err)
+	}
+	short, end = context.WithTimeout(t.Context(), time.Millisecond)
+	defer end()
+	if c.Fetch(short, s.URL+"/never-asked", 10); c.fair(short, time.Millisecond) {
+		t.Error("a caller without time blames the server")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
