@@ -72,7 +72,7 @@ func New(o Options) (*Store, error) {
 		s.clock = time.Now
 	}
 	for _, name := range []string{drafts, "b"} {
-		if err := s.makeDir(filepath.Join(o.Dir, name)); err != nil {
+		if err := vault.MakeDir(filepath.Join(o.Dir, name)); err != nil {
 			return nil, fmt.Errorf("blob: %w", err)
 		}
 	}
@@ -157,33 +157,11 @@ func (s *Store) place(id string, made time.Time) (key string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.durable[rel] {
-		if err := s.makeDir(filepath.Join(s.dir, rel)); err != nil {
+		if err := vault.MakeDir(filepath.Join(s.dir, rel)); err != nil {
 			return "", err
 		}
 		clear(s.durable)
 		s.durable[rel] = true
 	}
 	return filepath.Join(rel, id), nil
-}
-
-// makeDir makes dir and the directories above it, up to the data directory, and brings their names to the disk: a name is durable after
-// the fsync of the directory it is in.
-func (s *Store) makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for at := dir; at != filepath.Clean(s.dir); at = filepath.Dir(at) {
-		if err := syncDir(filepath.Dir(at)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/minio/sio"
+
+	"carepost/internal/vault"
 )
 
 // Draft is a body being written. It is for one goroutine.
@@ -167,7 +169,7 @@ func (d *Draft) publish() (key string, err error) {
 	if err := os.Link(d.path(), path); err != nil {
 		return "", err
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := vault.SyncDir(filepath.Dir(path)); err != nil {
 		os.Remove(path)
 		return "", err
 	}

@@ -180,14 +180,14 @@ func (tx *Tx) CRLs(issuer []byte) ([]CRL, error) {
 // PrivateKey is the row of a private key. Only the keyring can open it.
 type PrivateKey struct {
 	ID      string
-	Public  []byte // SubjectPublicKeyInfo
+	Public  []byte // SubjectPublicKeyInfo; sealed: it finds the certificate that is published, which names its owner
 	Wrapped []byte // PKCS #8, sealed by the keyring
 	Created time.Time
 }
 
 // InsertPrivateKey adds k.
 func (tx *Tx) InsertPrivateKey(k PrivateKey) error {
-	_, err := tx.exec(`INSERT INTO privkey (id, public, wrapped, created_at) VALUES ($1, $2, $3, $4)`, k.ID, k.Public, k.Wrapped, msec(tx.now))
+	_, err := tx.exec(`INSERT INTO privkey (id, public, wrapped, created_at) VALUES ($1, $2, $3, $4)`, k.ID, tx.s.box.Seal("privkey.public", k.ID, k.Public), k.Wrapped, msec(tx.now))
 	return err
 }
 
@@ -195,8 +195,12 @@ func (tx *Tx) InsertPrivateKey(k PrivateKey) error {
 func (tx *Tx) PrivateKey(id string) (PrivateKey, error) {
 	return first(tx, func(scan scanner) (k PrivateKey, err error) {
 		var created int64
-		err = scan(&k.ID, &k.Public, &k.Wrapped, &created)
+		var public []byte
+		if err := scan(&k.ID, &public, &k.Wrapped, &created); err != nil {
+			return k, err
+		}
 		k.Created = when(created)
+		k.Public, err = tx.s.box.Open("privkey.public", k.ID, public)
 		return k, err
 	}, `SELECT id, public, wrapped, created_at FROM privkey WHERE id = $1`, id)
 }

@@ -31,7 +31,8 @@ func (tx *Tx) InsertRecipient(r *Recipient) error {
 		r.State = transit.Accepted
 	}
 	tx.ord++
-	hash := tx.hash("address", r.Address.Key())
+	// Of this message alone: whoever reads the table does not see which messages are for one person.
+	hash := tx.hash("recipient", r.Message+"/"+r.Address.Key())
 	return tx.insert(`INSERT INTO recipient
 		(id, message, ord, addr, addr_hash, domain, state, state_ver, delivery, attempts, last_code, last_text, deadline_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, 0, NULL, $9) ON CONFLICT (message, addr_hash) DO NOTHING`,

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"carepost/internal/vault"
 )
 
 // readers is how many snapshots may be read at once.
@@ -34,7 +36,7 @@ type sqlite struct {
 var errClosed = errors.New("closed")
 
 func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := vault.MakeDir(dir); err != nil {
 		return nil, err
 	}
 	e := &sqlite{ticks: newTicks(), w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
@@ -54,9 +56,6 @@ func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err err
 	}
 	path, err := filepath.Abs(filepath.Join(dir, "carepost.db"))
 	if err != nil {
-		return nil, err
-	}
-	if err := syncDir(filepath.Dir(filepath.Dir(path))); err != nil { // the name of the data directory
 		return nil, err
 	}
 	if err := e.createFile(path); err != nil {
@@ -94,14 +93,6 @@ func (e *sqlite) createFile(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close(), e.dir.Sync())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func (e *sqlite) pool(path string, n int, options ...string) (*sql.DB, error) {

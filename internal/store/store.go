@@ -38,6 +38,7 @@ type Store struct {
 	box     *vault.Box
 	clock   transit.Clock
 	ticks   *ticks // of the queue; nil: the engine has a clock of its own
+	ids     vault.Sequence
 	woken   chan struct{}
 }
 

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"carepost/internal/vault"
 )
 
 // Errors that callers branch on.
@@ -54,8 +52,8 @@ type querier interface {
 	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
 }
 
-// NewID makes an id for a row.
-func (tx *Tx) NewID() string { return vault.NewID(tx.now) }
+// NewID makes an id for a row. Those that one process makes sort in the order of their making.
+func (tx *Tx) NewID() string { return tx.s.ids.Next(tx.now) }
 
 // Now is the time at which the transaction began.
 func (tx *Tx) Now() time.Time { return tx.now }

@@ -3,6 +3,8 @@ package vault
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,4 +25,36 @@ func NewID(now time.Time) string {
 		hi >>= 5
 	}
 	return string(s[:])
+}
+
+// Sequence makes ULIDs each of which sorts after the one before, also within a millisecond or when the clock is set back. It is safe for
+// concurrent use.
+type Sequence struct {
+	mu   sync.Mutex
+	last string
+}
+
+// Next makes a ULID at that time, or next to the last one where that is later.
+func (s *Sequence) Next(now time.Time) string {
+	id := NewID(now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != "" && id[:10] <= s.last[:10] {
+		id = successor(s.last)
+	}
+	s.last = id
+	return id
+}
+
+// successor is the next greater ULID. (After the greatest comes the smallest: in the year 10889.)
+func successor(id string) string {
+	b := []byte(id)
+	for i := len(b) - 1; i >= 0; i-- {
+		at := strings.IndexByte(crockford, b[i]) + 1
+		b[i] = crockford[at%len(crockford)]
+		if at < len(crockford) {
+			break
+		}
+	}
+	return string(b)
 }

@@ -18,8 +18,8 @@ import (
 // scheme begins the one line of a KEK file: the URL that gocloud.dev/secrets takes for a local key.
 const scheme = "base64key://"
 
-// OpenKEK reads the key-encryption key in the file at path, or makes one if there is no such file (0600, fsynced, its directory
-// too). It refuses a file that others may read.
+// OpenKEK reads the key-encryption key in the file at path, or makes one if there is no such file (0600, fsynced, with its
+// name and those of its directories). It refuses a file that others may read.
 func OpenKEK(path string) (Keeper, error) {
 	k, err := LoadKEK(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func LoadKEK(path string) (Keeper, error) {
 // there is never replaced.
 func createKEK(path string) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := MakeDir(dir); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, ".kek-*") // 0600
@@ -77,15 +77,7 @@ func createKEK(path string) error {
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return SyncDir(dir)
 }
 
 // localKeeper wraps under a key in memory. Its output is that of localsecrets: a random nonce of 24 bytes, then a NaCl secretbox.

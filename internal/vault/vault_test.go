@@ -233,6 +233,34 @@ func TestNewID(t *testing.T) {
 	}
 }
 
+func TestSequence(t *testing.T) {
+	var s Sequence
+	now := time.UnixMilli(1_763_762_400_000)
+	last := ""
+	for i := range 2000 {
+		switch i {
+		case 500:
+			now = now.Add(-time.Hour) // the clock is set back
+		case 1000:
+			s.last = s.last[:12] + strings.Repeat("Z", 14)
+		case 1500:
+			now = now.Add(2 * time.Hour)
+		}
+		id := s.Next(now)
+		if id <= last || len(id) != 26 {
+			t.Fatalf("%s after %s", id, last)
+		}
+		last = id
+	}
+	if last[:10] != NewID(now)[:10] {
+		t.Errorf("%s is not of now", last)
+	}
+	var a, b Sequence
+	if a.Next(now) == b.Next(now) {
+		t.Error("two sequences give one id")
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	k := &localKeeper{}
 	seal, _ := NewStoreKey(context.Background(), k, Sealing)

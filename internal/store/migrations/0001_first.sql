@@ -78,7 +78,7 @@ CREATE TABLE recipient (
 	message       TEXT NOT NULL REFERENCES message (id),
 	ord           BIGINT NOT NULL, -- place in the envelope
 	addr          BYTEA NOT NULL, -- sealed
-	addr_hash     BYTEA NOT NULL,
+	addr_hash     BYTEA NOT NULL, -- of message and address: equal in no two messages
 	domain        TEXT NOT NULL,
 	state         TEXT NOT NULL,
 	state_ver     BIGINT NOT NULL,
@@ -176,7 +176,7 @@ CREATE INDEX mail_modseq ON mail (mailbox, modseq);
 
 CREATE TABLE privkey (
 	id         TEXT PRIMARY KEY,
-	public     BYTEA NOT NULL, -- SubjectPublicKeyInfo
+	public     BYTEA NOT NULL, -- sealed: SubjectPublicKeyInfo
 	wrapped    BYTEA NOT NULL, -- PKCS #8, sealed by the keyring
 	created_at BIGINT NOT NULL
 );

@@ -92,7 +92,7 @@ func cert(t *testing.T, s *store.Store) {
 			t.Errorf("all: %+v", all)
 		}
 		k, err4 := tx.PrivateKey("key")
-		if k.Created.IsZero() || !bytes.Equal(k.Wrapped, []byte{2}) {
+		if k.Created.IsZero() || !bytes.Equal(k.Public, []byte{1}) || !bytes.Equal(k.Wrapped, []byte{2}) {
 			t.Errorf("key: %+v", k)
 		}
 		_, err5 := tx.PrivateKey("none")
