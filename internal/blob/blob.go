@@ -127,7 +127,12 @@ func (s *Store) Open(r Ref) (*Body, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blob: %w", err)
 	}
-	if info, err := f.Stat(); err != nil || uint64(info.Size()) != sealed {
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	if uint64(info.Size()) != sealed {
 		f.Close()
 		return nil, fmt.Errorf("%w: %s: wrong size", ErrDamaged, r.ID)
 	}

@@ -380,6 +380,27 @@ func TestPlacesAndModes(t *testing.T) {
 	}
 }
 
+// A draft of yesterday is not committed: sweepers rely on it.
+func TestOldDraft(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	s, err := New(Options{Dir: t.TempDir(), Box: testBox(t), Clock: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{100, 100_000} {
+		ok, old := write(t, s, content(n)), write(t, s, content(n))
+		now = now.Add(11 * time.Hour)
+		if _, err := ok.Commit(); err != nil {
+			t.Errorf("%d bytes, 11 hours old: %v", n, err)
+		}
+		now = now.Add(2 * time.Hour)
+		if r, err := old.Commit(); err == nil || r.ID != "" {
+			t.Errorf("%d bytes, 13 hours old: committed", n)
+		}
+		old.Discard()
+	}
+}
+
 // A full or broken disk is an error that says so, and stays one.
 func TestWriteErrorStays(t *testing.T) {
 	s := testStore(t)

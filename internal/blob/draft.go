@@ -39,6 +39,10 @@ type Draft struct {
 
 var errEnded = errors.New("blob: the draft is finished")
 
+// lifetime is how old a draft may be when it is committed. What lies under the hours before it has its row, or never will: sweepers rely on
+// that.
+const lifetime = 12 * time.Hour
+
 // ID is the id that the Ref will have.
 func (d *Draft) ID() string { return d.id }
 
@@ -136,6 +140,9 @@ func (d *Draft) Commit() (Ref, error) {
 	if err := d.end(); err != nil {
 		return Ref{}, err
 	}
+	if age := d.s.clock().Sub(d.made); age > lifetime {
+		return Ref{}, d.fail(fmt.Errorf("it was begun %v ago, which is too long", age.Round(time.Minute)))
+	}
 	r := Ref{ID: d.id, Size: d.size, SHA256: d.sum.Sum(nil)}
 	r.KID, r.WrappedDEK = d.s.box.WrapKey(d.id, d.dek)
 	if d.file == nil {
@@ -144,7 +151,7 @@ func (d *Draft) Commit() (Ref, error) {
 			return Ref{}, d.fail(err)
 		}
 		r.Inline = append([]byte{}, sealed.Bytes()...)
-		d.gone = true
+		d.forget()
 		return r, nil
 	}
 	key, err := d.publish()
@@ -182,12 +189,17 @@ func (d *Draft) Discard() {
 	if d.gone {
 		return
 	}
-	d.gone = true
 	clear(d.dek)
 	if d.file != nil {
 		d.file.Close()
 		os.Remove(d.path()) // if that cannot be, the next start removes it
 	}
+	d.forget()
+}
+
+// forget drops what is in memory in clear.
+func (d *Draft) forget() {
+	d.gone = true
 	clear(d.small.Bytes())
 	d.small = bytes.Buffer{}
 }

@@ -18,7 +18,7 @@ type Job struct {
 	q *Queue
 
 	moved   atomic.Int64 // when it last made progress, ns
-	closing atomic.Bool  // a transaction that settles it was begun
+	closing atomic.Bool  // a transaction that settles it was begun; it may fail yet, and the work go on
 	settled atomic.Bool  // and committed
 	lost    atomic.Bool
 }
@@ -76,6 +76,7 @@ var errPatience = errors.New("queue: no progress for too long")
 // do runs one piece of work under a renewed lease and settles it if its handler did not.
 func (q *Queue) do(ctx context.Context, h *handler, j *Job) {
 	leased, stop := context.WithCancelCause(ctx)
+	defer stop(nil) // also when the handler ends its goroutine
 	var wg sync.WaitGroup
 	wg.Go(func() { q.keep(leased, stop, h, j) })
 	err := q.safely(leased, h, j)
@@ -134,8 +135,8 @@ func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handl
 			return
 		case <-tick.C:
 		}
-		if j.closing.Load() {
-			return // its transaction will tell
+		if j.settled.Load() {
+			return
 		}
 		if time.Since(time.Unix(0, j.moved.Load())) > h.Patience {
 			stop(errPatience) // and the lease runs out
@@ -146,8 +147,8 @@ func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handl
 		switch {
 		case err == nil:
 			renewed = begun
-		case errors.Is(err, store.ErrLeaseLost) && j.closing.Load():
-			return
+		case errors.Is(err, store.ErrLeaseLost) && j.closing.Swap(false):
+			// Perhaps by its own transaction; if that one failed after all, the next tick knows.
 		case errors.Is(err, store.ErrLeaseLost), time.Since(renewed) > q.o.TTL:
 			j.lost.Store(true)
 			stop(store.ErrLeaseLost)

@@ -134,8 +134,11 @@ func TestWakeUp(t *testing.T) {
 	did := make(chan string, 2)
 	run(t, Options{Store: s, Poll: time.Hour}, Handler{Kind: "k", Do: func(_ context.Context, j *Job) error { did <- j.Ref; return nil }})
 	begun := time.Now()
-	add(t, s, store.Work{Ref: "later", After: 300 * time.Millisecond})
-	add(t, s, store.Work{Ref: "now"})
+	if err := s.Tx(t.Context(), func(tx *store.Tx) error { // in one, however slow the machine is
+		return errors.Join(tx.InsertWork(&store.Work{Kind: "k", Ref: "later", After: 300 * time.Millisecond}), tx.InsertWork(&store.Work{Kind: "k", Ref: "now"}))
+	}); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{"now", "later"} {
 		select {
 		case got := <-did:
@@ -224,6 +227,70 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
+// A lease is renewed on after a transaction that was to settle the work has failed.
+func TestHeartbeatAfterAFailedEnd(t *testing.T) {
+	s := storetest.SQLite(t)
+	const ttl = time.Second
+	runs, finish := make(chan struct{}, 9), make(chan struct{})
+	run(t, Options{Store: s, TTL: ttl, Poll: 10 * time.Millisecond}, Handler{Kind: "k", Workers: 2, Do: func(ctx context.Context, j *Job) error {
+		runs <- struct{}{}
+		if err := s.Tx(ctx, func(tx *store.Tx) error { return errors.Join(j.Finish(tx), errors.New("no")) }); err == nil {
+			t.Error("the transaction did not fail")
+		}
+		select {
+		case <-finish:
+		case <-ctx.Done():
+		}
+		return context.Cause(ctx)
+	}})
+	id := add(t, s, store.Work{})
+	wait(t, "the start", runs)
+	begun := time.Now()
+	eventually(t, "two leases long", func() bool { return time.Since(begun) > 2*ttl })
+	close(finish)
+	eventually(t, "the end", func() bool { _, ok := left(t, s, id); return !ok })
+	if len(runs) > 0 {
+		t.Error("done twice")
+	}
+}
+
+// A destination that does not answer takes two workers, not all; its next work starts when one of them is free, however rarely the
+// queue polls.
+func TestDeadDestination(t *testing.T) {
+	s := storetest.SQLite(t)
+	hold, alive := make(chan struct{}), make(chan struct{}, 20)
+	var now, most, dead atomic.Int32
+	run(t, Options{Store: s, Poll: time.Hour}, Handler{Kind: "k", Workers: 4, Do: func(_ context.Context, j *Job) error {
+		if j.Dest != "dead.example" {
+			alive <- struct{}{}
+			return nil
+		}
+		n := now.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		<-hold
+		now.Add(-1)
+		dead.Add(1)
+		return nil
+	}})
+	for range 12 {
+		add(t, s, store.Work{Dest: "dead.example"})
+	}
+	eventually(t, "two for the dead", func() bool { return now.Load() == 2 })
+	for range 6 {
+		add(t, s, store.Work{Dest: "b.example"})
+		add(t, s, store.Work{})
+	}
+	for range 12 {
+		wait(t, "work for the living", alive)
+	}
+	close(hold)
+	eventually(t, "the rest", func() bool { return dead.Load() == 12 })
+	if most.Load() != 2 {
+		t.Errorf("%d for one destination at once", most.Load())
+	}
+}
+
 // Work that does not move is stopped, and another attempt is made when its lease is over.
 func TestPatience(t *testing.T) {
 	s := storetest.SQLite(t)
@@ -248,7 +315,8 @@ func TestPatience(t *testing.T) {
 // Who loses the lease is told by ctx, Progress and Beat, and his result does not count.
 func TestLeaseLost(t *testing.T) {
 	s := storetest.SQLite(t)
-	started, told := make(chan struct{}), make(chan error, 4)
+	started, told, hold := make(chan struct{}), make(chan error, 4), make(chan struct{})
+	defer close(hold)
 	run(t, Options{Store: s, Owner: "one", TTL: 300 * time.Millisecond}, Handler{Kind: "k", Do: func(ctx context.Context, j *Job) error {
 		close(started)
 		<-ctx.Done()
@@ -256,6 +324,7 @@ func TestLeaseLost(t *testing.T) {
 		told <- j.Progress()
 		told <- j.Beat(context.WithoutCancel(ctx))
 		told <- s.Tx(context.WithoutCancel(ctx), j.Finish)
+		<-hold
 		return nil // and this is no settling either
 	}})
 	id := add(t, s, store.Work{})
