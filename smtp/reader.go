@@ -20,8 +20,8 @@ const (
 	maxDrain    = 64 << 10 // of a command line that is too long
 )
 
-// Reader reads lines and content from one connection. It reads ahead; Buffered tells how far. Memory is 4 KiB, at most 16 KiB after a
-// message, at most 64 KiB while content passes.
+// Reader reads lines and content from one connection. It reads ahead; Buffered tells how far. Memory is 4 KiB, at most 16 KiB
+// waiting after a message, at most 64 KiB while content passes.
 type Reader struct {
 	src     io.Reader
 	buf     []byte
@@ -42,8 +42,11 @@ func (r *Reader) ready() []byte { return r.buf[r.r:r.w] }
 // fill reads more bytes behind those that are there. It returns the error of src only when no bytes came with it.
 func (r *Reader) fill() error {
 	if r.r == r.w {
-		if r.content && r.w == len(r.buf) && r.w < largeBuffer { // the last read could have been longer
+		switch {
+		case r.content && r.w == len(r.buf) && r.w < largeBuffer: // the last read could have been longer
 			r.buf = make([]byte, 2*r.w)
+		case !r.content && len(r.buf) > keptBuffer: // what came with the end of content has been read
+			r.buf = make([]byte, smallBuffer)
 		}
 		r.r, r.w = 0, 0
 	}

@@ -15,6 +15,7 @@ var ErrReply = errors.New("smtp: not a reply")
 // Bounds of a reply read from a peer. RFC 5321 §4.5.3.1.5 asks for 512 octets a line; longer ones occur.
 const (
 	maxReplyLine  = 2048
+	maxOwnLine    = 512 // of those we write
 	maxReplyLines = 128
 )
 
@@ -52,13 +53,14 @@ func (r *Reply) Error() string {
 }
 
 // AppendTo appends r as it goes over the wire. Octets that are not printable ASCII become '?': a reply cannot be split by its
-// text (RFC 5321 §4.2.1).
+// text (RFC 5321 §4.2.1). A line that would be longer than 512 octets is cut (§4.5.3.1.5).
 func (r Reply) AppendTo(b []byte) []byte {
 	lines := r.Text
 	if len(lines) == 0 {
 		lines = []string{""}
 	}
 	for i, l := range lines {
+		start := len(b)
 		b = strconv.AppendInt(b, int64(r.Code), 10)
 		if i < len(lines)-1 {
 			b = append(b, '-')
@@ -68,7 +70,7 @@ func (r Reply) AppendTo(b []byte) []byte {
 		if r.Enhanced != "" { // RFC 2034 §3: on every line
 			b = append(append(b, r.Enhanced...), ' ')
 		}
-		for j := range len(l) {
+		for j := range min(len(l), max(0, maxOwnLine-2-(len(b)-start))) {
 			if c := l[j]; c >= ' ' && c <= '~' || c == '\t' {
 				b = append(b, c)
 			} else {

@@ -2,9 +2,11 @@ package smtp
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -220,6 +222,26 @@ func TestAppendReply(t *testing.T) {
 		if got := string(r.AppendTo(nil)); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// RFC 5321 §4.5.3.1.5
+func TestAppendLongReply(t *testing.T) {
+	got := string(NewReply(550, "5.7.1", strings.Repeat("x", 600), strings.Repeat("y", 502), "z").AppendTo(nil))
+	lines := strings.SplitAfter(got, "\r\n")
+	if len(lines) != 4 || len(lines[0]) != 512 || len(lines[1]) != 512 || lines[2] != "550 5.7.1 z\r\n" {
+		t.Errorf("got %d lines: %q", len(lines)-1, got)
+	}
+}
+
+// What the caller has ruled out stays out (RFC 9325 §4.2).
+func TestHardenTLS(t *testing.T) {
+	const one, weak = tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_CBC_SHA
+	if c := HardenTLS(&tls.Config{CipherSuites: []uint16{weak, one}, MinVersion: tls.VersionTLS13}); !slices.Equal(c.CipherSuites, []uint16{one}) || c.MinVersion != tls.VersionTLS13 {
+		t.Errorf("%x from version %x", c.CipherSuites, c.MinVersion)
+	}
+	if c := HardenTLS(nil); len(c.CipherSuites) != 6 || c.MinVersion != tls.VersionTLS12 || !c.SessionTicketsDisabled {
+		t.Errorf("%x from version %x", c.CipherSuites, c.MinVersion)
 	}
 }
 

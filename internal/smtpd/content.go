@@ -75,7 +75,8 @@ func (c *session) take(ctx context.Context, src io.Reader, rest func() io.Reader
 	id, err := c.opts.Accept(ctx, m.env, body)
 	if body.err == io.EOF && err == nil {
 		c.log.Info("message taken", "id", id, "bytes", body.n, "recipients", len(m.env.To), "tls", m.env.TLS)
-		return c.say(250, "2.0.0", "Taken as "+id) // lost or not, nothing is undone from here on
+		c.say(250, "2.0.0", "Taken as "+id)
+		return c.flush() // RFC 1047: at once, whatever waits behind it. Lost or not, nothing is undone from here on
 	}
 	var over *sessionError
 	var refusal *Refusal

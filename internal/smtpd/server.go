@@ -71,6 +71,7 @@ func (s *Server) acceptLoop(ctx context.Context, l net.Listener, start func(*ses
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("smtpd: accepting: %w", err)
 		case err != nil: // no descriptors left, or a client gone before it was taken
+			s.opts.Log.Warn("accepting", "error", err, "pause", pause)
 			select {
 			case <-ctx.Done():
 			case <-time.After(pause):

@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -70,7 +72,7 @@ func newSession(s *Server, conn net.Conn) *session {
 
 // run is the whole session.
 func (c *session) run(ctx context.Context) {
-	defer c.kill()
+	defer c.survive()
 	c.end = time.Now().Add(c.opts.Timeouts.Session)
 	err := c.greet()
 	for err == nil {
@@ -84,6 +86,16 @@ func (c *session) run(ctx context.Context) {
 	if errors.Is(err, errQuit) || errors.Is(err, smtp.ErrBareByte) || errors.Is(err, smtp.ErrFlood) {
 		c.linger()
 	}
+	c.conn.Close()
+}
+
+// survive keeps a bug that one message meets from ending everybody's sessions, and the process with them.
+func (c *session) survive() {
+	if p := recover(); p != nil {
+		// Not the value: it may hold content.
+		c.log.Error("panic in a session", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	}
+	c.kill()
 }
 
 // Read is where all input comes from: it sends what there is to say before it waits, so replies to a group of commands go
@@ -129,13 +141,17 @@ func (c *session) refuse(r *smtp.Reply) error {
 	return nil
 }
 
+const keptReplies = 4 << 10 // of the buffer of replies, between two waits
+
 func (c *session) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
 	c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeouts.Write))
 	_, err := c.conn.Write(c.out)
-	c.out = c.out[:0]
+	if c.out = c.out[:0]; cap(c.out) > keptReplies {
+		c.out = nil
+	}
 	return err
 }
 
@@ -245,9 +261,5 @@ func (c *session) close() {
 	}
 }
 
-// kill ends the session at once.
-func (c *session) kill() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conn.Close()
-}
+// kill ends the session at once, without a farewell of TLS, for which a client that reads nothing would have us wait.
+func (c *session) kill() { c.raw.Close() }

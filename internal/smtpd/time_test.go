@@ -76,6 +76,11 @@ func (c *client) gone() {
 func (c *client) untilData() {
 	c.t.Helper()
 	c.want("220")
+	c.afterGreeting()
+}
+
+func (c *client) afterGreeting() {
+	c.t.Helper()
 	c.send("EHLO c.example\r\n")
 	c.want("250")
 	c.send("MAIL FROM:<a@x.example>\r\n")
