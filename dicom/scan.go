@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -30,7 +31,10 @@ type Options struct {
 	Each    Tag                                 // items of this sequence go to Item rather than being kept
 	Item    func(offset int64, d DataSet) error // offset of the item's tag from the start of the file
 	Walk    bool                                // go on to the end, so that a cut file is found out
-	MaxKept int64                               // bytes; 0 = DefaultMaxKept
+	MaxKept int64                               // bytes, of one item where Item takes them; 0 = DefaultMaxKept
+
+	// Inflated is what the deflated data sets of many files may still grow to together, in bytes; nil = MaxInflated each.
+	Inflated *atomic.Int64
 }
 
 // Pixels says how the pixel data are there.
@@ -217,7 +221,7 @@ func (p *parser) deflated() error {
 	}
 	fr := flate.NewReader(&rest{outer})
 	defer fr.Close()
-	p.src = &source{r: &capped{fr, MaxInflated}, size: -1, buf: p.s.inner}
+	p.src = &source{r: &capped{fr, MaxInflated, p.s.o.Inflated}, size: -1, buf: p.s.inner}
 	err := p.top(coding{})
 	var bad flate.CorruptInputError
 	if errors.As(err, &bad) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // source reads forward with a look-ahead of one buffer, and passes over what nobody wants: by moving on where the bytes lie in a file,
@@ -122,17 +123,21 @@ func (s *source) cut(n int64) error {
 	return fmt.Errorf("%w: %d bytes declared at offset %d are not all there", ErrCut, n, s.pos())
 }
 
-// capped ends in ErrLimit after n bytes: what a deflated data set may grow to.
+// capped ends in ErrLimit after n bytes: what a deflated data set may grow to. shared, if there is one, holds for others too.
 type capped struct {
-	r io.Reader
-	n int64
+	r      io.Reader
+	n      int64
+	shared *atomic.Int64
 }
 
 func (c *capped) Read(p []byte) (int, error) {
-	if c.n <= 0 {
+	if c.n <= 0 || c.shared != nil && c.shared.Load() <= 0 {
 		return 0, fmt.Errorf("%w: inflated data set", ErrLimit)
 	}
 	n, err := c.r.Read(p[:min(int64(len(p)), c.n)])
 	c.n -= int64(n)
+	if c.shared != nil {
+		c.shared.Add(-int64(n))
+	}
 	return n, err
 }

@@ -31,7 +31,8 @@ type CheckOptions struct {
 	Progress func(done, total int64) // bytes of files read
 }
 
-// Report is what a check found. Missing names each missing instance on one line.
+// Report is what a check found. Missing names each missing instance on one line, Findings has
+// the first 1000 of each rule.
 type Report struct {
 	Verdict   Verdict   `json:"verdict"`
 	Patients  int       `json:"patients"`
@@ -41,8 +42,8 @@ type Report struct {
 	Bytes     int64     `json:"bytes"`     // of the instances found
 	FileSetID string    `json:"file_set_id,omitempty"`
 	UID       string    `json:"file_set_uid,omitempty"`
-	Hashed    bool      `json:"hashed"` // MANIFEST was there and was believed
-	Missing   []string  `json:"missing,omitempty"`
+	Hashed    bool      `json:"hashed"`            // MANIFEST was there and was believed
+	Missing   []string  `json:"missing,omitempty"` // the first 10,000
 	Findings  []Finding `json:"findings,omitempty"`
 	Tree      []Patient `json:"tree,omitempty"`
 	Other     []string  `json:"other_files,omitempty"` // files beside the set
@@ -76,7 +77,7 @@ func CheckDir(ctx context.Context, dir string, o CheckOptions) (*Report, error) 
 }
 
 func judge(ctx context.Context, v *volume, o CheckOptions) (*Report, error) {
-	c, err := check(ctx, v, o)
+	c, err := check(ctx, v, o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}

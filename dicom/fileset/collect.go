@@ -123,7 +123,7 @@ func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, 
 	var mu sync.Mutex
 	for range min(runtime.GOMAXPROCS(0), len(list), 8) {
 		wg.Go(func() {
-			r := newReader(t, in)
+			r := newReader(t, in, nil)
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(list) || ctx.Err() != nil {

@@ -1,9 +1,11 @@
 package fileset
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"hash"
 	"io"
 	"runtime"
 	"sync"
@@ -22,99 +24,122 @@ type content struct {
 	damaged error // of the file: CRC, length
 }
 
-// contents reads all files of v but those skipped, on all processors. An error is of the disk or of ctx.
-func contents(ctx context.Context, v *volume, skip map[int]bool, t *tables, progress func(done, total int64)) ([]content, error) {
-	out := make([]content, len(v.files))
-	var total, done int64
+// pass goes through the files of a volume once, and writes them where they are wanted on the way.
+type pass struct {
+	v    *volume
+	t    *tables
+	in   *interner
+	room atomic.Int64 // bytes that deflated data sets may still grow to
+	out  *extraction  // nil where nothing is wanted
+
+	mu          sync.Mutex
+	done, total int64
+	progress    func(done, total int64)
+}
+
+func newPass(v *volume, t *tables, skip map[int]bool, o CheckOptions) *pass {
+	p := &pass{v: v, t: t, in: newInterner(), progress: o.Progress}
+	p.room.Store(max(1<<30, v.size*o.Limits.Ratio))
 	for i := range v.files {
 		if !skip[i] {
-			total += v.files[i].size
+			p.total += v.files[i].size
 		}
 	}
-	in := newInterner()
+	return p
+}
+
+func (p *pass) advance(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done += n; p.progress != nil {
+		p.progress(min(p.done, p.total), p.total)
+	}
+}
+
+// contents reads all files but those skipped and those read before, on all processors. An error is of the disk or of ctx.
+func (p *pass) contents(ctx context.Context, skip map[int]bool, out []content) error {
 	var next atomic.Int64
-	var mu sync.Mutex
-	var failed error
-	advance := func(n int64) {
-		mu.Lock()
-		defer mu.Unlock()
-		if done += n; progress != nil {
-			progress(min(done, total), total)
-		}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(v.files), 8) {
+	for range min(runtime.GOMAXPROCS(0), len(out), 8) {
 		wg.Go(func() {
-			r := newReader(t, in)
-			for {
+			r := newReader(p.t, p.in, &p.room)
+			var w *bufio.Writer
+			if p.out != nil {
+				w = bufio.NewWriterSize(nil, 64<<10)
+			}
+			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(v.files) || ctx.Err() != nil {
+				if i >= len(out) {
 					return
 				}
-				if skip[i] {
+				if skip[i] || out[i].read {
 					continue
 				}
-				c, err := r.content(ctx, &v.files[i], advance)
+				err := p.content(ctx, i, &out[i], w, func(t io.Reader) (err error) {
+					out[i].obj, err = r.scan(t)
+					return err
+				})
 				if err != nil {
-					mu.Lock()
-					if failed == nil {
-						failed = err
-					}
-					mu.Unlock()
-					cancel()
-					return
+					cancel(err) // the first is kept
 				}
-				out[i] = c
 			}
 		})
 	}
 	wg.Wait()
-	if failed == nil {
-		failed = ctx.Err()
-	}
-	return out, failed
+	return context.Cause(ctx)
 }
 
-// content reads one file.
-func (r *reader) content(ctx context.Context, f *volumeFile, advance func(int64)) (content, error) {
-	c := content{read: true}
-	rc, err := f.open()
+// content reads file i to its end, whatever scan makes of it. w is a buffer to write through, nil where nothing is written.
+func (p *pass) content(ctx context.Context, i int, c *content, w *bufio.Writer, scan func(io.Reader) error) (err error) {
+	rc, err := p.v.files[i].open()
 	if err != nil {
-		return c, err
+		return err
 	}
 	defer rc.Close()
-	t := &tap{ctx: ctx, r: rc, h: sha256.New(), advance: advance}
-	file, err := r.s.Scan(t)
-	if err == nil {
-		c.obj, err = r.object(file)
+	t := &tap{ctx: ctx, r: rc, h: sha256.New(), advance: p.advance}
+	if w != nil {
+		f, err := p.out.create(i)
+		if err != nil {
+			return err
+		}
+		w.Reset(f)
+		defer func() { err = errors.Join(err, w.Flush(), f.Close()) }()
+		t.w = w
 	}
-	c.err = err
+	c.err = scan(t)
 	if t.err == nil {
 		_, _ = io.Copy(io.Discard, t) // t keeps the error
 	}
 	t.flush()
 	t.h.Sum(c.sum[:0])
-	c.size = t.n
+	c.read, c.size = true, t.n
 	switch {
 	case errors.Is(t.err, io.EOF):
-		return c, nil
+		return nil
 	case broken(t.err):
 		c.damaged = t.err
-		return c, nil
+		return nil
 	}
-	return c, t.err
+	return t.err
 }
 
-// tap hashes what passes and keeps the error that ended it, whatever the scanner makes of it.
-type tap struct {
-	ctx context.Context
-	r   io.Reader
-	h   interface {
-		io.Writer
-		Sum([]byte) []byte
+// scan reads the headers of an object.
+func (r *reader) scan(src io.Reader) (*object, error) {
+	f, err := r.s.Scan(src)
+	if err != nil {
+		return nil, err
 	}
+	return r.object(f)
+}
+
+// tap hashes what passes, writes it on, and keeps the error that ended it, whatever the scanner makes of it.
+type tap struct {
+	ctx     context.Context
+	r       io.Reader
+	h       hash.Hash
+	w       io.Writer // may be nil
 	n       int64
 	told    int64
 	err     error
@@ -135,6 +160,12 @@ func (t *tap) Read(p []byte) (int, error) {
 		t.flush()
 	}
 	t.err = err
+	if t.w != nil {
+		if _, err := t.w.Write(p[:n]); err != nil {
+			t.err = err
+			return 0, err
+		}
+	}
 	return n, err
 }
 

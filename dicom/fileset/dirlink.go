@@ -16,7 +16,9 @@ func (x *dirReader) link(f *dicom.File) {
 	if len(bad) == 0 {
 		return
 	}
-	d.findings = append(d.findings, bad...)
+	for _, f := range bad {
+		d.findings.add(f)
+	}
 	d.roots = nil
 	var path [4]int // the last record of each level
 	for i := range d.records {
@@ -71,7 +73,7 @@ func (x *dirReader) follow(first int64) (bad []Finding) {
 	d := x.d
 	seen := make([]bool, len(d.records))
 	wrong := func(r rule, format string, args ...any) {
-		if len(bad) < 100 {
+		if len(bad) < maxOfRule {
 			bad = append(bad, r.at(DirectoryName, format+"; read by the order of the records", args...))
 		}
 	}
@@ -84,7 +86,7 @@ func (x *dirReader) follow(first int64) (bad []Finding) {
 		c := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for at := c.at; at != 0; {
-			i := x.byOffset[at] - 1
+			i := d.at(at)
 			if i < 0 {
 				wrong(ruleOffset, "an offset of %d leads to no record", at)
 				break
@@ -127,7 +129,7 @@ func (x *dirReader) silence(first int64, seen []bool) {
 	for len(todo) > 0 {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for i := x.byOffset[at] - 1; at != 0 && i >= 0 && !seen[i]; i = x.byOffset[at] - 1 {
+		for i := x.d.at(at); at != 0 && i >= 0 && !seen[i]; i = x.d.at(at) {
 			seen[i] = true
 			x.d.records[i].inactive = true
 			todo = append(todo, x.d.records[i].lower)

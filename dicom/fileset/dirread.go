@@ -1,10 +1,13 @@
 package fileset
 
 import (
+	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"carepost/dicom"
@@ -31,34 +34,39 @@ type directory struct {
 	uid, id    string // File-set UID, File-set ID
 	descriptor string // (0004,1141), joined by "/"
 	ours       bool   // written by this program
-	findings   []Finding
+	findings   findings
 }
 
 func (d *directory) find(r rule, format string, args ...any) {
-	if len(d.findings) < maxFindings {
-		d.findings = append(d.findings, r.at(DirectoryName, format, args...))
-	}
+	d.findings.add(r.at(DirectoryName, format, args...))
 }
 
-// maxFindings bounds what a hostile set can make us say.
-const maxFindings = 10_000
+// at gives the index of the record at an offset of the file, -1 when there is none. Records are in the order of their offsets.
+func (d *directory) at(offset int64) int {
+	i, ok := slices.BinarySearchFunc(d.records, offset, func(r dirRecord, at int64) int { return cmp.Compare(r.offset, at) })
+	if !ok {
+		return -1
+	}
+	return i
+}
 
 // directoryTags are the elements of PS3.3 F.3.2 outside the records.
 var directoryTags = []dicom.Tag{0x00041130, 0x00041141, 0x00041142, 0x00041200, 0x00041202, 0x00041212}
 
 // dirReader reads one DICOMDIR.
 type dirReader struct {
-	t        *tables
-	in       *interner
-	d        *directory
-	byOffset map[int64]int
+	t    *tables
+	in   *interner
+	d    *directory
+	most int // records
 }
 
-// readDirectory reads a DICOMDIR of any encoding. An error means that it is none, or cannot be read to its end.
-func readDirectory(t *tables, r io.ReaderAt, size int64) (*directory, error) {
-	x := &dirReader{t: t, in: newInterner(), d: &directory{}, byOffset: make(map[int64]int)}
+// readDirectory reads a DICOMDIR of any encoding, of at most so many records. An error means that it is none, or cannot be read to its
+// end.
+func readDirectory(t *tables, r io.Reader, most int) (*directory, error) {
+	x := &dirReader{t: t, in: newInterner(), d: &directory{}, most: most}
 	s := dicom.NewScanner(dicom.Options{Wanted: directoryTags, Each: 0x00041220, Item: x.record, Walk: true})
-	f, err := s.ScanAt(r, size)
+	f, err := s.Scan(r)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +120,8 @@ func (x *dirReader) header(f *dicom.File) {
 
 // record takes one item of the Directory Record Sequence.
 func (x *dirReader) record(offset int64, s dicom.DataSet) error {
-	if len(x.d.records) >= 2_000_000 {
-		return fmt.Errorf("%w: records", dicom.ErrLimit)
+	if len(x.d.records) >= x.most {
+		return fmt.Errorf("%w: more than %d records", dicom.ErrLimit, x.most)
 	}
 	typ := s.String(0x00041430)
 	r := dirRecord{offset: offset, next: s.Int(0x00041400), lower: s.Int(0x00041420), typ: x.in.string(typ), up: -1,
@@ -142,9 +150,6 @@ func (x *dirReader) record(offset int64, s dicom.DataSet) error {
 		}
 	}
 	r.keys = keys(x.in.string(string(b)))
-	if x.byOffset[offset] == 0 {
-		x.byOffset[offset] = len(x.d.records) + 1
-	}
 	x.d.records = append(x.d.records, r)
 	return nil
 }
@@ -204,13 +209,9 @@ func (x *dirReader) tables() {
 	}
 }
 
-// short keeps quoted texts of strangers short.
-func short(s string) string {
-	if len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
-}
+// mostRecords bounds the records of the DICOMDIR of a set of so many files: what is there may need four each, and that there are
+// files that are not there has to be told too.
+func mostRecords(files int) int { return 100_000 + 4*files }
 
 // listedMissing counts the instances that the DICOMDIR at path lists and have does not.
 func listedMissing(path string, have map[string]bool) (int, error) {
@@ -226,7 +227,7 @@ func listedMissing(path string, have map[string]bool) (int, error) {
 	if info.Size() > defaultLimits.Directory {
 		return 0, errors.New("fileset: DICOMDIR beyond the limit")
 	}
-	d, err := readDirectory(newTables(), f, info.Size())
+	d, err := readDirectory(newTables(), bufio.NewReader(f), mostRecords(defaultLimits.Entries))
 	if err != nil {
 		return 0, err
 	}

@@ -4,10 +4,13 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 )
 
 // shared is the folder of real objects by other makers. Without it nothing is proven: the test fails.
@@ -140,6 +143,42 @@ func rezip(t testing.TB, es []zipped) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// rezipDeflated builds an archive of one deflated entry.
+func rezipDeflated(t testing.TB, e zipped) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := &zipWriter{w: &b}
+	if err := errors.Join(z.whole(e.name, e.data, deflated(e.data)), z.close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// peakOf gives how far the heap grew beyond what it was, at most, while f ran.
+func peakOf(f func()) uint64 {
+	var before, m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	done, peak := make(chan struct{}), make(chan uint64)
+	go func() {
+		var most uint64
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				peak <- most
+				return
+			case <-tick.C:
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapAlloc)
+			}
+		}
+	}()
+	f()
+	close(done)
+	return max(<-peak, before.HeapAlloc) - before.HeapAlloc
 }
 
 func writeFile(t testing.TB, dir, name string, data []byte) string {

@@ -1,11 +1,12 @@
 package fileset
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 
 	"carepost/dicom"
@@ -16,9 +17,11 @@ type checker struct {
 	v        *volume
 	l        *layout
 	d        *directory
+	p        *pass
 	t        *tables
 	contents []content
 	report   *Report
+	found    findings
 	fileOf   map[int]int    // record → file
 	idOf     map[int]string // file → File ID, of files that belong to the set
 	listed   map[string]hashed
@@ -26,27 +29,38 @@ type checker struct {
 }
 
 func (c *checker) find(r rule, where, format string, args ...any) {
-	if len(c.report.Findings) < maxFindings {
-		c.report.Findings = append(c.report.Findings, r.at(short(clean(where)), format, args...))
-	}
+	c.found.add(r.at(where, format, args...))
 }
 
-// check reads everything and comes to a verdict. An error is of the disk or of ctx.
-func check(ctx context.Context, v *volume, o CheckOptions) (*checker, error) {
-	c := &checker{v: v, t: newTables(), report: &Report{Findings: v.findings}, fileOf: make(map[int]int), idOf: make(map[int]string),
-		manifest: -1}
+// check reads everything and comes to a verdict. x takes the files that are read, unless it is plain before that their set will not be
+// taken out; it may be nil. An error is of the disk or of ctx.
+func check(ctx context.Context, v *volume, o CheckOptions, x *extraction) (*checker, error) {
+	c := &checker{v: v, t: newTables(), report: &Report{}, fileOf: make(map[int]int), idOf: make(map[int]string), manifest: -1}
+	c.found.merge(&v.findings)
 	defer c.conclude()
 	if v.fatal {
 		return c, nil
 	}
 	c.l = lay(v)
+	c.contents = make([]content, len(v.files))
+	c.p = newPass(v, c.t, c.l.skip, o)
+	if x != nil && x.allowed(verdict(c.found.list)) {
+		x.names = map[int]string{c.l.directory: DirectoryName}
+		c.p.out = x
+	}
 	if c.l.directory < 0 {
 		c.find(ruleNoDirectory, "", "no DICOMDIR, so nothing says what belongs to the set")
-	} else if err := c.readDirectory(o.Limits.Directory); err != nil {
+	} else if err := c.readDirectory(ctx, o.Limits); err != nil {
 		return nil, err
 	}
-	var err error
-	if c.contents, err = contents(ctx, v, c.l.skip, c.t, o.Progress); err != nil {
+	c.found.merge(&c.l.findings)
+	c.l.findings = findings{}
+	if c.p.out != nil {
+		if x.name(c); !x.allowed(c.hope()) {
+			c.p.out = nil
+		}
+	}
+	if err := c.p.contents(ctx, c.l.skip, c.contents); err != nil {
 		return nil, err
 	}
 	c.damages()
@@ -63,14 +77,37 @@ func check(ctx context.Context, v *volume, o CheckOptions) (*checker, error) {
 	return c, nil
 }
 
+// hope is the best verdict that the set can still get, before the files are read.
+func (c *checker) hope() Verdict {
+	best := verdict(c.found.list)
+	for r := range c.references() {
+		if c.l.lookup(r.fileID) < 0 {
+			best = min(best, Incomplete)
+		}
+	}
+	return best
+}
+
+// references gives the records that name a file.
+func (c *checker) references() iter.Seq2[*dirRecord, int] {
+	return func(yield func(*dirRecord, int) bool) {
+		if c.d == nil {
+			return
+		}
+		for i := range c.d.records {
+			if r := &c.d.records[i]; !r.inactive && r.fileID != "" && !yield(r, i) {
+				return
+			}
+		}
+	}
+}
+
 // conclude lets the worst finding win.
 func (c *checker) conclude() {
 	if c.l != nil {
-		c.report.Findings = append(c.report.Findings, c.l.findings...)
+		c.found.merge(&c.l.findings)
 	}
-	if c.d != nil {
-		c.report.Findings = append(c.report.Findings, c.d.findings...)
-	}
+	c.report.Findings = c.found.all()
 	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
 	c.report.Verdict = verdict(c.report.Findings)
 	if c.v.fatal || c.d == nil && c.report.Verdict == Complete {
@@ -95,24 +132,34 @@ func (c *checker) slurp(i int, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-func (c *checker) readDirectory(limit int64) error {
+// readDirectory reads the DICOMDIR as it reads every other file: once, as a stream.
+func (c *checker) readDirectory(ctx context.Context, lim Limits) error {
 	i := c.l.directory
-	if c.v.files[i].size > limit {
-		c.find(ruleLimit, DirectoryName, "%d bytes: more than %d", c.v.files[i].size, limit)
+	c.idOf[i] = DirectoryName
+	if c.v.files[i].size > lim.Directory {
+		c.find(ruleLimit, DirectoryName, "%d bytes: more than %d", c.v.files[i].size, lim.Directory)
 		return nil
 	}
-	b, err := c.slurp(i, limit)
+	var w *bufio.Writer
+	if c.p.out != nil {
+		w = bufio.NewWriterSize(nil, 64<<10)
+	}
+	x := &c.contents[i]
+	err := c.p.content(ctx, i, x, w, func(t io.Reader) (err error) {
+		c.d, err = readDirectory(c.t, t, mostRecords(len(c.v.files)))
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	c.idOf[i] = DirectoryName
-	d, err := readDirectory(c.t, bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		text, _ := reason(err)
+	if x.err != nil {
+		text, _ := reason(x.err)
 		c.find(ruleDirectory, DirectoryName, "it cannot be read: %s", text)
-		return nil
+	} else {
+		c.report.UID, c.report.FileSetID = clean(c.d.uid), clean(c.d.id)
+		c.found.merge(&c.d.findings)
 	}
-	c.d, c.report.UID, c.report.FileSetID = d, d.uid, d.id
+	x.err = errDirectory
 	return nil
 }
 
@@ -133,11 +180,7 @@ func (c *checker) damages() {
 func (c *checker) records() {
 	named := make(map[string]bool)
 	used := make(map[int]string)
-	for i := range c.d.records {
-		r := &c.d.records[i]
-		if r.inactive || r.fileID == "" {
-			continue
-		}
+	for r, i := range c.references() {
 		c.report.Instances++
 		if key := foldID(r.fileID); named[key] {
 			c.find(ruleFileIDTwice, r.fileID, "two records name this file")
@@ -165,7 +208,7 @@ func (c *checker) records() {
 // missing names an instance that is not there by all that the DICOMDIR knows of it, but for the patient.
 func (c *checker) missing(i int) {
 	r := &c.d.records[i]
-	line := fmt.Sprintf("%s: %s", short(clean(r.fileID)), clean(r.typ))
+	line := fmt.Sprintf("%s: %s", short(clean(r.fileID)), short(clean(r.typ)))
 	if n := r.keys.text(tagInstanceNo); n != "" {
 		line += " " + dicom.Text([]byte(n), "")
 	}
@@ -177,12 +220,23 @@ func (c *checker) missing(i int) {
 			line += fmt.Sprintf(", study %s of %s %s", p.keys.shown(tagStudyID, p.charset), p.keys.shown(tagStudyDate, ""), p.keys.shown(tagStudyUID, ""))
 		}
 	}
-	line += ", SOP Instance UID " + clean(r.instance)
-	if len(c.report.Missing) < maxFindings {
-		c.report.Missing = append(c.report.Missing, line)
-	}
+	line += ", SOP Instance UID " + short(clean(r.instance))
+	c.miss(line)
 	c.find(ruleMissing, r.fileID, "the DICOMDIR names this %s; it is not there", clean(r.typ))
 }
+
+// miss adds a line to the list of the missing, which ends somewhere.
+func (c *checker) miss(line string) {
+	switch n := len(c.report.Missing); {
+	case n < maxMissing:
+		c.report.Missing = append(c.report.Missing, line)
+	case n == maxMissing:
+		c.report.Missing = append(c.report.Missing, "and more")
+	}
+}
+
+// maxMissing bounds the lines of Report.Missing.
+const maxMissing = 10_000
 
 // compare holds a record against its file. What a record supplies where the file has nothing is no difference.
 func (c *checker) compare(i, f int) {
@@ -196,11 +250,12 @@ func (c *checker) compare(i, f int) {
 	}
 	for _, n := range x.obj.findings {
 		n.Where = r.fileID
-		c.report.Findings = append(c.report.Findings, n)
+		c.found.add(n)
 	}
+	x.obj.findings = nil
 	if r.instance != "" && r.instance != x.obj.instance {
 		c.find(ruleMissing, r.fileID, "it holds another SOP instance than the one the DICOMDIR names")
-		c.report.Missing = append(c.report.Missing, fmt.Sprintf("%s: %s, SOP Instance UID %s", r.fileID, clean(r.typ), clean(r.instance)))
+		c.miss(fmt.Sprintf("%s: %s, SOP Instance UID %s", short(clean(r.fileID)), short(clean(r.typ)), short(clean(r.instance))))
 		return
 	}
 	if r.class != "" && r.class != x.obj.class {

@@ -57,7 +57,7 @@ func (c *checker) readManifest() error {
 		}
 		return nil
 	}
-	b, err := c.slurp(i, 64<<20)
+	b, err := c.slurp(i, 16<<20+256*int64(len(c.v.files))) // a line has some 120 bytes
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *checker) hashes() {
 		i := c.l.lookup(id)
 		switch {
 		case i < 0 && !named[id]:
-			c.report.Missing = append(c.report.Missing, id+": listed in MANIFEST")
+			c.miss(id + ": listed in MANIFEST")
 			c.find(ruleManifestMissFile, id, "MANIFEST lists this file; it is not there")
 		case i < 0:
 		case c.contents[i].sum != want.sum || c.contents[i].size != want.size:

@@ -53,13 +53,13 @@ func (c *checker) patientOf(i int) Patient {
 
 func (c *checker) studyOf(i int) Study {
 	r := &c.d.records[i]
-	s := Study{UID: r.keys.text(tagStudyUID), ID: r.keys.shown(tagStudyID, r.charset), Date: r.keys.shown(tagStudyDate, ""),
+	s := Study{UID: clean(r.keys.text(tagStudyUID)), ID: r.keys.shown(tagStudyID, r.charset), Date: r.keys.shown(tagStudyDate, ""),
 		Time: r.keys.shown(tagStudyTime, ""), Description: r.keys.shown(tagStudyDesc, r.charset), Accession: r.keys.shown(tagAccession, r.charset)}
 	for _, j := range r.children {
 		x := &c.d.records[j]
 		se := Series{Instances: c.leaves(j, nil)}
 		if x.typ == "SERIES" {
-			se.UID, se.Number, se.Modality = x.keys.text(tagSeriesUID), x.keys.shown(tagSeriesNo, ""), x.keys.shown(tagModality, "")
+			se.UID, se.Number, se.Modality = clean(x.keys.text(tagSeriesUID)), x.keys.shown(tagSeriesNo, ""), x.keys.shown(tagModality, "")
 		}
 		s.Series = append(s.Series, se)
 	}
@@ -85,8 +85,8 @@ func (c *checker) leaves(i int, xs []Instance) []Instance {
 
 func (c *checker) instance(i int) Instance {
 	r := &c.d.records[i]
-	x := Instance{FileID: clean(r.fileID), Type: clean(r.typ), Number: r.keys.shown(tagInstanceNo, ""), SOPClass: r.class, SOPInstance: r.instance,
-		TransferSyntax: r.syntax, Size: -1}
+	x := Instance{FileID: clean(r.fileID), Type: clean(r.typ), Number: r.keys.shown(tagInstanceNo, ""), SOPClass: clean(r.class), SOPInstance: clean(r.instance),
+		TransferSyntax: clean(r.syntax), Size: -1}
 	if f, ok := c.fileOf[i]; ok {
 		x.Size, x.SHA256 = c.contents[f].size, fmt.Sprintf("%x", c.contents[f].sum)
 		if o := c.contents[f].obj; o != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"carepost/dicom"
 )
@@ -31,8 +32,11 @@ type reader struct {
 	in *interner
 }
 
-func newReader(t *tables, in *interner) *reader {
-	return &reader{t: t, s: dicom.NewScanner(t.scanOptions()), in: in}
+// newReader makes one. inflated is what deflated data sets may still grow to, all readers together; nil where they are trusted.
+func newReader(t *tables, in *interner, inflated *atomic.Int64) *reader {
+	o := t.scanOptions()
+	o.Inflated = inflated
+	return &reader{t: t, s: dicom.NewScanner(o), in: in}
 }
 
 var errDirectory = errors.New("fileset: a DICOMDIR") // not an instance

@@ -13,7 +13,8 @@ import (
 // volume is where a set lies: an archive or a folder. Names are those found, components joined by "/".
 type volume struct {
 	files    []volumeFile
-	findings []Finding
+	size     int64 // of the archive, or of all files of a folder
+	findings findings
 	fatal    bool // the content cannot be judged
 }
 
@@ -33,7 +34,7 @@ func zipVolume(r io.ReaderAt, size int64, lim Limits) (*volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{findings: a.findings, fatal: a.fatal}
+	v := &volume{findings: a.findings, fatal: a.fatal, size: size}
 	if a.fatal {
 		return v, nil
 	}
@@ -62,7 +63,7 @@ func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 		}
 		name := filepath.ToSlash(rel)
 		if !d.Type().IsRegular() {
-			v.findings = append(v.findings, ruleZIPLink.at(clean(name), "a link or a device: not part of a set"))
+			v.findings.add(ruleZIPLink.at(name, "a link or a device: not part of a set"))
 			return nil
 		}
 		info, err := d.Info()
@@ -70,8 +71,9 @@ func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 			return err
 		}
 		total += info.Size()
+		v.size = total
 		if len(v.files) >= lim.Entries || info.Size() > lim.File || total > lim.Total {
-			v.findings = append(v.findings, ruleLimit.at(clean(name), "more files or bytes than the limits allow"))
+			v.findings.add(ruleLimit.at(name, "more files or bytes than the limits allow"))
 			v.fatal = true
 			return filepath.SkipAll
 		}
@@ -89,13 +91,11 @@ type layout struct {
 	byName    map[string]int
 	byFold    map[string][]int
 	skip      map[int]bool // litter of other systems
-	findings  []Finding
+	findings  findings
 }
 
 func (l *layout) add(r rule, where, format string, args ...any) {
-	if len(l.findings) < maxFindings {
-		l.findings = append(l.findings, r.at(short(clean(where)), format, args...))
-	}
+	l.findings.add(r.at(where, format, args...))
 }
 
 // lay finds DICOMDIR (PS3.12 Y.1.2.2: one, at the root) and makes the maps.

@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -158,6 +160,58 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// counted counts the bytes that are read of an archive.
+type counted struct {
+	r io.ReaderAt
+	n atomic.Int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.r.ReadAt(p, off)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// DCM-02, DCM-22: an archive is read once to be judged and taken out. What is judged DAMAGED at its very end leaves nothing behind.
+func TestUnpackReadsOnce(t *testing.T) {
+	b := packed(t, scan(t, filepath.Join(shared(t), "fileset"), filepath.Join(shared(t), "files", "waveform_ecg.dcm")))
+	parent := t.TempDir()
+	r := &counted{r: bytes.NewReader(b)}
+	if _, err := Unpack(context.Background(), r, int64(len(b)), filepath.Join(parent, "set"), UnpackOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.n.Load(); n > int64(len(b))+72<<10 { // the end of the archive is looked for in 64 KiB
+		t.Errorf("%d bytes read of %d", n, len(b))
+	}
+	es := entriesOf(t, b)
+	last := es[len(es)-2].data
+	last[len(last)-1] ^= 1
+	bad := rezip(t, es)
+	for _, dir := range []string{filepath.Join(parent, "bad"), filepath.Join(parent, "a", "bad"), t.TempDir(), filepath.Join(parent, "set")} {
+		report, err := Unpack(context.Background(), bytes.NewReader(bad), int64(len(bad)), dir, UnpackOptions{AllowIncomplete: true})
+		if !errors.Is(err, ErrDamaged) || report.Verdict != Damaged {
+			t.Errorf("%v %v", err, report)
+		}
+	}
+	for dir, want := range map[string]int{parent: 2, filepath.Join(parent, "a"): 0} {
+		if left, err := os.ReadDir(dir); err != nil || len(left) != want {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	o := UnpackOptions{CheckOptions: CheckOptions{Progress: func(done, total int64) {
+		if done > total/2 {
+			cancel()
+		}
+	}}}
+	if _, err := Unpack(ctx, bytes.NewReader(b), int64(len(b)), filepath.Join(parent, "c"), o); !errors.Is(err, context.Canceled) {
+		t.Errorf("called off: %v", err)
+	}
+	if left, err := os.ReadDir(parent); err != nil || len(left) != 2 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 // sparse tells how far a large archive has come without keeping it.
 type sparse struct{ size int64 }
 
@@ -180,7 +234,7 @@ func TestZIP64Records(t *testing.T) {
 		t.Errorf("archive/zip reads %d", n)
 	}
 	a, err := readArchive(bytes.NewReader(b.Bytes()), int64(b.Len()), defaultLimits)
-	if err != nil || a.fatal || len(a.findings) > 0 || len(a.entries) != 70_000 {
+	if err != nil || a.fatal || len(a.findings.list) > 0 || len(a.entries) != 70_000 {
 		t.Errorf("%v %v %d", err, a.findings, len(a.entries))
 	}
 	far := &zipWriter{w: &sparse{}, at: 5 << 30}
@@ -214,7 +268,7 @@ func FuzzDirectory(f *testing.F) {
 	f.Add(readFile(f, filepath.Join(shared(f), "fileset", "DICOMDIR")))
 	tables := newTables()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := readDirectory(tables, bytes.NewReader(b), int64(len(b)))
+		d, err := readDirectory(tables, bytes.NewReader(b), mostRecords(0))
 		if err == nil && len(d.records) > len(b) {
 			t.Error("more records than bytes")
 		}

@@ -8,8 +8,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strings"
-	"unicode/utf8"
 )
 
 // archive is a ZIP whose headers were read and judged (APPNOTE 4.3). It trusts nothing: the end record, the central directory and each
@@ -19,7 +17,7 @@ type archive struct {
 	size     int64
 	lim      Limits
 	entries  []entry
-	findings []Finding
+	findings findings
 	fatal    bool // nothing can be said about the content
 
 	free chan *packedReader // inflaters to use again
@@ -40,19 +38,7 @@ type entry struct {
 }
 
 func (a *archive) find(r rule, where, format string, args ...any) {
-	if len(a.findings) < maxFindings {
-		a.findings = append(a.findings, r.at(short(clean(where)), format, args...))
-	}
-}
-
-// clean makes a stranger's name printable.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, s)
+	a.findings.add(r.at(where, format, args...))
 }
 
 // stop ends the reading of an archive about which nothing more can be said.
