@@ -82,6 +82,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer w.close()
+	if err := w.meet(ctx); err != nil {
+		return err
+	}
+	w.start(ctx)
 	return w.exchange(ctx, plan, o.Keep)
 }
 

@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -117,7 +116,10 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 		case <-ctx.Done():
 			return sent, mail, context.Cause(ctx)
 		case err := <-w.over:
-			w.over <- nil // for close
+			w.over <- nil         // for close
+			if ctx.Err() != nil { // both stop because we do
+				return sent, mail, context.Cause(ctx)
+			}
 			return sent, mail, fmt.Errorf("demo: a practice stopped: %w", err)
 		case <-tick.C:
 		}
@@ -128,6 +130,11 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 		}
 		sent = t.Recipients[0]
 		here.hear(t)
+		if sent.State == transit.Sent && mail.Message == "" {
+			if err := w.setAside(ctx); err != nil {
+				return sent, mail, err
+			}
+		}
 		if sent.State == transit.Sent || sent.State == transit.Processed {
 			if mail, err = w.arrived(ctx, &there); err != nil {
 				return sent, mail, err
@@ -142,7 +149,7 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 		}
 		switch {
 		case sent.State == transit.Failed:
-			return sent, mail, errors.New("demo: the message failed; the sender's mailbox holds the report")
+			return sent, mail, w.reported(ctx)
 		case over:
 			return sent, mail, nil
 		case time.Since(last) > patience:

@@ -31,7 +31,7 @@ type world struct {
 // loopback is the only network of the demo.
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
-// open makes both practices, lets each trust the other's authority, and starts them.
+// open makes both practices. Nothing runs yet.
 func open(ctx context.Context, dir string, c *console) (*world, error) {
 	w := &world{
 		a:   &practice{address: sender, dir: filepath.Join(dir, "a")},
@@ -42,6 +42,7 @@ func open(ctx context.Context, dir string, c *console) (*world, error) {
 	for _, p := range []*practice{w.a, w.b} {
 		var err error
 		if p.hears, err = gateway.Loopback(); err != nil {
+			w.shut()
 			return nil, err
 		}
 	}
@@ -52,15 +53,20 @@ func open(ctx context.Context, dir string, c *console) (*world, error) {
 		w.shut()
 		return nil, err
 	}
-	if err := errors.Join(w.a.meet(ctx, w.b), w.b.meet(ctx, w.a)); err != nil {
-		w.shut()
-		return nil, err
-	}
+	return w, nil
+}
+
+// meet lets each practice trust the other's authority.
+func (w *world) meet(ctx context.Context) error {
+	return errors.Join(w.a.meet(ctx, w.b), w.b.meet(ctx, w.a))
+}
+
+// start has both practices run until ctx ends or the world is closed.
+func (w *world) start(ctx context.Context) {
 	ctx, w.stop = context.WithCancel(ctx)
 	for _, p := range []*practice{w.a, w.b} {
 		go func() { w.over <- p.Run(ctx) }()
 	}
-	return w, nil
 }
 
 func (p *practice) open(ctx context.Context, other *practice, c *console) (err error) {
@@ -84,14 +90,17 @@ func (p *practice) meet(ctx context.Context, other *practice) error {
 
 // close stops both practices and waits until they have.
 func (w *world) close() {
-	w.stop()
-	<-w.over
-	<-w.over
+	if w.stop != nil {
+		w.stop()
+		<-w.over
+		<-w.over
+	}
 	w.shut()
 }
 
 func (w *world) shut() {
 	for _, p := range []*practice{w.a, w.b} {
+		p.hears.Close()
 		if p.Gateway != nil {
 			p.Gateway.Close()
 		}

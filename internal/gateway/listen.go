@@ -20,18 +20,19 @@ func Loopback() (Listeners, error) {
 	var err error
 	for _, to := range []*net.Listener{&l.SMTP, &l.HTTP, &l.DNSTCP} {
 		if *to, err = net.Listen("tcp", any); err != nil {
-			l.close()
+			l.Close()
 			return Listeners{}, fmt.Errorf("gateway: loopback: %w", err)
 		}
 	}
 	if l.DNS, err = net.ListenPacket("udp", l.DNSTCP.Addr().String()); err != nil {
-		l.close()
+		l.Close()
 		return Listeners{}, fmt.Errorf("gateway: loopback: %w", err)
 	}
 	return l, nil
 }
 
-func (l Listeners) close() {
+// Close closes those that are there. Run has done so when it returns; who never comes to run them does it himself.
+func (l Listeners) Close() {
 	for _, x := range []net.Listener{l.SMTP, l.HTTP, l.DNSTCP} {
 		if x != nil {
 			x.Close()
