@@ -2,8 +2,8 @@
 // accredited one. It is a real CA of one level: it issues by RFC 5280, writes AIA and CRL pointers into what it issues (Direct
 // 4.2.2, 4) and keeps its revocation list fresh; partners are handed its certificate as an anchor.
 //
-// Certificates are replaced by Establish and Renew, in time or when what they say is true no more. What was replaced or revoked signs nothing
-// from then on and is published no more, but its key still decrypts (Direct 1.4): mail sealed for it may be under way.
+// Certificates are replaced by Establish and Renew, in time or when what they say is true no more. What was replaced or revoked
+// signs nothing from then on and is published no more, but its key still decrypts (Direct 1.4): mail sealed for it may be under way.
 //
 // What it is not: an identity check. Whoever has the data directory is the domain. Nor is the authority bound to its domain by name
 // constraints: RFC 5280 §4.2.1.10 wants them critical, and gpgsm (GnuPG 2.2) refuses every certificate below such an authority.
