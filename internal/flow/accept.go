@@ -174,8 +174,8 @@ func trace(w io.Writer, br *bufio.Reader) error {
 	if p, err := br.Peek(len(name)); err != nil || !bytes.EqualFold(p, []byte(name)) {
 		return nil // a short body is for the rest of spool
 	}
-	for first := true; ; first = false {
-		if p, err := br.Peek(1); !first && (err != nil || p[0] != ' ' && p[0] != '\t') {
+	for within := true; ; { // the line that is read goes on
+		if p, err := br.Peek(1); !within && (err != nil || p[0] != ' ' && p[0] != '\t') {
 			return nil
 		}
 		line, err := br.ReadSlice('\n')
@@ -185,6 +185,7 @@ func trace(w io.Writer, br *bufio.Reader) error {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil // io.CopyBuffer meets it again
 		}
+		within = err != nil
 	}
 }
 
