@@ -79,7 +79,7 @@ func (q *Queue) do(ctx context.Context, h *handler, j *Job) {
 	defer stop(nil) // also when the handler ends its goroutine
 	var wg sync.WaitGroup
 	wg.Go(func() { q.keep(leased, stop, h, j) })
-	err := q.safely(leased, h, j)
+	err := j.Safely(leased, h.Do)
 	if cause := context.Cause(leased); err != nil && cause != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
@@ -112,16 +112,17 @@ func (q *Queue) do(ctx context.Context, h *handler, j *Job) {
 	}
 }
 
-// safely turns a panic into an error: one message must not take the others down.
-func (q *Queue) safely(ctx context.Context, h *handler, j *Job) (err error) {
+// Safely runs do and turns a panic into an error: one message must not take the others down. The queue runs handlers by it; a handler
+// that gives up on what fails for ever wraps its own part in it, else it never learns of the panic.
+func (j *Job) Safely(ctx context.Context, do func(context.Context, *Job) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// Not the value: it may hold content.
-			q.o.Log.Error("panic in a handler", "kind", j.Kind, "work", j.ID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			j.q.o.Log.Error("panic in a handler", "kind", j.Kind, "work", j.ID, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = errors.New("queue: panic in the handler")
 		}
 	}()
-	return h.Do(ctx, j)
+	return do(ctx, j)
 }
 
 // keep renews the lease of j until ctx ends, while there is progress. When the lease is lost it stops the work.

@@ -128,6 +128,22 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// A handler that decides about the errors of others learns of their panics too.
+func TestSafely(t *testing.T) {
+	s := storetest.SQLite(t)
+	run(t, Options{Store: s}, Handler{Kind: "k", Do: func(ctx context.Context, j *Job) error {
+		if err := j.Safely(ctx, func(context.Context, *Job) error { panic("bug") }); err == nil {
+			t.Error("no error of a panic")
+		}
+		if err := j.Safely(ctx, func(context.Context, *Job) error { return errPatience }); !errors.Is(err, errPatience) {
+			t.Errorf("error %v", err)
+		}
+		return s.Tx(ctx, func(tx *store.Tx) error { return j.Bury(tx, "given up") })
+	}})
+	id := add(t, s, store.Work{})
+	eventually(t, "the burial", func() bool { w, ok := left(t, s, id); return ok && w.State == store.Dead })
+}
+
 // What is put in while the queue sleeps is done at once, and what is due later is done when it is due, however rarely it polls.
 func TestWakeUp(t *testing.T) {
 	s := storetest.SQLite(t)
@@ -158,6 +174,8 @@ func TestWakeUp(t *testing.T) {
 func TestLanesAndWorkers(t *testing.T) {
 	s := storetest.SQLite(t)
 	hold, small := make(chan struct{}), make(chan struct{}, 20)
+	release := sync.OnceFunc(func() { close(hold) })
+	defer release()
 	var now, most atomic.Int32
 	run(t, Options{Store: s},
 		Handler{Kind: "k", Lane: store.Huge, Workers: 2, Do: func(context.Context, *Job) error {
@@ -180,7 +198,7 @@ func TestLanesAndWorkers(t *testing.T) {
 	for range 10 {
 		wait(t, "small work", small)
 	}
-	close(hold)
+	release()
 	eventually(t, "the rest", func() bool {
 		for _, id := range huge {
 			if _, ok := left(t, s, id); ok {
@@ -259,6 +277,8 @@ func TestHeartbeatAfterAFailedEnd(t *testing.T) {
 func TestDeadDestination(t *testing.T) {
 	s := storetest.SQLite(t)
 	hold, alive := make(chan struct{}), make(chan struct{}, 20)
+	release := sync.OnceFunc(func() { close(hold) })
+	defer release()
 	var now, most, dead atomic.Int32
 	run(t, Options{Store: s, Poll: time.Hour}, Handler{Kind: "k", Workers: 4, Do: func(_ context.Context, j *Job) error {
 		if j.Dest != "dead.example" {
@@ -284,7 +304,7 @@ func TestDeadDestination(t *testing.T) {
 	for range 12 {
 		wait(t, "work for the living", alive)
 	}
-	close(hold)
+	release()
 	eventually(t, "the rest", func() bool { return dead.Load() == 12 })
 	if most.Load() != 2 {
 		t.Errorf("%d for one destination at once", most.Load())
