@@ -61,7 +61,7 @@ Exit codes:
 	flags := cmd.Flags()
 	flags.StringVar(&f.dns, "dns", "", "ask this DNS server, `HOST:PORT` (default: those of this system)")
 	flags.BoolVar(&f.json, "json", false, "write JSON")
-	f.register(cmd, "ours")
+	f.register(cmd, "our own side")
 	return cmd
 }
 

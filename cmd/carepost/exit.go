@@ -1,6 +1,9 @@
 package main
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Exit codes, the same for every command (docs/architecture.md).
 const (
@@ -20,9 +23,15 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-func notNow(err error) error     { return &exitError{exitNotNow, err} }
-func usage(err error) error      { return &exitError{exitUsage, err} }
-func refused(err error) error    { return &exitError{exitRefused, err} }
+func notNow(err error) error  { return &exitError{exitNotNow, err} }
+func usage(err error) error   { return &exitError{exitUsage, err} }
+func refused(err error) error { return &exitError{exitRefused, err} }
+
+// refusedBy names the clause that refuses.
+func refusedBy(clause, format string, a ...any) error {
+	return refused(errors.New(clause + ": " + fmt.Sprintf(format, a...)))
+}
+
 func incomplete(err error) error { return &exitError{exitIncomplete, err} }
 
 // exitCode reads the code of err; what carries none could not be done now.

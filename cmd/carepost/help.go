@@ -35,7 +35,8 @@ func newHelpCmd() *cobra.Command {
 func layOut(cmd *cobra.Command) {
 	cmd.Long = wrap(cmd.Long, helpWidth)
 	if !cmd.HasParent() {
-		cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpWidth)))
+		cmd.SetUsageTemplate(strings.NewReplacer(".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpWidth),
+			"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}").Replace(cmd.UsageTemplate()))
 	}
 	args := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
@@ -72,12 +73,16 @@ func unknownCommand(parent *cobra.Command, name string) error {
 	return usage(errors.New(text))
 }
 
-// wrap breaks the paragraphs of text at width. Lines that are indented, and a line before them, stay as they are.
+// wrap breaks the paragraphs of text at width. Lines that are indented, and paragraphs of one line that fits, stay as they are.
 func wrap(text string, width int) string {
 	var out []string
 	var par []string
 	flush := func() {
-		out = append(out, fill(strings.Join(par, " "), width)...)
+		if len(par) == 1 && len(par[0]) <= width {
+			out = append(out, par[0])
+		} else {
+			out = append(out, fill(strings.Join(par, " "), width)...)
+		}
 		par = nil
 	}
 	for line := range strings.SplitSeq(text, "\n") {

@@ -19,6 +19,7 @@ import (
 type input struct {
 	r       io.Reader
 	n       int64 // octets read
+	ended   bool  // there is no more
 	started time.Time
 	total   int64 // 0: no bar
 	bar     *mpb.Bar
@@ -53,6 +54,7 @@ func newInput(cmd *cobra.Command, what string) *input {
 func (in *input) Read(p []byte) (int, error) {
 	n, err := in.r.Read(p)
 	in.n += int64(n)
+	in.ended = in.ended || err == io.EOF
 	if in.total == 0 {
 		return n, err
 	}
@@ -66,6 +68,9 @@ func (in *input) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// empty says that there was nothing.
+func (in *input) empty() bool { return in.ended && in.n == 0 }
 
 // close takes the bar away.
 func (in *input) close() {

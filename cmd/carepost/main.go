@@ -102,6 +102,7 @@ Exit codes, the same for every command:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(commands()...)
 	root.SetHelpCommand(newHelpCmd())
+	root.CompletionOptions.HiddenDefaultCmd = true // it is there for those who know it
 	layOut(root)
 	return root
 }

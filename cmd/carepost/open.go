@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"carepost/cms"
 	"carepost/internal/agent"
 	"carepost/internal/transit"
+	"carepost/message"
 	"carepost/smime"
 	"carepost/trust"
 )
@@ -29,7 +29,7 @@ type openFlags struct {
 func newOpenCmd() *cobra.Command {
 	var f openFlags
 	cmd := &cobra.Command{
-		Use:   "open --to ADDRESS --key FILE --cert FILE --anchor FILE  <in.eml >out.eml",
+		Use:   "open --to B --key K --cert C --anchor X  <in.eml >out.eml",
 		Short: "Opens a sealed message, if its signer can be trusted",
 		Long: `Reads a sealed message on standard input, decrypts it, checks its signature and judges the signer's certificate by the
 anchors of the recipient: dates, signatures, revocation, binding to the sender's address, and a path to an anchor. The message
@@ -123,7 +123,7 @@ func notNowIf(err error) error {
 }
 
 // open fills the draft and says what is to be thought of it.
-func (j *openJob) open(ctx context.Context, draft io.Writer, in *input) *openReport {
+func (j *openJob) open(ctx context.Context, draft *spool, in *input) *openReport {
 	r := &openReport{}
 	own := j.recipient() // before anything is decrypted
 	if r.add(own); own.Status == trust.Refused {
@@ -131,7 +131,7 @@ func (j *openJob) open(ctx context.Context, draft io.Writer, in *input) *openRep
 	}
 	opened, err := smime.Open(draft, in, []cms.Recipient{j.own}, smime.OpenOptions{})
 	switch {
-	case err != nil && in.n == 0:
+	case err != nil && in.empty():
 		return &openReport{Verdict: damaged, Clause: "Direct 2.4", Reason: "nothing came on standard input: carepost open … <in.eml >out.eml"}
 	case err != nil:
 		return reportError(err)
@@ -146,7 +146,27 @@ func (j *openJob) open(ctx context.Context, draft io.Writer, in *input) *openRep
 	a := agent.Agent{Judge: j.judge}
 	judged := a.Inbound(ctx, j.party, agent.Arrival{Envelope: envelope, Opened: opened}, j.now)
 	r.judged(judged)
-	r.Remedy = j.remedy(judged.Verdict.Status, judged.Verdict.Clause)
+	if r.Verdict != trust.Trusted.String() {
+		r.Remedy = j.remedy(judged.Verdict.Status, judged.Verdict.Clause)
+		return r
+	}
+	return r.formed(draft)
+}
+
+// formed looks at the message inside, as its reader will: a trusted signer may pass on what hurts who reads it.
+func (r *openReport) formed(draft *spool) *openReport {
+	size, err := draft.whole()
+	if err == nil {
+		_, err = message.Parse(draft, size, message.Limits{})
+	}
+	switch {
+	case errors.Is(err, message.ErrLimit), errors.Is(err, message.ErrAmbiguous):
+		c := trust.Check{Name: "form", Status: trust.Refused, Clause: "Direct 2.1", Evidence: "the message inside is not fit to be read: " + bare(err)}
+		r.add(c)
+		return r.close(c)
+	case err != nil && !errors.Is(err, message.ErrSyntax) && !errors.Is(err, message.ErrEncoding):
+		return &openReport{Verdict: trust.Undecided.String(), Reason: bare(err)}
+	}
 	return r
 }
 
@@ -162,11 +182,9 @@ func (j *openJob) recipient() trust.Check {
 
 // job reads what the flags name.
 func (f *openFlags) job(now time.Time) (*openJob, error) {
-	if err := missing(needed{"--to", f.to != ""}, needed{"--key", f.key != ""}, needed{"--cert", f.cert != ""}); err != nil {
+	if err := missing(needed{"--to", f.to != ""}, needed{"--key", f.key != ""}, needed{"--cert", f.cert != ""},
+		needed{"--anchor", len(f.anchors) > 0}); err != nil {
 		return nil, err
-	}
-	if len(f.anchors) == 0 {
-		return nil, usage(errors.New("--anchor is missing: without anchors nobody is trusted"))
 	}
 	j := &openJob{remedy: f.remedy}
 	var err error

@@ -296,6 +296,15 @@ func TestSpool(t *testing.T) {
 		s.Write(rest[:n])
 		rest = rest[n:]
 	}
+	if size, err := s.whole(); err != nil || size != int64(len(plain)) {
+		t.Errorf("%v, %d bytes", err, size)
+	}
+	for _, at := range []int64{0, 1, 15, 16, 17, 300_001, int64(len(plain)) - 5} {
+		part := make([]byte, 100)
+		if n, _ := s.ReadAt(part, at); n == 0 || !bytes.Equal(part[:n], plain[at:at+int64(n)]) {
+			t.Errorf("at %d: %q", at, part[:n])
+		}
+	}
 	var out bytes.Buffer
 	if err := s.release(t.Context(), &out); err != nil || !bytes.Equal(out.Bytes(), plain) {
 		t.Errorf("%v, %d bytes", err, out.Len())

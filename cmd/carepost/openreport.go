@@ -109,6 +109,9 @@ func reportError(err error) *openReport {
 	case errors.Is(err, cms.ErrAlgorithm):
 		return refusal("Direct 2.7")
 	case broken(err):
+		if _, fault, ok := strings.Cut(reason, "the enveloped data: "); ok {
+			reason = bare(errors.New(fault))
+		}
 		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: reason}
 	case errors.Is(err, smime.ErrStructure), errors.Is(err, smime.ErrLimit):
 		return refusal("Direct 2.5.1")

@@ -6,6 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -48,10 +49,34 @@ func (s *spool) stream() cipher.Stream { return cipher.NewCTR(s.block, make([]by
 // Write encrypts p into the file.
 func (s *spool) Write(p []byte) (int, error) { return s.out.Write(p) }
 
+// whole ends the writing and says how much was written.
+func (s *spool) whole() (size int64, err error) {
+	if err := s.out.Flush(); err != nil {
+		return 0, fmt.Errorf("draft: %w", err)
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("draft: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// ReadAt decrypts from anywhere, once the draft is whole.
+func (s *spool) ReadAt(p []byte, at int64) (int, error) {
+	n, err := s.file.ReadAt(p, at)
+	counter := make([]byte, aes.BlockSize)
+	binary.BigEndian.PutUint64(counter[8:], uint64(at)/aes.BlockSize)
+	stream := cipher.NewCTR(s.block, counter)
+	var skipped [aes.BlockSize]byte
+	stream.XORKeyStream(skipped[:at%aes.BlockSize], skipped[:at%aes.BlockSize])
+	stream.XORKeyStream(p[:n], p[:n])
+	return n, err
+}
+
 // release copies what was written to w.
 func (s *spool) release(ctx context.Context, w io.Writer) error {
-	if err := s.out.Flush(); err != nil {
-		return fmt.Errorf("draft: %w", err)
+	if _, err := s.whole(); err != nil {
+		return err
 	}
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("draft: %w", err)

@@ -30,7 +30,7 @@ type sealing struct {
 func newSealCmd() *cobra.Command {
 	var f sealing
 	cmd := &cobra.Command{
-		Use:   "seal --from ADDRESS --to ADDRESS --key FILE --cert FILE --rcpt-cert FILE  <in.eml >out.eml",
+		Use:   "seal --from A --to B --key K --cert C --rcpt-cert R  <in.eml >out.eml",
 		Short: "Signs and encrypts one message, as a filter",
 		Long: `Reads an RFC 5322 message on standard input and writes it signed and encrypted to standard output, as Direct 2.4 asks: wrapped
 whole, signed with a detached signature, encrypted with AES-256. It works on messages of any size, in the same memory.
@@ -81,14 +81,14 @@ func (f *sealing) run(cmd *cobra.Command, now time.Time) error {
 	defer in.close()
 	err = smime.Seal(cmd.OutOrStdout(), in, o)
 	switch {
-	case err != nil && in.n == 0 && errors.Is(err, message.ErrSyntax):
-		return refused(errors.New("Direct 2.1: nothing came on standard input: carepost seal … <in.eml >out.eml"))
+	case err != nil && in.empty():
+		return refusedBy("Direct 2.1", "nothing came on standard input: carepost seal … <in.eml >out.eml")
 	case errors.Is(err, message.ErrSyntax), errors.Is(err, message.ErrAmbiguous), errors.Is(err, message.ErrLimit):
-		return refused(fmt.Errorf("Direct 2.1: %s", bare(err)))
+		return refusedBy("Direct 2.1", "%s", bare(err))
 	case errors.Is(err, cms.ErrAlgorithm):
-		return refused(fmt.Errorf("Direct 2.7: %s", bare(err)))
+		return refusedBy("Direct 2.7", "%s", bare(err))
 	case err != nil:
-		return notNow(fmt.Errorf("%s", bare(err)))
+		return notNow(errors.New(bare(err)))
 	}
 	return nil
 }
@@ -150,13 +150,13 @@ func (f *sealing) signer(from addr.Address, now time.Time) (cms.Signer, error) {
 		return cms.Signer{}, usage(errors.New("the key in --key does not belong to the first certificate in --cert"))
 	}
 	if binding, why := trust.Bind(certs[0], from); binding == trust.Unbound {
-		return cms.Signer{}, refused(fmt.Errorf("Direct 4.1: --cert does not belong to --from: %s", why))
+		return cms.Signer{}, refusedBy("Direct 4.1", "--cert does not belong to --from: %s", why)
 	}
 	if err := inDates("--cert: "+f.cert, certs[0], now); err != nil {
 		return cms.Signer{}, err
 	}
 	if !signs(certs[0]) {
-		return cms.Signer{}, refused(fmt.Errorf("RFC 8550 §4.3: the key is not accepted: --cert: %s: %s; what signs is RSA of 2048 to 8192 bits, P-256 or P-384", f.cert, keyText(certs[0])))
+		return cms.Signer{}, refusedBy("RFC 8550 §4.3", "the key is not accepted: --cert: %s: %s; what signs is RSA of 2048 to 8192 bits, P-256 or P-384", f.cert, keyText(certs[0]))
 	}
 	return cms.Signer{Key: key, Certificate: certs[0], Chain: certs[1:], Time: now}, nil
 }
@@ -180,19 +180,19 @@ func (f *sealing) recipients(to []addr.Address, now time.Time) ([]*x509.Certific
 			last = why
 		}
 		if !bound {
-			return nil, refused(fmt.Errorf("Direct 4.1: --rcpt-cert: %s belongs to none of the recipients: %s", file, last))
+			return nil, refusedBy("Direct 4.1", "--rcpt-cert: %s belongs to none of the recipients: %s", file, last)
 		}
 		if err := inDates("--rcpt-cert: "+file, cert, now); err != nil {
 			return nil, err
 		}
 		if !takesRSA(cert) {
-			return nil, refused(fmt.Errorf("RFC 8550 §4.3: the key is not accepted: --rcpt-cert: %s: %s; what is encrypted to is RSA of 2048 to 8192 bits", file, keyText(cert)))
+			return nil, refusedBy("RFC 8550 §4.3", "the key is not accepted: --rcpt-cert: %s: %s; what is encrypted to is RSA of 2048 to 8192 bits", file, keyText(cert))
 		}
 		found = append(found, cert)
 	}
 	for i, a := range to {
 		if !served[i] {
-			return nil, refused(fmt.Errorf("Direct 2.3: no --rcpt-cert belongs to the recipient at %s (the %d. --to)", a.Domain, i+1))
+			return nil, refusedBy("Direct 2.3", "no --rcpt-cert belongs to the recipient at %s (the %d. --to)", a.Domain, i+1)
 		}
 	}
 	return found, nil
@@ -213,9 +213,9 @@ func signs(cert *x509.Certificate) bool {
 func inDates(what string, cert *x509.Certificate, now time.Time) error {
 	switch {
 	case now.Before(cert.NotBefore):
-		return refused(fmt.Errorf("Direct 4.0: %s: the certificate is not valid before %s", what, cert.NotBefore.UTC().Format(time.RFC3339)))
+		return refusedBy("Direct 4.0", "%s: the certificate is not valid before %s", what, cert.NotBefore.UTC().Format(time.RFC3339))
 	case now.After(cert.NotAfter):
-		return refused(fmt.Errorf("Direct 4.0: %s: the certificate expired at %s", what, cert.NotAfter.UTC().Format(time.RFC3339)))
+		return refusedBy("Direct 4.0", "%s: the certificate expired at %s", what, cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
