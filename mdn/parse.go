@@ -49,6 +49,7 @@ func (n *Notice) readHeader(h message.Header) {
 // readFields takes the fields of all groups: RFC 3798 has no groups, blank lines among the fields are a fault that occurs.
 func (n *Notice) readFields(groups []message.Header) error {
 	seen := map[string]bool{}
+	texts := map[string][]string{}
 	for _, g := range groups {
 		for _, f := range g.Fields() {
 			name, v := strings.ToLower(f.Name), f.Value()
@@ -58,10 +59,14 @@ func (n *Notice) readFields(groups []message.Header) error {
 					return fmt.Errorf("mdn: %w: two fields %s", message.ErrAmbiguous, f.Name)
 				}
 				seen[name] = true
+			case "error", "failure", "warning":
+				texts[name] = append(texts[name], message.DecodeText(v))
+				continue
 			}
 			n.readField(name, v, f.Name)
 		}
 	}
+	n.Error, n.Failure, n.Warning = join(texts["error"]), join(texts["failure"]), join(texts["warning"])
 	return nil
 }
 
@@ -77,12 +82,6 @@ func (n *Notice) readField(name, v, written string) {
 		n.OriginalMessageID = message.ParseID(v)
 	case "disposition":
 		n.readDisposition(v)
-	case "error":
-		n.Error = join(n.Error, v)
-	case "failure":
-		n.Failure = join(n.Failure, v)
-	case "warning":
-		n.Warning = join(n.Warning, v)
 	case "mdn-gateway":
 	default:
 		n.Extensions = append(n.Extensions, Extension{written, message.DecodeText(v)})
@@ -90,12 +89,7 @@ func (n *Notice) readField(name, v, written string) {
 }
 
 // join puts the texts of several fields of one name together.
-func join(a, b string) string {
-	if b = message.DecodeText(b); a == "" {
-		return b
-	}
-	return a + "\n" + b
-}
+func join(texts []string) string { return strings.TrimLeft(strings.Join(texts, "\n"), "\n") }
 
 // readDisposition reads action-mode "/" sending-mode ";" type [ "/" modifier *( "," modifier ) ]. What it cannot read reports
 // nothing.

@@ -133,15 +133,17 @@ func readGroups(p *Part, r io.ReaderAt) ([]Header, error) {
 	}
 	groups := []Header{}
 	var group []byte
+	br := bufio.NewReader(nil) // one for all: there may be tens of thousands
 	flush := func() error {
 		if len(group) == 0 {
 			return nil
 		}
-		h, err := ReadHeader(bufio.NewReader(bytes.NewReader(group)), Limits{})
+		br.Reset(bytes.NewReader(group))
+		h, err := ReadHeader(br, Limits{})
 		if err == nil {
 			groups = append(groups, h)
 		}
-		group = nil
+		group = group[:0] // a Header has bytes of its own
 		return err
 	}
 	for line := range bytes.Lines(b) {

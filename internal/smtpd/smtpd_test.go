@@ -121,7 +121,7 @@ func run(t *testing.T, script string) *sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := smtptest.Play(smtptest.Client, conn, &tls.Config{RootCAs: pool, ServerName: "mx.example"}, steps, 10*time.Second); err != nil {
+	if err := smtptest.Play(smtptest.Client, conn, &tls.Config{RootCAs: pool, ServerName: "mx.example"}, steps, time.Minute); err != nil {
 		t.Error(err)
 	}
 	return s
