@@ -319,6 +319,26 @@ func TestSameName(t *testing.T) {
 	}
 }
 
+// Values that people cannot tell apart are not the same.
+func TestExact(t *testing.T) {
+	for _, c := range []struct {
+		a, ca, b, cb string
+		same         bool
+	}{
+		{"M\xfcller", "ISO_IR 100", "Müller", "ISO_IR 192", true}, {"12 ", "", "12\x00", "ISO_IR 100", true},
+		{"M\xfcller", "", "M\xf6ller", "", false}, {"12\x01", "", "12", "", false}, {"a\u202eb", "ISO_IR 192", "ab", "", false},
+		{"M\xfcller", "", "M\xfcller", "", true},
+	} {
+		x, y := Exact([]byte(c.a), c.ca), Exact([]byte(c.b), c.cb)
+		if (x == y) != c.same || SameName(x, y) != c.same {
+			t.Errorf("%q %q: %q %q", c.a, c.b, x, y)
+		}
+	}
+	if got := FullerName(FullerName("Doe^John", "=X^Y"), "A=B=C"); got != "Doe^John=X^Y=C" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestValidUID(t *testing.T) {
 	for s, want := range map[string]bool{"1.2.840.10008.1.2": true, "2.25.0": true, "": false, "1..2": false, "1.02": false, "1.a": false, "1.2.": false,
 		strings.Repeat("1.", 32) + "1": false} {

@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -83,7 +84,21 @@ var escapes = []struct {
 // Text decodes a value for people: specific is the trimmed value of (0008,0005). What cannot be decoded becomes U+FFFD, control
 // characters go, so the result may be printed on a terminal. Never use it to compare what must be equal to the byte.
 func Text(value []byte, specific string) string {
+	return strings.Map(printable, decoded(Trim(value), specific))
+}
+
+// Exact decodes a value for comparing: what says the same in two character sets is the same, and what cannot be decoded or holds
+// control characters stands for its bytes, so two values that only look alike never meet. It is not for people.
+func Exact(value []byte, specific string) string {
 	raw := Trim(value)
+	s := decoded(raw, specific)
+	if strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || printable(r) < 0 }) {
+		return "\x00" + strconv.QuoteToASCII(raw)
+	}
+	return s
+}
+
+func decoded(raw, specific string) string {
 	first, _, _ := strings.Cut(specific, `\`)
 	base := charset(first)
 	var b strings.Builder
@@ -92,7 +107,7 @@ func Text(value []byte, specific string) string {
 	for _, part := range parts[1:] {
 		b.WriteString(escaped(part, base))
 	}
-	return strings.Map(printable, b.String())
+	return b.String()
 }
 
 // escaped decodes what follows one ESC. Designations end at the name's delimiters (PS3.5 §6.1.2.5.3), where base speaks again.
@@ -144,8 +159,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// SameName says that two decoded person names are the same: their alphabetic groups, without padding, empty components and case
-// (PS3.5 §6.2.1). A name that lacks a group says nothing about it.
+// SameName says that two person names of Exact are the same: their alphabetic groups, without padding, empty components and case
+// (PS3.5 §6.2.1). A name that lacks a group says nothing about it; FullerName keeps what several say together.
 func SameName(a, b string) bool {
 	ga, gb := strings.Split(a, "="), strings.Split(b, "=")
 	for i := range min(len(ga), len(gb)) {
@@ -155,6 +170,20 @@ func SameName(a, b string) bool {
 		}
 	}
 	return true
+}
+
+// FullerName gives a with the groups that only b has.
+func FullerName(a, b string) string {
+	ga := strings.Split(a, "=")
+	for i, g := range strings.Split(b, "=") {
+		switch {
+		case i >= len(ga):
+			ga = append(ga, g)
+		case plainName(ga[i]) == "":
+			ga[i] = g
+		}
+	}
+	return strings.Join(ga, "=")
 }
 
 func plainName(s string) string {

@@ -69,14 +69,24 @@ func (a *arranger) uid() string {
 	return "2.25." + new(big.Int).SetBytes(h.Sum(nil)[:16]).String()
 }
 
-// speaker finds the member whose keys go into the record of a parent: the one that has most values, the first of equals.
-func speaker(ms []*member, of func(*member) keys) *member {
+// speaker finds the member whose keys go into the record of a parent: the one that has most of the required values, then most of the
+// others, the first of equals. So nothing is made up that an instance has.
+func speaker(r *record, ms []*member, of func(*member) keys) *member {
 	best, most := ms[0], -1
+	said := make(map[keys]bool)
 	for _, m := range ms {
+		ks := of(m)
+		if said[ks] {
+			continue
+		}
+		said[ks] = true
 		n := 0
-		for k := of(m); len(k) > 0; {
-			var v string
-			if _, _, v, k = k.next(); len(v) > 0 {
+		for _, k := range r.keys {
+			switch {
+			case ks.text(k.tag) == "":
+			case k.need == required:
+				n += 100
+			default:
 				n++
 			}
 		}
@@ -158,7 +168,7 @@ func (a *arranger) dateOf(ms []*member) {
 
 // parent makes a PATIENT, STUDY or SERIES record from the keys of one of ms, and notes which of ms have others.
 func (a *arranger) parent(up int, r *record, of func(*member) keys, ms []*member) int {
-	m := speaker(ms, of)
+	m := speaker(r, ms, of)
 	n := a.add(up, node{typ: r.name})
 	a.scopes[n] = &scope{ms: ms}
 	a.nodes[n].body = a.compose(r, of(m), m, up)

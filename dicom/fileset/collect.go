@@ -35,68 +35,93 @@ type candidate struct {
 	named bool
 }
 
+// collector gathers the files to look at.
+type collector struct {
+	list     []candidate
+	problems []Problem
+	seen     map[string]bool
+}
+
 // collect lists the files of paths in the order of their names.
-func collect(ctx context.Context, paths []string, exclude string) (list []candidate, problems []Problem, err error) {
-	seen := make(map[string]bool)
+func collect(ctx context.Context, paths []string, exclude string) (*collector, error) {
+	c := &collector{seen: make(map[string]bool)}
 	if abs, err := filepath.Abs(exclude); err == nil && exclude != "" {
-		seen[abs] = true
-	}
-	add := func(path string, named bool) {
-		key := path
-		if abs, err := filepath.Abs(path); err == nil {
-			key = abs
-		}
-		if !seen[key] {
-			seen[key] = true
-			list = append(list, candidate{path, named})
-		}
+		c.seen[abs] = true
 	}
 	for _, root := range paths {
 		info, err := os.Stat(root)
 		switch {
 		case err != nil:
-			problems = append(problems, Problem{Files: []string{root}, Reason: plainReason(err)})
+			c.wrong(root, plainReason(err))
+			continue
+		case info.Mode().IsRegular():
+			c.add(root, true)
 			continue
 		case !info.IsDir():
-			add(root, true)
+			c.wrong(root, irregular)
 			continue
 		}
-		before := len(list)
-		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err == nil {
-				err = ctx.Err()
+		before := len(c.list) + len(c.problems)
+		err = filepath.WalkDir(through(root), func(path string, d fs.DirEntry, err error) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			if err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				problems = append(problems, Problem{Files: []string{path}, Reason: plainReason(err)})
-				return nil
-			}
-			if d.IsDir() {
-				if d.Name() == "__MACOSX" {
-					return filepath.SkipDir
-				}
-				return nil
-			}
-			if d.Type()&fs.ModeSymlink != 0 {
-				if info, err := os.Stat(path); err != nil || info.IsDir() {
-					problems = append(problems, Problem{Files: []string{path}, Reason: "a link to a folder or to nothing: give its target by name"})
-					return nil
-				}
-			}
-			add(path, false)
+			c.visit(path, d, err)
 			return nil
 		})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if len(list) == before && len(problems) == 0 {
-			problems = append(problems, Problem{Files: []string{root}, Reason: "a folder without any DICOM file", Source: "PS3.11 X.3.3"})
+		if len(c.list)+len(c.problems) == before {
+			c.problems = append(c.problems, Problem{Files: []string{root}, Reason: "a folder without any DICOM file", Source: "PS3.11 X.3.3"})
 		}
 	}
-	return list, problems, nil
+	return c, nil
 }
+
+func (c *collector) wrong(path, reason string) {
+	c.problems = append(c.problems, Problem{Files: []string{path}, Reason: reason})
+}
+
+func (c *collector) add(path string, named bool) {
+	key := path
+	if abs, err := filepath.Abs(path); err == nil {
+		key = abs
+	}
+	if !c.seen[key] {
+		c.seen[key] = true
+		c.list = append(c.list, candidate{path, named})
+	}
+}
+
+// visit takes what lies in a folder.
+func (c *collector) visit(path string, d fs.DirEntry, err error) {
+	if err != nil {
+		c.wrong(path, plainReason(err))
+		return
+	}
+	mode := d.Type()
+	if mode&fs.ModeSymlink != 0 {
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() {
+			c.wrong(path, "a link to a folder or to nothing: give its target by name")
+			return
+		}
+		mode = info.Mode()
+	}
+	switch {
+	case mode.IsDir():
+	case mode.IsRegular():
+		c.add(path, false)
+	default: // not even opened: a pipe would be waited for
+		c.wrong(path, irregular)
+	}
+}
+
+const irregular = "neither a file nor a folder"
+
+// through names a folder so that WalkDir follows it if it is a link: the one that was named may be, those inside are not followed.
+func through(dir string) string { return dir + string(filepath.Separator) }
 
 // plainReason drops the operation and the path from an error of the file system; the path is named beside it.
 func plainReason(err error) string {
@@ -153,7 +178,7 @@ func (r *reader) look(path string) looked {
 		return looked{err: &unusable{reason: plainReason(err)}}
 	}
 	if !info.Mode().IsRegular() {
-		return looked{err: &unusable{reason: "not a regular file"}}
+		return looked{err: &unusable{reason: irregular}}
 	}
 	l := looked{src: source{path: path, size: info.Size(), mod: info.ModTime()}}
 	head := make([]byte, min(headSize, info.Size()))
@@ -191,18 +216,18 @@ func litter(name string) bool {
 // Scan reads the headers of every file named, and of every file in the folders named, and plans the File-set. Nothing is written.
 // *InputError says what keeps the set from being packed; other errors are of ctx.
 func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
-	list, problems, err := collect(ctx, paths, o.Exclude)
+	found, err := collect(ctx, paths, o.Exclude)
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}
-	seen, err := look(ctx, list, o.Progress)
+	seen, err := look(ctx, found.list, o.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}
-	b := &builder{o: o, problems: problems, t: newTables()}
+	b := &builder{o: o, problems: found.problems, t: newTables()}
 	var directories []string
 	for i, l := range seen {
-		c := list[i]
+		c := found.list[i]
 		switch {
 		case l.err == nil:
 			b.take(l.src, l.obj)
@@ -211,7 +236,7 @@ func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
 			b.note(ruleSkipped.at(c.path, "a DICOMDIR: the new set gets its own"))
 		case errors.Is(l.err, errManifest):
 			b.note(ruleSkipped.at(c.path, "the MANIFEST of an earlier set: the new set gets its own"))
-		case !c.named && litter(filepath.Base(c.path)):
+		case !c.named && (litter(filepath.Base(c.path)) || strings.Contains(filepath.ToSlash(c.path), "/__MACOSX/")):
 			b.note(ruleForeign.at(c.path, "left behind by a system; left out"))
 		case !c.named && o.SkipForeign && errors.Is(l.err, dicom.ErrNotDICOM):
 			b.note(ruleForeign.at(c.path, "no DICOM object; left out as asked"))

@@ -274,8 +274,8 @@ func (c *checker) compare(i, f int) {
 		case "STUDY":
 			c.differ(r, "Study Instance UID", p.keys.text(tagStudyUID), x.obj.study)
 		case "PATIENT":
-			c.differ(r, "Patient ID", p.keys.shown(tagPatientID, p.charset), dicom.Text([]byte(x.obj.patient.text(tagPatientID)), x.obj.charset))
-			if !dicom.SameName(p.keys.shown(tagName, p.charset), dicom.Text([]byte(x.obj.patient.text(tagName)), x.obj.charset)) {
+			c.differ(r, "Patient ID", p.keys.exact(tagPatientID, p.charset), x.obj.patient.exact(tagPatientID, x.obj.charset))
+			if !dicom.SameName(p.keys.exact(tagName, p.charset), x.obj.patient.exact(tagName, x.obj.charset)) {
 				c.find(ruleRecord, r.fileID, "the patient name of the record is not that of the file")
 			}
 		}

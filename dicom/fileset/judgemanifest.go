@@ -29,7 +29,7 @@ func (c *checker) unique() {
 		}
 		switch r.typ {
 		case "PATIENT":
-			once(rulePatientTwice, "Patient ID", r.keys.shown(tagPatientID, r.charset))
+			once(rulePatientTwice, "Patient ID", r.keys.exact(tagPatientID, r.charset))
 		case "STUDY":
 			once(ruleStudyTwice, "Study Instance UID", r.keys.text(tagStudyUID))
 		case "SERIES":

@@ -21,7 +21,7 @@ import (
 type member struct {
 	*object
 	src       source
-	patientID string // decoded; the key of its PATIENT record
+	patientID string // as dicom.Exact has it; the key of its PATIENT record
 	invented  bool   // patientID is ours
 	seriesNo  int64
 	number    int64
@@ -165,7 +165,7 @@ func sameBytes(a, b source) (bool, error) {
 func (b *builder) patients() {
 	ofStudy := make(map[string]string)
 	for _, m := range b.members {
-		m.patientID = dicom.Text([]byte(m.patient.text(tagPatientID)), m.charset)
+		m.patientID = m.patient.exact(tagPatientID, m.charset)
 		if m.patientID != "" && !m.record.root {
 			ofStudy[m.study] = m.patientID
 		}
@@ -203,28 +203,24 @@ func (b *builder) names() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(seen)) {
 		ms := slices.SortedFunc(maps.Values(seen[id]), func(x, y *member) int { return strings.Compare(x.src.path, y.src.path) })
-		var differ []string
-		var named *member // the first that has a name: an empty one is like every other
+		var named []string // paths of those that have a name: an empty one is like every other
+		var known string   // what they say together
+		differ := false
 		for _, m := range ms {
-			switch {
-			case m.name() == "":
-			case named == nil:
-				named, differ = m, []string{m.src.path}
-			case !dicom.SameName(named.name(), m.name()):
-				differ = append(differ, m.src.path)
+			if name := m.patient.exact(tagName, m.charset); name != "" {
+				differ = differ || !dicom.SameName(known, name)
+				known, named = dicom.FullerName(known, name), append(named, m.src.path)
 			}
 		}
 		switch {
-		case len(differ) < 2:
+		case !differ:
 		case b.o.AllowNames:
-			b.note(ruleNames.at(strings.Join(differ, ", "), "one Patient ID, different names; taken as asked"))
+			b.note(ruleNames.at(strings.Join(named, ", "), "one Patient ID, different names; taken as asked"))
 		default:
-			b.problem("one Patient ID, different patient names", "PS3.11 X.3.3", differ...)
+			b.problem("one Patient ID, different patient names", "PS3.11 X.3.3", named...)
 		}
 	}
 }
-
-func (m *member) name() string { return dicom.Text([]byte(m.patient.text(tagName)), m.charset) }
 
 // oneParent stops at a UID that stands under two parents.
 func (b *builder) oneParent(what, source, parents string, of func(*member) (uid, parent string)) {

@@ -88,6 +88,7 @@ var (
 	ruleZIPJunk    = rule{"zip-junk", Violation, "APPNOTE 4.3.1"}
 	ruleZIPName    = rule{"zip-name", Damage, "APPNOTE 4.4.17"}
 	ruleZIPSlash   = rule{"zip-backslash", Violation, "APPNOTE 4.4.17"}
+	ruleZIPCoding  = rule{"zip-name-coding", Note, "APPNOTE D.1"}
 	ruleZIPTwice   = rule{"zip-name-twice", Damage, "PS3.10 8.6"}
 	ruleZIPLink    = rule{"zip-symlink", Damage, "PS3.12 Y.2"}
 	ruleZIPSecret  = rule{"zip-encrypted", Damage, "PS3.15 B.8"}

@@ -89,6 +89,12 @@ func treeSeries(k keys) Series {
 	return Series{UID: k.text(tagSeriesUID), Number: k.shown(tagSeriesNo, ""), Modality: k.shown(tagModality, "")}
 }
 
+// exact decodes a value for comparing.
+func (k keys) exact(t dicom.Tag, charset string) string {
+	v, _ := k.find(t)
+	return dicom.Exact([]byte(v), charset)
+}
+
 // shown decodes a value for people.
 func (k keys) shown(t dicom.Tag, charset string) string {
 	v, _ := k.find(t)

@@ -48,9 +48,8 @@ func zipVolume(r io.ReaderAt, size int64, lim Limits) (*volume, error) {
 // dirVolume lists a folder. Links are not followed: a set does not reach out of its folder.
 func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 	v := &volume{}
-	root := os.DirFS(dir)
 	var total int64
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(through(dir), func(path string, d fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -61,7 +60,7 @@ func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		name := filepath.ToSlash(rel)
+		name := strings.ToValidUTF8(filepath.ToSlash(rel), "?")
 		if !d.Type().IsRegular() {
 			v.findings.add(ruleZIPLink.at(name, "a link or a device: not part of a set"))
 			return nil
@@ -78,7 +77,7 @@ func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 			return filepath.SkipAll
 		}
 		v.files = append(v.files, volumeFile{name: name, size: info.Size(),
-			open: func() (io.ReadCloser, error) { return root.Open(name) }})
+			open: func() (io.ReadCloser, error) { return os.Open(path) }})
 		return nil
 	})
 	return v, err

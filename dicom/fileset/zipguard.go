@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 )
 
 // judge looks at an entry by itself.
@@ -23,8 +25,9 @@ func (a *archive) judge(e *entry) {
 	if e.size > a.lim.File {
 		a.find(ruleLimit, e.raw, "%d bytes: more than %d", e.size, a.lim.File)
 	}
-	e.name = strings.TrimSuffix(strings.ReplaceAll(e.raw, `\`, "/"), "/")
-	e.folder = e.name != strings.ReplaceAll(e.raw, `\`, "/")
+	name := strings.ReplaceAll(a.text(e), `\`, "/")
+	e.name = strings.TrimSuffix(name, "/")
+	e.folder = e.name != name
 	if e.folder && e.size > 0 {
 		a.find(ruleZIP, e.raw, "a folder with content")
 	}
@@ -34,6 +37,20 @@ func (a *archive) judge(e *entry) {
 	if why := unsafeName(e.name); why != "" {
 		a.find(ruleZIPName, e.raw, "a name that %s", why)
 	}
+}
+
+// text decodes a name. Without bit 11 it is in the code page of the first PCs (APPNOTE D.1), though most write UTF-8 all the same. No
+// File ID needs either, so only files beside the set have such names.
+func (a *archive) text(e *entry) string {
+	if e.flags&bitUTF8 != 0 || utf8.ValidString(e.raw) {
+		return e.raw
+	}
+	name, err := charmap.CodePage437.NewDecoder().String(e.raw)
+	if err != nil {
+		return e.raw
+	}
+	a.find(ruleZIPCoding, name, "a name that is not in UTF-8")
+	return name
 }
 
 // unsafeName says why a name must not be written anywhere, "" if it may.

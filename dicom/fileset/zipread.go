@@ -23,6 +23,12 @@ type archive struct {
 	free chan *packedReader // inflaters to use again
 }
 
+// Systems whose file modes stand in the upper half of the external attributes (APPNOTE 4.4.2).
+const (
+	hostUnix = 3
+	hostMac  = 19
+)
+
 // entry of an archive that may be read. Folders are not among them.
 type entry struct {
 	name         string // components joined by "/"
@@ -187,8 +193,12 @@ func (a *archive) central(dir []byte, count int64) {
 		if !sizes64(dir[46+nameLen:46+nameLen+extraLen], &e.size, &e.packed, &e.header) {
 			a.find(ruleZIP, e.raw, "a broken ZIP64 extra field")
 		}
-		if host, mode := dir[5], le.Uint32(dir[38:])>>16; host == 3 && mode&0o170000 == 0o120000 {
-			a.find(ruleZIPLink, e.raw, "a symbolic link")
+		if host := dir[5]; host == hostUnix || host == hostMac {
+			switch le.Uint32(dir[38:]) >> 16 & 0o170000 {
+			case 0, 0o100000, 0o040000: // unsaid, a file, a folder
+			default:
+				a.find(ruleZIPLink, e.raw, "a symbolic link or a device")
+			}
 		}
 		a.judge(&e)
 		a.entries = append(a.entries, e)
@@ -253,7 +263,7 @@ func (a *archive) local(e *entry) error {
 	crc, flags, method := le.Uint32(b[14:]), le.Uint16(b[6:]), le.Uint16(b[8:])
 	ok := sizes64(rest[nameLen:], &size, &packed)
 	streamed := flags&bitStreamed != 0
-	if !ok || string(rest[:nameLen]) != e.raw || method != e.method || flags&^(1<<11|1<<1|1<<2) != e.flags&^(1<<11|1<<1|1<<2) ||
+	if !ok || string(rest[:nameLen]) != e.raw || method != e.method || flags&^(bitUTF8|1<<1|1<<2) != e.flags&^(bitUTF8|1<<1|1<<2) ||
 		!streamed && (size != e.size || packed != e.packed || crc != e.crc) {
 		a.find(ruleZIPLocal, e.raw, "local and central header differ")
 	}

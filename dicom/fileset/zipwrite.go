@@ -28,6 +28,7 @@ const (
 	stored       = 0
 	deflate      = 8
 	bitStreamed  = 1 << 3
+	bitUTF8      = 1 << 11
 	dosDate      = 1<<5 | 1 // 1980-01-01, so that the same set gives the same bytes
 	maxStreamed  = 0xFF000000
 	max32        = math.MaxUint32
