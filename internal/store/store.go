@@ -3,6 +3,7 @@
 //
 // Two engines share one schema and one set of SQL texts. SQLite is a file in the data directory, owned by one process (a lock on
 // the directory), written through one connection, in WAL with synchronous=FULL: a transaction that returned nil is on the disk.
+// Transactions that come together share a commit, and each still stands or falls alone.
 // PostgreSQL is the operator's own; any number of nodes may use it.
 //
 // Columns that tell who wrote to whom and about what are sealed by package vault before they reach the engine; where rows are
