@@ -168,28 +168,37 @@ func TestSubmittedBodyIsNotNeededAgain(t *testing.T) {
 	}
 }
 
-// A panic is tried again like any error, but not for ever: when the message's time is over, its sender is told.
-func TestPanicEndsInAReport(t *testing.T) {
-	s := newSide(t)
-	id := s.submit("short", lab)
-	s.step("outbound")
-	s.reply = func(transit.Consignment) transit.Outcome { panic("our own bug") }
-	j := s.claim("deliver")
-	run := func() {
-		defer func() { _ = recover() }() // the queue does
-		_ = s.run(t.Context(), j)
-	}
-	run()
-	if r := s.recipient(id, lab); r.State != transit.Sealed {
-		t.Errorf("in time the recipient is %q", r.State)
-	}
-	s.now = s.now.Add(5 * 24 * time.Hour)
-	run()
-	if r := s.recipient(id, lab); r.State != transit.Failed || len(s.inbox()) != 1 {
-		t.Errorf("the recipient is %q, with %d reports", r.State, len(s.inbox()))
-	}
-	if n := s.works("deliver"); n != 0 {
-		t.Errorf("%d deliveries wait", n)
+// A step that panics, or that the queue has lost its patience with, is tried again like any other, but not for ever: when the
+// message's time is over, its sender is told.
+func TestGivingUp(t *testing.T) {
+	for name, reply := range map[string]func(context.CancelCauseFunc) transit.Outcome{
+		"panic":    func(context.CancelCauseFunc) transit.Outcome { panic("our own bug") },
+		"patience": func(stop context.CancelCauseFunc) transit.Outcome { stop(errors.New("no progress")); panic("stopped") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSide(t)
+			id := s.submit("short", lab)
+			s.step("outbound")
+			j := s.claim("deliver")
+			run := func() {
+				ctx, stop := context.WithCancelCause(t.Context())
+				defer stop(nil)
+				s.reply = func(transit.Consignment) transit.Outcome { return reply(stop) }
+				_ = s.handlers["deliver"](ctx, j)
+			}
+			run()
+			if r := s.recipient(id, lab); r.State != transit.Sealed {
+				t.Errorf("in time the recipient is %q", r.State)
+			}
+			s.now = s.now.Add(5 * 24 * time.Hour)
+			run()
+			if r := s.recipient(id, lab); r.State != transit.Failed || len(s.inbox()) != 1 {
+				t.Errorf("the recipient is %q, with %d reports", r.State, len(s.inbox()))
+			}
+			if n := s.works("deliver"); n != 0 {
+				t.Errorf("%d deliveries wait", n)
+			}
+		})
 	}
 }
 

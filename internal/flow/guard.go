@@ -19,35 +19,31 @@ func hopeless(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrDamaged)
 }
 
-// errPanicked stands for the error of a step that ended in a panic. The panic itself goes on, to the queue.
-var errPanicked = errors.New("flow: the step ended in a panic")
-
 // giveUpTime is how long giving up is tried, when our own stop has come in between.
 const giveUpTime = 10 * time.Second
 
 // guarded runs a step and gives up on it when its message's time is over or its rows or bytes are gone, so that no work is tried for
 // ever and no sender waits for ever. Every other error is tried again at the work's back-off.
 func (f *Flow) guarded(do func(context.Context, *queue.Job) error) func(context.Context, *queue.Job) error {
-	return func(ctx context.Context, j *queue.Job) (err error) {
-		err = errPanicked
-		defer func() { err = f.afterwards(ctx, j, err) }()
-		err = do(ctx, j)
-		return err
+	return func(ctx context.Context, j *queue.Job) error {
+		return f.afterwards(ctx, j, j.Safely(ctx, do))
 	}
 }
 
 // afterwards decides about a step that ended with err. What it returns is tried again; nil is settled.
 func (f *Flow) afterwards(ctx context.Context, j *queue.Job, err error) error {
-	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrConflict) {
+	// When the queue has lost its patience with the step, the context has ended by another cause, and the work is still ours.
+	stopped := errors.Is(context.Cause(ctx), context.Canceled) || errors.Is(context.Cause(ctx), store.ErrLeaseLost)
+	if err == nil || stopped || errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrConflict) {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
 	m, waiting, lookErr := f.about(ctx, j)
 	over := lookErr == nil && expired(m, f.Clock())
 	if !over && !hopeless(err) {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
-	defer cancel()
 	if lookErr == nil {
 		if giveErr := f.giveUp(ctx, m, waiting, err); giveErr != nil {
 			return errors.Join(err, giveErr)
