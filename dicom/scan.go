@@ -96,7 +96,7 @@ func (s *Scanner) ScanAt(r io.ReaderAt, size int64) (*File, error) {
 }
 
 func (s *Scanner) scan(src *source) (*File, error) {
-	f := &File{}
+	f := &File{Meta: make(DataSet, 0, 8), Data: make(DataSet, 0, min(len(s.wanted), 32))}
 	p := &parser{s: s, src: src, f: f, room: s.o.MaxKept}
 	if err := p.preamble(); err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type source struct {
 	hi   int
 	buf  []byte
 	err  error // kept once the stream has ended
+
+	small []byte // where short values are put side by side
 }
 
 func (s *source) pos() int64 { return s.base + int64(s.lo) }
@@ -98,10 +100,32 @@ func (s *source) skip(n int64) error {
 	return nil
 }
 
+// Most values are short and many: they share blocks.
+const (
+	smallValue = 128
+	smallBlock = 1 << 10
+)
+
 // read gives the next n bytes as a slice of their own. It grows with what is there, never with what is claimed.
 func (s *source) read(n int64) ([]byte, error) {
 	if left := s.left(); left >= 0 && n > left {
 		return nil, s.cut(n)
+	}
+	if n <= smallValue {
+		got, err := s.peek(int(n))
+		if int64(len(got)) == n {
+			if int64(cap(s.small)-len(s.small)) < n {
+				s.small = make([]byte, 0, smallBlock)
+			}
+			from := len(s.small)
+			s.small = append(s.small, got...)
+			s.pass(len(got))
+			return s.small[from:len(s.small):len(s.small)], nil
+		}
+		if errors.Is(err, io.EOF) {
+			return nil, s.cut(n)
+		}
+		return nil, err
 	}
 	out := make([]byte, 0, min(n, int64(len(s.buf))))
 	for n > 0 {

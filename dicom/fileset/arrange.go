@@ -12,6 +12,7 @@ type arranger struct {
 	b     *builder
 	p     *Plan
 	nodes []node
+	body  []byte // being encoded
 
 	patient, study, series int // nodes
 	patientNo, studyNo     int
@@ -31,7 +32,7 @@ type scope struct {
 func (b *builder) arrange() (*Plan, error) {
 	a := &arranger{b: b, p: &Plan{Findings: b.findings, Instances: make([]Instance, 0, len(b.members))},
 		scopes: map[int]*scope{0: {ms: b.members}}}
-	a.nodes = append(a.nodes, node{}) // the root directory entity
+	a.nodes = make([]node, 1, len(b.members)+len(b.members)/8+16) // the first is the root directory entity
 	for i, m := range b.members {
 		a.place(i, m)
 		for _, f := range m.findings {

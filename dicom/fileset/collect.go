@@ -181,22 +181,55 @@ func (r *reader) look(path string) looked {
 		return looked{err: &unusable{reason: irregular}}
 	}
 	l := looked{src: source{path: path, size: info.Size(), mod: info.ModTime()}}
-	head := make([]byte, min(headSize, info.Size()))
-	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+	if r.head == nil {
+		r.head = make([]byte, lookSize)
+	}
+	head := r.head[:min(lookSize, info.Size())]
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
 		l.err = &unusable{reason: plainReason(err)}
 		return l
 	}
-	l.src.head = crc32.ChecksumIEEE(head)
+	head = head[:n]
+	l.src.head = crc32.ChecksumIEEE(head[:min(headSize, n)])
 	if isManifest(head) {
 		l.err = errManifest
 		return l
 	}
-	file, err := r.s.ScanAt(f, info.Size())
+	file, err := r.s.ScanAt(&headed{head, f}, info.Size())
 	if err == nil {
 		l.obj, err = r.object(file)
 	}
 	l.err = err
 	return l
+}
+
+// lookSize is what is read of every file at once: all that is wanted of most.
+const lookSize = 32 << 10
+
+// headed reads from the head of a file that has been read already, and from the file where that does not do.
+type headed struct {
+	head []byte
+	f    *os.File
+}
+
+func (h *headed) ReadAt(p []byte, off int64) (int, error) {
+	if n := int64(len(h.head)); off < n {
+		done := copy(p, h.head[off:])
+		if done == len(p) || n < lookSize { // there is no more
+			return done, eofUnless(done == len(p))
+		}
+		more, err := h.f.ReadAt(p[done:], n)
+		return done + more, err
+	}
+	return h.f.ReadAt(p, off)
+}
+
+func eofUnless(full bool) error {
+	if full {
+		return nil
+	}
+	return io.EOF
 }
 
 var errManifest = errors.New("fileset: a MANIFEST of ours")

@@ -38,9 +38,11 @@ func writeDirectory(nodes []node, fileSetID, uid string) ([]byte, error) {
 	// Three numbers and the sequence's own header stand between head and the first record: 12 + 12 + 10 + 12 bytes.
 	at := int64(len(meta) + len(head) + 46)
 	start := at
+	var refs []byte
 	for i := 1; i < len(nodes); i++ { // appended depth first
 		nodes[i].offset = uint32(at)
-		at += 8 + int64(len(nodes[i].references())) + linkSize + int64(len(nodes[i].body))
+		refs = nodes[i].appendReferences(refs[:0])
+		at += 8 + int64(len(refs)) + linkSize + int64(len(nodes[i].body))
 	}
 	if at > math.MaxUint32-1 {
 		return nil, fmt.Errorf("fileset: a DICOMDIR of %d bytes: offsets have 32 bits (PS3.3 F.3.2.2)", at)
@@ -54,20 +56,22 @@ func writeDirectory(nodes []node, fileSetID, uid string) ([]byte, error) {
 	out = binary.LittleEndian.AppendUint32(out, uint32(at-start))
 	for i := 1; i < len(nodes); i++ {
 		n := &nodes[i]
-		body := appendUint32(nil, 0x00041400, nodes[n.next].offset) // node 0 has offset 0: none
-		body = appendUint16(body, 0x00041410, 0xFFFF)
-		body = appendUint32(body, 0x00041420, nodes[n.first].offset)
-		body = append(body, n.references()...)
-		out = appendRawItem(out, append(body, n.body...))
+		item := len(out) + 8
+		out = appendRawItem(out, nil)
+		out = appendUint32(out, 0x00041400, nodes[n.next].offset) // node 0 has offset 0: none
+		out = appendUint16(out, 0x00041410, 0xFFFF)
+		out = appendUint32(out, 0x00041420, nodes[n.first].offset)
+		out = append(n.appendReferences(out), n.body...)
+		binary.LittleEndian.PutUint32(out[item-4:], uint32(len(out)-item))
 	}
 	return out, nil
 }
 
 const linkSize = 12 + 10 + 12 // of (0004,1400), (0004,1410) and (0004,1420)
 
-// references encodes the record's type and the file it names.
-func (n *node) references() []byte {
-	b := appendText(nil, 0x00041430, n.typ)
+// appendReferences encodes the record's type and the file it names.
+func (n *node) appendReferences(b []byte) []byte {
+	b = appendText(b, 0x00041430, n.typ)
 	if n.typ == "PRIVATE" {
 		b = appendText(b, 0x00041432, privateRecordUID)
 	}

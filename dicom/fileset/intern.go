@@ -13,6 +13,21 @@ type interner struct {
 
 func newInterner() *interner { return &interner{m: make(map[string]string)} }
 
+// bytes is string for what is not one yet: no memory is spent on what is there already.
+func (in *interner) bytes(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if kept, ok := in.m[string(b)]; ok {
+		return kept
+	}
+	s := string(b)
+	in.m[s] = s
+	return s
+}
+
 func (in *interner) string(s string) string {
 	if s == "" {
 		return ""

@@ -93,3 +93,33 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("checking: %v", err)
 	}
 }
+
+// Deflated data sets inside a deflated archive do not multiply: what they grow to is limited over the whole set (PS3.5 A.5).
+func TestNestedDeflate(t *testing.T) {
+	zeros := make([]byte, 64<<20)
+	meta := bytes.Replace(metaGroup("1.2.3"), appendText(nil, 0x00020010, dicom.ExplicitLittle), appendText(nil, 0x00020010, dicom.Deflated), 1)
+	meta[140] += 2
+	set := append(appendText(nil, tagCharset, "ISO_IR 100"), 0x09, 0x00, 0x01, 0x10, 'U', 'N', 0, 0, 0, 0, 0, 4)
+	one := append(meta, deflated(append(set, zeros...))...)
+	v := &volume{size: int64(len(one)), files: make([]volumeFile, 20)}
+	for i := range v.files {
+		v.files[i] = volumeFile{size: int64(len(one)), open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(one)), nil }}
+	}
+	p := newPass(v, newTables(), nil, CheckOptions{Limits: defaultLimits})
+	p.room.Store(100 << 20)
+	out := make([]content, len(v.files))
+	if err := p.contents(context.Background(), nil, out); err != nil {
+		t.Fatal(err)
+	}
+	limited := 0
+	for _, c := range out {
+		if errors.Is(c.err, dicom.ErrLimit) {
+			limited++
+		} else if c.obj == nil && !errors.Is(c.err, dicom.ErrCut) {
+			t.Error(c.err)
+		}
+	}
+	if left := p.room.Load(); limited < len(out)-4 || left < -1<<20 {
+		t.Errorf("%d of %d are stopped, %d bytes beyond", limited, len(out), -left)
+	}
+}

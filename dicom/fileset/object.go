@@ -30,6 +30,9 @@ type reader struct {
 	t  *tables
 	s  *dicom.Scanner
 	in *interner
+
+	keys []byte // being encoded
+	head []byte // of the file looked at
 }
 
 // newReader makes one. inflated is what deflated data sets may still grow to, all readers together; nil where they are trusted.
@@ -163,7 +166,7 @@ func (r *reader) takeKeys(o *object, d dicom.DataSet) {
 
 // encode takes the keys of rec that d has, and supplies dates from other dates of d.
 func (r *reader) encode(rec *record, d dicom.DataSet) keys {
-	var b []byte
+	b := r.keys[:0]
 	for _, k := range rec.keys {
 		e, ok := d.Get(k.tag)
 		if !ok && k.tag == 0x0040A030 {
@@ -179,7 +182,8 @@ func (r *reader) encode(rec *record, d dicom.DataSet) keys {
 		}
 		b = appendKept(b, e)
 	}
-	return keys(r.in.string(string(b)))
+	r.keys = b
+	return keys(r.in.bytes(b))
 }
 
 // fits says that e is encoded as its tag wants it. What is not would break the directory, and counts as absent.

@@ -2,6 +2,7 @@ package fileset
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"carepost/dicom"
@@ -9,7 +10,7 @@ import (
 
 // compose encodes a record's keys: those of the instance, and what the table supplies for the missing.
 func (a *arranger) compose(r *record, ks keys, m *member, up int) []byte {
-	var b []byte
+	b := a.body[:0]
 	for _, k := range r.keys {
 		v, ok := ks.find(k.tag)
 		empty := len(v) == 0 || isText(k.tag) && dicom.Trim([]byte(v)) == ""
@@ -23,9 +24,10 @@ func (a *arranger) compose(r *record, ks keys, m *member, up int) []byte {
 		}
 	}
 	if m.charset != "" && keys(b).extended() {
-		b = append(appendText(nil, tagCharset, m.charset), b...)
+		b = slices.Insert(b, 0, appendText(nil, tagCharset, m.charset)...)
 	}
-	return b
+	a.body = b
+	return slices.Clone(b)
 }
 
 // isText says that only spaces in t are no value; numbers may be zero.

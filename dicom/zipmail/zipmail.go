@@ -122,7 +122,7 @@ func Subject(s string) string {
 		return SubjectPhrase
 	}
 	if strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0 {
-		if HasPhrase(s) {
+		if strings.Contains(s, SubjectPhrase) { // to the letter, though reading takes any case
 			return s
 		}
 		return SubjectPhrase + " " + s

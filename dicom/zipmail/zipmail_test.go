@@ -142,7 +142,7 @@ print(z.namelist()[0], len(z.namelist()), m.get_body().get_content().strip().spl
 func TestSubject(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "DICOM-ZIP", "Re: DICOM-ZIP for Dr Fred": "Re: DICOM-ZIP for Dr Fred", "for Dr Fred": "DICOM-ZIP for Dr Fred",
-		"re: dicom-zip": "re: dicom-zip", "Für Sie: DICOM-ZIP": "DICOM-ZIP =?utf-8?b?RsO8ciBTaWU6?=",
+		"re: dicom-zip": "DICOM-ZIP re: dicom-zip", "Für Sie: DICOM-ZIP": "DICOM-ZIP =?utf-8?b?RsO8ciBTaWU6?=",
 	} {
 		if got := Subject(in); got != want || !HasPhrase(got) {
 			t.Errorf("%q: %q rather than %q", in, got, want)
