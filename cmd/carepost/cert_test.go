@@ -66,12 +66,16 @@ func TestCertFind(t *testing.T) {
 	pointed.Publish(t, web)
 	desk, revoked := pointed.Issue(t, "desk@h.example"), pointed.Issue(t, "gone@h.example")
 	pointed.Revoke(t, revoked.Certificate)
+	middle := ca.Intermediate(t, "Middle CA")
+	mid := middle.Issue(t, "mid@h.example")
 	web.Put("/lab.cer", lab.Certificate.Raw)
 	at := func(endpoint string, c *x509.Certificate) dnsd.CERT {
 		return dnsd.CERT{For: addr.Address{Endpoint: endpoint, Domain: "h.example"}, Certificate: c.Raw}
 	}
-	server := publish(t, at("lab", lab.Certificate), at("", org.Certificate), at("desk", desk.Certificate), at("gone", revoked.Certificate),
+	server := publish(t, at("lab", lab.Certificate), at("", org.Certificate), at("desk", desk.Certificate), at("gone", revoked.Certificate), at("mid", mid.Certificate),
 		dnsd.CERT{For: addr.Address{Endpoint: "url", Domain: "h.example"}, URL: web.URL + "/lab.cer"})
+	list := certtest.WriteCRL(t, t.TempDir(), "list.crl", pointed.CRL(t, revoked.Certificate))
+	between := certtest.WriteCertificates(t, t.TempDir(), "between.pem", middle.Certificate)
 	empty := publish(t)
 	dir := t.TempDir()
 	root := certtest.WriteCertificates(t, dir, "root.pem", ca.Certificate, pointed.Certificate)
@@ -101,6 +105,10 @@ func TestCertFind(t *testing.T) {
 		{"at a time of expiry", []string{"lab@h.example", "--dns", server, "--anchor", root, "--at", "2051-01-01T00:00:00Z"}, exitRefused, []string{"REFUSED"}},
 		{"revocation unknown", []string{"desk@h.example", "--dns", server, "--anchor", root}, exitNotNow, []string{"UNDECIDED", "Undecided:"}},
 		{"revocation fetched", []string{"desk@h.example", "--dns", server, "--anchor", root, "--fetch", "--fetch-allow", allow}, exitDone, []string{"TRUSTED"}},
+		{"revocation list at hand", []string{"desk@h.example", "--dns", server, "--anchor", root, "--crl", list}, exitDone, []string{"TRUSTED"}},
+		{"revoked by the list at hand", []string{"gone@h.example", "--dns", server, "--anchor", root, "--crl", list}, exitRefused, []string{"REFUSED"}},
+		{"issuer at hand", []string{"mid@h.example", "--dns", server, "--anchor", root, "--intermediate", between}, exitDone, []string{"TRUSTED"}},
+		{"issuer not at hand", []string{"mid@h.example", "--dns", server, "--anchor", root}, exitRefused, []string{"REFUSED"}},
 		{"revoked", []string{"gone@h.example", "--dns", server, "--anchor", root, "--fetch", "--fetch-allow", allow}, exitRefused, []string{"REFUSED"}},
 		{"by URL, no fetching", []string{"url@h.example", "--dns", server}, exitNotNow, []string{"a URL, not fetched", "No answer now"}},
 		{"by URL, somebody else's", []string{"url@h.example", "--dns", server, "--fetch", "--fetch-allow", allow}, exitDone, []string{"somebody else", "organizationally-bound"}},
@@ -113,6 +121,9 @@ func TestCertFind(t *testing.T) {
 		{"no anchor", []string{"lab@h.example", "--anchor", filepath.Join(dir, "none.pem")}, exitUsage, nil},
 		{"no certificate", []string{"lab@h.example", "--anchor", certtest.WriteKey(t, dir, "k.pem", lab.Key)}, exitUsage, nil},
 		{"no flag", []string{"lab@h.example", "--frobnicate"}, exitUsage, nil},
+		{"no fetching", []string{"lab@h.example", "--fetch-allow", allow}, exitUsage, nil},
+		{"no port", []string{"lab@h.example", "--dns", "127.0.0.1:dns"}, exitUsage, nil},
+		{"no list", []string{"lab@h.example", "--crl", other}, exitUsage, nil},
 		{"no prefix", []string{"lab@h.example", "--fetch-allow", "h.example"}, exitUsage, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
