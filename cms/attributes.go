@@ -35,7 +35,7 @@ func parseAttributes(raw []byte, lim Limits) (a signedAttributes, err error) {
 	}
 	found := make(map[oid]bool)
 	for _, one := range all {
-		id, values, ok := parseAttribute(one)
+		id, values, ok := parseAttribute(one, lim.Attributes)
 		if !ok {
 			return a, attributes("no attribute")
 		}
@@ -51,8 +51,8 @@ func parseAttributes(raw []byte, lim Limits) (a signedAttributes, err error) {
 	return a, nil
 }
 
-// parseAttribute splits an Attribute (RFC 5652 §5.3).
-func parseAttribute(der []byte) (id oid, values [][]byte, ok bool) {
+// parseAttribute splits an Attribute of at most max values (RFC 5652 §5.3).
+func parseAttribute(der []byte, max int) (id oid, values [][]byte, ok bool) {
 	s := cryptobyte.String(der)
 	var attr, o, set cryptobyte.String
 	if !s.ReadASN1(&attr, asn1.SEQUENCE) || !s.Empty() ||
@@ -63,7 +63,7 @@ func parseAttribute(der []byte) (id oid, values [][]byte, ok bool) {
 	if err != nil {
 		return "", nil, false
 	}
-	values, ok = setOf(set, len(set))
+	values, ok = setOf(set, max)
 	return id, values, ok
 }
 

@@ -54,7 +54,7 @@ type parser struct {
 func newParser(r io.Reader, lim Limits) *parser {
 	lim = lim.defaulted()
 	return &parser{
-		r:      bufio.NewReaderSize(r, 32<<10),
+		r:      bufio.NewReaderSize(r, 8<<10),
 		lim:    lim,
 		budget: lim.HeaderBytes,
 		stack:  make([]frame, 0, lim.Depth),

@@ -46,7 +46,7 @@ func ReadEnveloped(r io.Reader, keys []Recipient, lim Limits) (*Enveloped, io.Re
 	return env, &plaintextReader{
 		seg: seg,
 		dec: cipher.NewCBCDecrypter(block, iv),
-		buf: make([]byte, aes.BlockSize+chunkSize),
+		buf: make([]byte, aes.BlockSize+firstChunk),
 	}, nil
 }
 

@@ -17,7 +17,8 @@ import (
 // segmentSize is the length of the OCTET STRING segments: a multiple of the cipher's block and of a line of base64.
 const (
 	segmentSize   = 57 * 1024
-	segmentHeader = 4 // octets of tag and length of a whole segment
+	segmentHeader = 4       // octets of tag and length of a whole segment
+	firstRoom     = 8 << 10 // for plaintext, until there is more
 )
 
 // NewEnvelopedWriter returns a writer that encrypts what is written to it, and writes a BER ContentInfo with an EnvelopedData
@@ -49,7 +50,7 @@ func NewEnvelopedWriter(w io.Writer, rand io.Reader, c Cipher, to ...*x509.Certi
 		w:    w,
 		head: envelopedHead(c, iv, infos),
 		enc:  cipher.NewCBCEncrypter(block, iv),
-		buf:  make([]byte, segmentHeader+segmentSize+aes.BlockSize),
+		buf:  make([]byte, segmentHeader+firstRoom+aes.BlockSize),
 	}, nil
 }
 
@@ -128,7 +129,7 @@ type envelopedWriter struct {
 	w    io.Writer
 	head []byte // not yet written
 	enc  cipher.BlockMode
-	buf  []byte // room for a segment's header, then n octets of plaintext
+	buf  []byte // a segment's header, then n octets of plaintext, room for more and for padding; grows to segmentSize
 	n    int
 	err  error
 }
@@ -139,7 +140,13 @@ var errClosed = errors.New("cms: encrypting: the writer is closed")
 func (e *envelopedWriter) Write(p []byte) (int, error) {
 	done := 0
 	for e.err == nil && done < len(p) {
-		n := copy(e.buf[segmentHeader+e.n:segmentHeader+segmentSize], p[done:])
+		room := len(e.buf) - segmentHeader - aes.BlockSize
+		if e.n == room {
+			room = min(2*room, segmentSize)
+			e.buf = append(make([]byte, 0, segmentHeader+room+aes.BlockSize), e.buf...)
+			e.buf = e.buf[:cap(e.buf)]
+		}
+		n := copy(e.buf[segmentHeader+e.n:segmentHeader+room], p[done:])
 		done += n
 		if e.n += n; e.n == segmentSize {
 			e.flush()

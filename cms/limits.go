@@ -8,7 +8,7 @@ package cms
 //	Recipients        1000  RecipientInfos, of whatever kind
 //	Certificates        64  entries of certificates, of whatever kind
 //	Signers             16  SignerInfos
-//	Attributes          32  signed, and again unsigned, attributes of a signer
+//	Attributes          32  signed, and again unsigned, attributes of a signer; values of a signed one
 //	EmptySegments     1000  segments of the encrypted content that carry nothing themselves (empty ones, constructed ones)
 //
 // Not to be set: the constants below.
@@ -38,7 +38,7 @@ const (
 // defaulted fills in what is zero.
 func (l Limits) defaulted() Limits {
 	def := func(n *int, v int) {
-		if *n == 0 {
+		if *n <= 0 {
 			*n = v
 		}
 	}
@@ -48,7 +48,7 @@ func (l Limits) defaulted() Limits {
 	def(&l.Signers, 16)
 	def(&l.Attributes, 32)
 	def(&l.EmptySegments, 1000)
-	if l.HeaderBytes == 0 {
+	if l.HeaderBytes <= 0 {
 		l.HeaderBytes = 1 << 20
 	}
 	return l

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"slices"
 	"testing"
 )
 
@@ -179,7 +180,9 @@ func TestCertsOnly(t *testing.T) {
 // Every size, against our own reader, in writes and reads of every kind.
 func TestRoundTrip(t *testing.T) {
 	c := people()
-	for _, n := range sizes {
+	small := []int{firstChunk - 17, firstChunk - 16, firstChunk - 1, firstChunk, firstChunk + 1, 2*firstRoom - 1, 2 * firstRoom, 2*firstRoom + 1,
+		firstChunk + chunkSize - 16, firstChunk + chunkSize - 1, firstChunk + chunkSize, firstChunk + chunkSize + 1}
+	for _, n := range slices.Concat(sizes, small) {
 		want := content(n)
 		got, err := unseal(seal(t, want, AES256CBC, c.bob.cert), c.alice.recipient(), c.bob.recipient())
 		if err != nil || !bytes.Equal(got, want) {

@@ -8,8 +8,11 @@ import (
 	"io"
 )
 
-// chunkSize is how much ciphertext is decrypted at once; a multiple of the block.
-const chunkSize = 64 << 10
+// How much ciphertext is decrypted at once, multiples of the block: the first time, for small messages, and then.
+const (
+	firstChunk = 8 << 10
+	chunkSize  = 32 << 10
+)
 
 // segments reads the octets of an encryptedContent that may be constructed (X.690 §8.7.3).
 type segments struct {
@@ -129,10 +132,14 @@ func (r *plaintextReader) WriteTo(w io.Writer) (int64, error) {
 
 // next decrypts a chunk into out, or sets err, or both with the last one.
 func (r *plaintextReader) next() {
-	chunk := r.buf[aes.BlockSize:]
 	if r.held { // it is the end of the chunk before, whose octets have been handed over
-		copy(r.buf, r.buf[chunkSize:])
+		end := r.buf[len(r.buf)-aes.BlockSize:]
+		if len(r.buf) < aes.BlockSize+chunkSize {
+			r.buf = make([]byte, aes.BlockSize+chunkSize)
+		}
+		copy(r.buf, end)
 	}
+	chunk := r.buf[aes.BlockSize:]
 	n, ended, err := r.seg.fill(chunk)
 	if err != nil {
 		r.err = constant(err)

@@ -68,10 +68,14 @@ func SignDetached(digest []byte, rand io.Reader, s ...Signer) ([]byte, error) {
 
 // sign makes one SignerInfo (RFC 5652 §5.3, §5.4).
 func (s Signer) sign(digest []byte, rand io.Reader) ([]byte, error) {
-	alg, err := s.check(len(digest))
+	f, err := s.check()
 	if err != nil {
 		return nil, err
 	}
+	if s.Hash.Size() != len(digest) {
+		return nil, algorithm("digest")
+	}
+	alg := s.algorithm(f)
 	attrs := s.attributes(digest, alg)
 	h := s.Hash.New()
 	h.Write(encode(func(b *cryptobyte.Builder) { addSetOf(b, asn1.SET, attrs) }))
@@ -91,22 +95,30 @@ func (s Signer) sign(digest []byte, rand io.Reader) ([]byte, error) {
 	}), nil
 }
 
-// check refuses what no receiver should accept, and returns the signatureAlgorithm.
-func (s Signer) check(digestLen int) ([]byte, error) {
+// CanSign says whether SignDetached would take s for a digest by its hash: nil, ErrAlgorithm with the reason, or what else is
+// missing. It spares the work on a long content.
+func CanSign(s Signer) error {
+	_, err := s.check()
+	return err
+}
+
+// check refuses what no receiver should accept.
+func (s Signer) check() (family, error) {
 	if s.Certificate == nil || s.Key == nil || s.Time.IsZero() {
-		return nil, errors.New("cms: signing: key, certificate or time is missing")
+		return familyNone, errors.New("cms: signing: key, certificate or time is missing")
 	}
-	if hashOID(s.Hash) == "" || s.Hash.Size() != digestLen {
-		return nil, algorithm("digest")
+	if s.Hash != 0 && hashOID(s.Hash) == "" {
+		return familyNone, algorithm("digest")
 	}
 	own, ok := s.Certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !own.Equal(s.Key.Public()) {
-		return nil, errors.New("cms: signing: the certificate is not the key's")
+		return familyNone, errors.New("cms: signing: the certificate is not the key's")
 	}
-	f, err := familyOf(s.Certificate.PublicKey)
-	if err != nil {
-		return nil, err
-	}
+	return familyOf(s.Certificate.PublicKey)
+}
+
+// algorithm is the signatureAlgorithm for a key of family f.
+func (s Signer) algorithm(f family) []byte {
 	return encode(func(b *cryptobyte.Builder) {
 		if f == familyRSA {
 			addAlgorithm(b, oidRSA, func(b *cryptobyte.Builder) { b.AddASN1NULL() }) // RFC 3370 §3.2
@@ -114,7 +126,7 @@ func (s Signer) check(digestLen int) ([]byte, error) {
 		}
 		addAlgorithm(b, map[crypto.Hash]oid{
 			crypto.SHA256: oidECDSASHA256, crypto.SHA384: oidECDSASHA384, crypto.SHA512: oidECDSASHA512}[s.Hash], nil)
-	}), nil
+	})
 }
 
 // attributes returns the signed attributes, each encoded.

@@ -2,13 +2,14 @@ package message
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/segmentio/asm/base64"
 )
 
 // Sizes of the base64 codec: a line is 57 octets in, 76 out (RFC 2045 §6.8). A tile of 64 lines stays in the first-level cache
-// between encoding and wrapping; 16 tiles go out in one write.
+// between encoding and wrapping; 16 tiles go out in one write. Buffers begin small, since most messages are.
 const (
 	lineIn    = 57
 	lineOut   = 76
@@ -16,24 +17,31 @@ const (
 	tiles     = 16
 	tileIn    = tileLines * lineIn
 	tileOut   = tileLines * (lineOut + 2)
-	chunkIn   = 64 << 10
+	firstIn   = 8 << 10
+	chunkIn   = 32 << 10
 )
 
 type base64Writer struct {
-	w    io.Writer
-	err  error
-	in   []byte // less than a tile
-	flat [tileLines * lineOut]byte
-	out  []byte
+	w      io.Writer
+	err    error
+	closed bool
+	in     []byte // less than a tile
+	flat   [tileLines * lineOut]byte
+	out    []byte // grows to tiles
 }
+
+var errClosedWriter = errors.New("message: write after Close")
 
 // NewBase64Writer returns a writer that encodes to w in lines of 76 columns with CRLF (RFC 2045 §6.8). Close writes what is
 // left and a final line end; it leaves w open. Memory does not grow with the input.
 func NewBase64Writer(w io.Writer) io.WriteCloser {
-	return &base64Writer{w: w, in: make([]byte, 0, tileIn), out: make([]byte, 0, tiles*tileOut)}
+	return &base64Writer{w: w, in: make([]byte, 0, tileIn), out: make([]byte, 0, tileOut)}
 }
 
 func (b *base64Writer) Write(p []byte) (int, error) {
+	if b.closed {
+		return 0, errClosedWriter
+	}
 	n := len(p)
 	for len(p) > 0 && b.err == nil {
 		if len(b.in) == 0 && len(p) >= tileIn {
@@ -53,22 +61,22 @@ func (b *base64Writer) Write(p []byte) (int, error) {
 }
 
 func (b *base64Writer) Close() error {
+	if b.closed {
+		return b.err
+	}
+	b.closed = true
 	if b.err == nil && len(b.in) > 0 {
 		b.tile(b.in)
-		b.in = b.in[:0]
 	}
 	b.flush()
-	err := b.err
-	if err == nil {
-		b.err = io.ErrClosedPipe // for writes after this
-	} else if err == io.ErrClosedPipe {
-		err = nil
-	}
-	return err
+	return b.err
 }
 
 // tile encodes at most one tile; less than one only at the end.
 func (b *base64Writer) tile(p []byte) {
+	if cap(b.out)-len(b.out) < tileOut { // never past tiles*tileOut, at which it is flushed
+		b.out = append(make([]byte, 0, 2*cap(b.out)), b.out...)
+	}
 	n := base64.StdEncoding.EncodedLen(len(p))
 	base64.StdEncoding.Encode(b.flat[:n], p)
 	for flat := b.flat[:n]; len(flat) > 0; {
@@ -95,10 +103,11 @@ var strict = base64.StdEncoding.Strict()
 
 type base64Reader struct {
 	r    io.Reader
-	err  error // after what out holds
-	done bool  // padding was seen: nothing but white space may follow
-	in   []byte
-	flat []byte // compacted input, then the 0 to 3 characters that wait for the rest of their quantum
+	err  error  // after what out holds
+	done bool   // padding was seen: nothing but white space may follow
+	in   []byte // text; in front the 0 to 3 characters that wait for the rest of their quantum
+	wait int    // how many
+	full bool   // the last read filled in
 	buf  []byte
 	out  []byte // decoded and not yet read
 }
@@ -106,11 +115,7 @@ type base64Reader struct {
 // NewBase64Reader returns a reader that decodes r. Spaces, tabs and line ends are passed over wherever they stand, lines may be
 // of any length; everything else outside the alphabet, missing, early or inexact padding is an error that wraps ErrEncoding.
 // What was decoded before it is still returned. Memory does not grow with the input.
-func NewBase64Reader(r io.Reader) io.Reader {
-	return &base64Reader{
-		r: r, in: make([]byte, chunkIn), flat: make([]byte, 0, chunkIn+4), buf: make([]byte, chunkIn/4*3+64),
-	}
-}
+func NewBase64Reader(r io.Reader) io.Reader { return &base64Reader{r: r} }
 
 func (b *base64Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -150,48 +155,65 @@ func (b *base64Reader) WriteTo(w io.Writer) (n int64, err error) {
 
 // fill reads one chunk and decodes the whole quanta of it.
 func (b *base64Reader) fill() {
-	n, err := b.r.Read(b.in)
-	b.flat = compact(b.flat, b.in[:n])
-	if bytes.IndexByte(b.flat, '\r') >= 0 { // the standard decoder would pass over it
-		b.flat = stripSpace(b.flat)
+	b.grow()
+	n, err := b.r.Read(b.in[b.wait:])
+	b.full = b.wait+n == len(b.in)
+	text := compact(b.in[:b.wait], b.in[b.wait:b.wait+n])
+	if bytes.IndexByte(text, '\r') >= 0 { // the standard decoder would pass over it
+		text = stripSpace(text)
 	}
-	whole := len(b.flat) &^ 3
-	k, ok := b.decode(whole)
+	whole := len(text) &^ 3
+	k, ok := b.decode(text[:whole])
 	if !ok {
 		// White space inside a line, or rubbish: take out the one, refuse the other.
-		b.flat = stripSpace(b.flat)
-		whole = len(b.flat) &^ 3
-		if k, ok = b.decode(whole); !ok {
+		text = stripSpace(text)
+		whole = len(text) &^ 3
+		if k, ok = b.decode(text[:whole]); !ok {
 			b.out, b.err = b.buf[:k/3*3], badEncoding("not base64")
 			return
 		}
 	}
 	b.out = b.buf[:k]
-	b.flat = b.flat[:copy(b.flat, b.flat[whole:])]
+	b.wait = copy(b.in, text[whole:])
 	switch {
-	case err == io.EOF && len(stripSpace(b.flat)) > 0:
+	case err == io.EOF && len(stripSpace(b.in[:b.wait])) > 0:
 		b.err = badEncoding("base64 that is cut off")
 	case err != nil:
 		b.err = err
 	}
 }
 
-// decode decodes the first whole octets of flat and says how many octets came out.
-func (b *base64Reader) decode(whole int) (int, bool) {
-	if whole == 0 {
+// grow makes the buffers, and makes them larger as soon as there is more than they hold.
+func (b *base64Reader) grow() {
+	size := firstIn
+	switch {
+	case b.in != nil && (!b.full || len(b.in) == chunkIn):
+		return
+	case b.in != nil:
+		size = chunkIn
+	}
+	in := make([]byte, size)
+	copy(in, b.in[:b.wait])
+	b.in, b.buf = in, make([]byte, size/4*3+64)
+}
+
+// decode decodes text, whole quanta, into buf and says how many octets came out.
+func (b *base64Reader) decode(text []byte) (int, bool) {
+	if len(text) == 0 {
 		return 0, true
 	}
 	if b.done {
 		return 0, false
 	}
-	n, err := strict.Decode(b.buf, b.flat[:whole])
-	if err == nil && b.flat[whole-1] == '=' {
+	n, err := strict.Decode(b.buf, text)
+	if err == nil && text[len(text)-1] == '=' {
 		b.done = true
 	}
 	return n, err == nil
 }
 
-// compact appends p to dst without line ends. Other white space stays: it is rare, and found when it does not decode.
+// compact appends p to dst without line ends; p may lie behind dst in the same memory. Other white space stays: it is rare, and
+// found when it does not decode.
 func compact(dst, p []byte) []byte {
 	for len(p) > 0 {
 		line, rest, _ := bytes.Cut(p, []byte{'\n'})

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -121,6 +122,72 @@ func TestBase64WriterReportsErrors(t *testing.T) {
 	w.Close()
 	if _, err := w.Write([]byte("x")); err == nil || w.Close() != nil || out.Len() > 0 {
 		t.Errorf("after Close: %v, %q", err, out.String())
+	}
+}
+
+// A pipe whose reader has gone says io.ErrClosedPipe: that is an error, not an earlier Close.
+func TestBase64WriterIntoClosedPipe(t *testing.T) {
+	for _, n := range []int{1, tileIn, 2 * tiles * tileIn} {
+		r, pipe := io.Pipe()
+		r.Close()
+		w := NewBase64Writer(pipe)
+		_, err := w.Write(make([]byte, n))
+		if again := w.Close(); again != io.ErrClosedPipe || err != nil && err != io.ErrClosedPipe {
+			t.Errorf("%d octets: Write says %v, Close %v", n, err, again)
+		}
+		if w.Close() != io.ErrClosedPipe {
+			t.Errorf("%d octets: the second Close forgets", n)
+		}
+	}
+}
+
+// Buffers grow with the text: every length around the edges, and a small one in little memory.
+func TestBase64Buffers(t *testing.T) {
+	const quanta = 8
+	for _, edge := range []int{firstIn, firstIn + chunkIn, firstIn + 2*chunkIn} {
+		for n := edge/4*3 - quanta; n < edge/4*3+quanta; n++ {
+			in := noise(n)
+			got, err := io.ReadAll(NewBase64Reader(strings.NewReader(base64.StdEncoding.EncodeToString(in))))
+			if err != nil || !bytes.Equal(got, in) {
+				t.Fatalf("%d octets: %v", n, err)
+			}
+		}
+	}
+	in := noise(3000)
+	_, mem := allocated(func() {
+		var out bytes.Buffer
+		w := NewBase64Writer(&out)
+		w.Write(in)
+		w.Close()
+		io.Copy(io.Discard, NewBase64Reader(&out))
+	})
+	if mem > 60<<10 {
+		t.Errorf("%d octets of memory for 3000", mem)
+	}
+}
+
+// What the reader below says is told; the text is blamed for its own faults alone.
+func TestDecodeErrors(t *testing.T) {
+	broken := errors.New("disk")
+	for _, enc := range []string{"7bit", "8bit", "binary", "base64", "quoted-printable"} {
+		for _, want := range []error{broken, io.ErrUnexpectedEOF} {
+			r, err := Decode(enc, io.MultiReader(strings.NewReader("QUJD"), iotest.ErrReader(want)))
+			if err == nil {
+				_, err = io.ReadAll(r)
+			}
+			if err != want {
+				t.Errorf("%s: %v, want %v", enc, err, want)
+			}
+		}
+	}
+	for enc, text := range map[string]string{"base64": "QUI", "quoted-printable": "a=\r", "x-uuencode": "", "": ""} {
+		r, err := Decode(enc, strings.NewReader(text))
+		if err == nil {
+			_, err = io.ReadAll(r)
+		}
+		if kind(err) != "encoding" {
+			t.Errorf("%q: %v", enc, err)
+		}
 	}
 }
 

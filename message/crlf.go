@@ -26,6 +26,23 @@ func crlf(dst, p []byte, last byte) []byte {
 	return dst
 }
 
+// BareLF returns the place of the first LF in p without a CR before it, or -1; last is the octet before p.
+func BareLF(p []byte, last byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(p[at:], '\n')
+		if i < 0 {
+			return -1
+		}
+		if i += at; i > 0 {
+			last = p[i-1]
+		}
+		if last != '\r' {
+			return i
+		}
+		at = i + 1
+	}
+}
+
 type crlfWriter struct {
 	w    io.Writer
 	last byte
@@ -33,14 +50,18 @@ type crlfWriter struct {
 }
 
 // NewCRLFWriter returns a writer that writes to w with CRLF for every bare LF: the canonical form of text (RFC 8551 §3.1.1). A
-// bare CR stays. Nothing is held back between writes.
+// bare CR stays. Nothing is held back between writes, and what is canonical already is not copied.
 func NewCRLFWriter(w io.Writer) io.Writer { return &crlfWriter{w: w} }
 
 func (c *crlfWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
 		k := min(len(p), chunkIn)
-		c.buf = crlf(c.buf[:0], p[:k], c.last)
-		if _, err := c.w.Write(c.buf); err != nil {
+		out := p[:k]
+		if BareLF(out, c.last) >= 0 {
+			c.buf = crlf(c.buf[:0], out, c.last)
+			out = c.buf
+		}
+		if _, err := c.w.Write(out); err != nil {
 			return n, err
 		}
 		c.last = p[k-1]

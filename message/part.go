@@ -32,16 +32,27 @@ func (p *Part) Entity(r io.ReaderAt) *io.SectionReader {
 
 // Open returns the body decoded. Reading gives errors that wrap ErrEncoding when the encoding is unknown or not kept to.
 func (p *Part) Open(r io.ReaderAt) io.Reader {
-	raw := p.Raw(r)
-	switch p.Encoding {
-	case "7bit", "8bit", "binary":
-		return raw
-	case "base64":
-		return NewBase64Reader(raw)
-	case "quoted-printable":
-		return qpReader{quotedprintable.NewReader(raw)}
+	body, err := Decode(p.Encoding, p.Raw(r))
+	if err != nil {
+		return failing{err}
 	}
-	return failing{badEncoding("unknown Content-Transfer-Encoding")}
+	return body
+}
+
+// Decode returns a reader of body without its transfer encoding, a name as Header.Encoding returns it (RFC 2045 §6); where there is
+// nothing to undo it is body itself. An encoding that is unknown or not kept to gives an error that wraps ErrEncoding; errors
+// of body stay what they are.
+func Decode(encoding string, body io.Reader) (io.Reader, error) {
+	switch encoding {
+	case "7bit", "8bit", "binary":
+		return body, nil
+	case "base64":
+		return NewBase64Reader(body), nil
+	case "quoted-printable":
+		src := &source{r: body}
+		return qpReader{quotedprintable.NewReader(src), src}, nil
+	}
+	return nil, badEncoding("unknown Content-Transfer-Encoding")
 }
 
 // Walk yields the part and all parts within it, each before its own.
@@ -71,12 +82,30 @@ func (p *Part) Filename() string {
 	return DecodeText(p.Type.Params["name"])
 }
 
-type qpReader struct{ *quotedprintable.Reader }
+// qpReader tells in our words what is wrong with the text.
+type qpReader struct {
+	*quotedprintable.Reader
+	src *source
+}
 
 func (q qpReader) Read(p []byte) (int, error) {
 	n, err := q.Reader.Read(p)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && err != io.EOF && q.src.err == nil {
 		err = badEncoding("not quoted-printable")
+	}
+	return n, err
+}
+
+// source remembers why its reader failed.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
 	}
 	return n, err
 }

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bytes"
 	"crypto"
 	_ "crypto/sha256" // the hashes that digester makes
 	_ "crypto/sha512"
@@ -36,20 +35,26 @@ type digester struct {
 	hashes []crypto.Hash
 	states []hash.Hash
 	raw    io.Writer // all of states
-	cr     bool      // the last byte was a CR
+	last   byte      // written before
 
 	canon       io.Writer // nil before the first bare LF
 	canonStates []hash.Hash
 }
 
-// newDigester always makes SHA-256: micalg is not signed, and often wrong.
+// newDigester always makes SHA-256: micalg is not signed, and often wrong. Where it says nothing that is understood all are made
+// (RFC 8551 §3.5.3.2: recover gracefully).
 func newDigester(announced string) *digester {
 	d := &digester{hashes: []crypto.Hash{crypto.SHA256}}
+	understood := false
 	for name := range strings.SplitSeq(announced, ",") {
 		h, ok := micalgs[strings.ToLower(strings.TrimSpace(name))]
+		understood = understood || ok
 		if ok && d.index(h) < 0 {
 			d.hashes = append(d.hashes, h)
 		}
+	}
+	if !understood {
+		d.hashes = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}
 	}
 	for _, h := range d.hashes {
 		d.states = append(d.states, h.New())
@@ -76,7 +81,7 @@ func (d *digester) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	if d.canon == nil {
-		if i := bareLF(p, d.cr); i >= 0 {
+		if i := message.BareLF(p, d.last); i >= 0 {
 			d.raw.Write(p[:i])
 			p = p[i:]
 			d.fork()
@@ -85,8 +90,8 @@ func (d *digester) Write(p []byte) (int, error) {
 	d.raw.Write(p)
 	if d.canon != nil {
 		d.canon.Write(p)
-	} else if len(p) > 0 {
-		d.cr = p[len(p)-1] == '\r'
+	} else {
+		d.last = p[len(p)-1]
 	}
 	return n, nil
 }
@@ -101,21 +106,6 @@ func (d *digester) fork() {
 		d.canonStates = append(d.canonStates, c.(hash.Hash))
 	}
 	d.canon = message.NewCRLFWriter(all(d.canonStates))
-}
-
-// bareLF returns the place of the first LF in p without a CR before it, or -1; cr says that a CR stood before p.
-func bareLF(p []byte, cr bool) int {
-	for at := 0; ; {
-		i := bytes.IndexByte(p[at:], '\n')
-		if i < 0 {
-			return -1
-		}
-		i += at
-		if i == 0 && !cr || i > 0 && p[i-1] != '\r' {
-			return i
-		}
-		at = i + 1
-	}
 }
 
 func (d *digester) index(h crypto.Hash) int {

@@ -20,7 +20,9 @@ var (
 	ErrDecrypt = errors.New("smime: the message does not decrypt")
 	// ErrUnsigned: decrypted, and nobody signed it (Direct 2.4).
 	ErrUnsigned = errors.New("smime: the message is not signed")
-	// ErrStructure: not the one structure that Direct 2.4 and 2.5.1 know, or one that can be read in two ways.
+	// ErrStructure: not the one structure that Direct 2.4 and 2.5.1 know, or one that can be read in two ways. Where a part of
+	// it could not be read at all the reason is wrapped beside it: cms.ErrSyntax and message.ErrEncoding mean a part that is
+	// damaged or cut, cms.ErrAlgorithm one made by an algorithm that is not accepted (Direct 2.6, 2.7).
 	ErrStructure = errors.New("smime: not encrypt(multipart/signed)")
 	// ErrLimit: over a limit of OpenOptions.
 	ErrLimit = errors.New("smime: over a limit")
@@ -28,20 +30,18 @@ var (
 
 func structure(why string) error { return fmt.Errorf("%w: %s", ErrStructure, why) }
 
-// classify turns an error about the message, of message or cms, into one of ours; what names the place, and nothing of the
-// input is repeated. Other errors are wrapped: there is no answer yet.
+// classify wraps an error about the message, of message or cms, in one of ours; what names the place, and nothing of the input is
+// repeated. Other errors are only wrapped: there is no answer yet.
 func classify(err error, what string) error {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(ErrStructure), is(ErrLimit):
 		return err
 	case is(message.ErrLimit), is(cms.ErrLimit):
-		return fmt.Errorf("%w: %s: %v", ErrLimit, what, err)
-	case is(cms.ErrAlgorithm):
-		return fmt.Errorf("%w: %s: %w", ErrStructure, what, err) // Direct 2.7: the caller may name that clause
+		return fmt.Errorf("%w: %s: %w", ErrLimit, what, err)
 	case is(message.ErrSyntax), is(message.ErrAmbiguous), is(message.ErrEncoding),
-		is(cms.ErrSyntax), is(cms.ErrContentType), is(cms.ErrEmbedded):
-		return fmt.Errorf("%w: %s: %v", ErrStructure, what, err)
+		is(cms.ErrSyntax), is(cms.ErrContentType), is(cms.ErrEmbedded), is(cms.ErrAlgorithm):
+		return fmt.Errorf("%w: %s: %w", ErrStructure, what, err)
 	}
 	return fmt.Errorf("smime: %s: %w", what, err)
 }

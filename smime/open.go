@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime/quotedprintable"
 	"time"
 
 	"carepost/cms"
@@ -164,24 +163,9 @@ func decoded(h message.Header, body io.Reader) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch enc {
-	case "7bit", "8bit", "binary":
-		return body, nil
-	case "base64":
-		return message.NewBase64Reader(body), nil
-	case "quoted-printable":
-		return quoted{quotedprintable.NewReader(body)}, nil
+	r, err := message.Decode(enc, body)
+	if err != nil {
+		return nil, structure("unknown transfer encoding")
 	}
-	return nil, structure("unknown transfer encoding")
-}
-
-// quoted tells what is wrong with quoted-printable text in our words.
-type quoted struct{ r io.Reader }
-
-func (q quoted) Read(p []byte) (int, error) {
-	n, err := q.r.Read(p)
-	if err != nil && err != io.EOF {
-		err = structure("bad quoted-printable")
-	}
-	return n, err
+	return r, nil
 }

@@ -82,6 +82,9 @@ func (o *SealOptions) complete() error {
 		if hashOf(s) != hashOf(o.Signers[0]) {
 			return errors.New("smime: signers with different hashes")
 		}
+		if err := cms.CanSign(s); err != nil { // before a long content is read in vain
+			return fmt.Errorf("smime: sealing: %w", err)
+		}
 	}
 	if o.Cipher == 0 {
 		o.Cipher = cms.AES256CBC
@@ -132,6 +135,8 @@ func sealable(h message.Header) (encoding string, err error) {
 	return encoding, nil
 }
 
+const copyBytes = 32 << 10
+
 // partHeader begins the signed part: a wrapper around the whole message (RFC 8551 §3.1, DIR-14), or the message's own fields
 // that describe its content.
 func partHeader(h message.Header, encoding string, unwrapped bool) []byte {
@@ -165,9 +170,6 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 		return err
 	}
 	hash := hashOf(o.Signers[0])
-	if !hash.Available() {
-		return cms.ErrAlgorithm
-	}
 	var b bytes.Buffer
 	b.WriteString("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
 		"\tmicalg=" + micalg(hash) + "; boundary=\"" + boundary + "\"\r\n")
@@ -180,12 +182,12 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 	}
 
 	digest := hash.New()
-	part := &canonical{w: io.MultiWriter(digest, w)}
+	part := message.NewCRLFWriter(io.MultiWriter(digest, w))
 	if _, err := part.Write(head); err != nil {
 		return err
 	}
 	// Without the methods of bufio.Reader, which would copy by its small buffer.
-	if _, err := io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, copyBytes)); err != nil {
 		return err
 	}
 	sig, err := cms.SignDetached(digest.Sum(nil), o.Rand, o.Signers...)

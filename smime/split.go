@@ -8,7 +8,8 @@ import (
 
 // Sizes of the splitter.
 const (
-	windowBytes    = 64 << 10
+	firstWindow    = 8 << 10 // for small messages
+	windowBytes    = 32 << 10
 	maxPadding     = 1000 // white space after a delimiter on its line
 	maxNeedle      = 48   // what bytes.Index finds fast; the rest of the boundary is compared
 	maxEpilogue    = 4 << 10
@@ -28,6 +29,7 @@ type splitter struct {
 	rerr   error // of r, after what the window holds
 	buf    []byte
 	lo, hi int    // the window: buf[lo:hi] is not handed out yet
+	full   bool   // r had as much as there was room for
 	delim  []byte // "\n--" and the boundary
 	needle []byte // the beginning of delim that is searched for
 
@@ -41,7 +43,7 @@ type splitter struct {
 func newSplitter(r io.Reader, boundary string) *splitter {
 	delim := []byte("\n--" + boundary)
 	return &splitter{
-		r: r, buf: make([]byte, windowBytes), bol: true,
+		r: r, buf: make([]byte, firstWindow), bol: true,
 		delim: delim, needle: delim[:min(len(delim), maxNeedle)],
 	}
 }
@@ -229,6 +231,10 @@ func (s *splitter) delimiter(w []byte) (n int, closing bool, v delimiterVerdict)
 
 // fill reads more into the window.
 func (s *splitter) fill() {
+	if s.full && len(s.buf) < windowBytes {
+		larger := make([]byte, windowBytes)
+		s.lo, s.hi, s.buf = 0, copy(larger, s.buf[s.lo:s.hi]), larger
+	}
 	if s.lo > 0 {
 		s.hi = copy(s.buf, s.buf[s.lo:s.hi])
 		s.lo = 0
@@ -236,6 +242,7 @@ func (s *splitter) fill() {
 	for range maxEmptyReads {
 		n, err := s.r.Read(s.buf[s.hi:])
 		s.hi += n
+		s.full = s.hi == len(s.buf)
 		if err != nil {
 			s.rerr = err
 			return

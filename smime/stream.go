@@ -67,32 +67,6 @@ func (t tee) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// canonical writes CRLF for every bare LF, and text without any as it comes, uncopied.
-type canonical struct {
-	w    io.Writer
-	cr   bool      // the last byte was a CR
-	slow io.Writer // from the first bare LF on
-}
-
-func (c *canonical) Write(p []byte) (int, error) {
-	at := 0
-	if c.slow == nil {
-		i := bareLF(p, c.cr)
-		if i < 0 {
-			if len(p) > 0 {
-				c.cr = p[len(p)-1] == '\r'
-			}
-			return c.w.Write(p)
-		}
-		if n, err := c.w.Write(p[:i]); err != nil {
-			return n, err
-		}
-		at, c.slow = i, message.NewCRLFWriter(c.w)
-	}
-	n, err := c.slow.Write(p[at:])
-	return at + n, err
-}
-
 // counted is a buffered reader that knows how far it was read, so that not even the form of a blank line is lost.
 type counted struct {
 	br *bufio.Reader
