@@ -43,6 +43,14 @@ func moduleRoot(t testing.TB) string {
 	}
 }
 
+// pick gives the count of an ordinary run, or the full one with CAREPOST_FULL=1: the same places, more of each.
+func pick(ordinary, full int) int {
+	if os.Getenv("CAREPOST_FULL") != "" {
+		return full
+	}
+	return ordinary
+}
+
 // demoStudy puts the small dental study into a folder.
 func demoStudy(t testing.TB) string {
 	t.Helper()
