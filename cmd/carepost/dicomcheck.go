@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,12 +24,15 @@ func newDicomCheckCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|FOLDER",
 		Short: "Says whether a File-set is complete and conforms",
-		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR. The worst finding gives the verdict:
+		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR (or that DICOMDIR). The worst finding gives the verdict:
 
   DAMAGED     something is not what was packed, or cannot be read    exit code 4
   INCOMPLETE  something the DICOMDIR names is not there              exit code 4
   VIOLATIONS  all is there; a rule of the standard is broken         exit code 3
-  COMPLETE    all is there, unchanged                                exit code 0`,
+  COMPLETE    all is there, and nothing speaks of a change           exit code 0
+
+A set with a MANIFEST (carepost makes one) is compared with its hashes, byte for byte; others with the checksums of their archive.
+A folder without MANIFEST has neither: a byte changed inside an image would not show, and a note says so.`,
 		Example: `  carepost dicom check DICOM.ZIP
   carepost dicom check message.eml --json
   carepost dicom check --profile dental /media/cdrom`,
@@ -81,6 +86,13 @@ func (f *dicomCheck) judge(cmd *cobra.Command, name string) (*fileset.Report, er
 	bar := newDicomBar(cmd.ErrOrStderr(), "checking")
 	defer bar.stop()
 	o := fileset.CheckOptions{Progress: bar.set}
+	if !info.IsDir() && strings.EqualFold(filepath.Base(name), fileset.DirectoryName) { // people point at the file they know
+		name = filepath.Dir(name)
+		info, err = os.Stat(name)
+	}
+	if err != nil {
+		return nil, notNow(err)
+	}
 	if info.IsDir() {
 		report, err := fileset.CheckDir(cmd.Context(), name, o)
 		if err != nil {

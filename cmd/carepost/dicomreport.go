@@ -157,7 +157,9 @@ func dicomDate(date, clock string) string {
 	}
 	out := t.Format(time.DateOnly)
 	if len(clock) >= 4 {
-		out += " " + clock[:2] + ":" + clock[2:4]
+		if t, err := time.Parse("1504", clock[:4]); err == nil {
+			out += t.Format(" 15:04")
+		}
 	}
 	return out
 }

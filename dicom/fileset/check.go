@@ -39,7 +39,8 @@ type Report struct {
 	Studies   int       `json:"studies"`
 	Series    int       `json:"series"`
 	Instances int       `json:"instances"` // referenced, found or not
-	Bytes     int64     `json:"bytes"`     // of the instances found
+	Found     int       `json:"instances_found"`
+	Bytes     int64     `json:"bytes"` // of the instances found
 	FileSetID string    `json:"file_set_id,omitempty"`
 	UID       string    `json:"file_set_uid,omitempty"`
 	Hashed    bool      `json:"hashed"`            // MANIFEST was there and was believed

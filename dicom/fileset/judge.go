@@ -201,6 +201,7 @@ func (c *checker) records() {
 			c.report.Bytes += c.contents[f].size
 		}
 		c.fileOf[i], c.idOf[f] = f, r.fileID
+		c.report.Found++
 		c.compare(i, f)
 	}
 }
@@ -255,6 +256,7 @@ func (c *checker) compare(i, f int) {
 	x.obj.findings = nil
 	if r.instance != "" && r.instance != x.obj.instance {
 		c.find(ruleMissing, r.fileID, "it holds another SOP instance than the one the DICOMDIR names")
+		c.report.Found--
 		c.miss(fmt.Sprintf("%s: %s, SOP Instance UID %s", short(clean(r.fileID)), short(clean(r.typ)), short(clean(r.instance))))
 		return
 	}

@@ -53,7 +53,7 @@ func (c *checker) readManifest() error {
 		case c.d.descriptor != "" && c.l.lookup(c.d.descriptor) < 0:
 			c.find(ruleDescriptorGone, c.d.descriptor, "the DICOMDIR names this File-set Descriptor File; it is not there")
 		default:
-			c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+			c.unhashed()
 		}
 		return nil
 	}
@@ -62,7 +62,7 @@ func (c *checker) readManifest() error {
 		return err
 	}
 	if !c.d.ours && !bytes.HasPrefix(b, []byte(manifestTitle[:len("CAREPOST")])) {
-		c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+		c.unhashed()
 		return nil // another maker's file of this name
 	}
 	c.manifest, c.idOf[i] = i, DescriptorName
@@ -74,6 +74,15 @@ func (c *checker) readManifest() error {
 		c.find(ruleManifestBroken, DescriptorName, "it is not as it was written: %s", detail(err, errManifestSyntax))
 	}
 	return nil
+}
+
+// unhashed says what a set without MANIFEST can be judged by.
+func (c *checker) unhashed() {
+	if c.v.checksums {
+		c.find(ruleNoManifest, "", "no content hashes in this set: judged by DICOMDIR and checksums alone")
+		return
+	}
+	c.find(ruleNoManifest, "", "no content hashes in this folder: judged by DICOMDIR alone; a changed byte inside an image would not show")
 }
 
 // hashes compares every file with its line in MANIFEST.

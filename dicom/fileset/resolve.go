@@ -255,8 +255,11 @@ func (b *builder) listed(directories []string) error {
 		case err != nil:
 			b.note(ruleListed.at(path, "this DICOMDIR cannot be read, so nothing says whether the folder is whole"))
 		case missing > 0:
-			b.problem(fmt.Sprintf("this DICOMDIR lists %d instances that are not among the files given: the study may not be whole",
-				missing), "PS3.12 Y.1.2.2", path)
+			what := "1 instance that is"
+			if missing > 1 {
+				what = fmt.Sprintf("%d instances that are", missing)
+			}
+			b.problem("this DICOMDIR lists "+what+" not among the files given: the study may not be whole", "PS3.12 Y.1.2.2", path)
 		}
 	}
 	return nil

@@ -16,6 +16,8 @@ type volume struct {
 	size     int64 // of the archive, or of all files of a folder
 	findings findings
 	fatal    bool // the content cannot be judged
+
+	checksums bool // reading a file to its end proves it to be what was put in
 }
 
 type volumeFile struct {
@@ -34,7 +36,7 @@ func zipVolume(r io.ReaderAt, size int64, lim Limits) (*volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{findings: a.findings, fatal: a.fatal, size: size}
+	v := &volume{findings: a.findings, fatal: a.fatal, size: size, checksums: true}
 	if a.fatal {
 		return v, nil
 	}

@@ -168,5 +168,5 @@ func fileSetWords(r *fileset.Report) string {
 	if r == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d of %d instances", r.Verdict, r.Instances-len(r.Missing), r.Instances)
+	return fmt.Sprintf("%s: %d of %d instances", r.Verdict, r.Found, r.Instances)
 }
