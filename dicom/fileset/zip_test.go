@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -71,6 +72,8 @@ func TestZIPGuard(t *testing.T) {
 		{"no archive", "zip-cut", Damaged, []byte("<html>it was moved</html> and some more")},
 		{"nothing", "zip-cut", Damaged, nil},
 		{"symbolic link", "zip-symlink", Damaged, withLink(t, es)},
+		{"device of a Mac", "zip-symlink", Damaged, patch(t, withLink(t, es), 0, nil, map[int]uint16{4: 19<<8 | 20, 40: 0o060644})},
+		{"a second name", "zip-headers-differ", Damaged, withOtherName(t, es)},
 		{"bomb", "limit", Damaged, patch(t, smallSet(t), 1, map[int]uint16{24: 0x7FFF}, map[int]uint16{26: 0x7FFF})},
 		{"length that is not so", "zip-structure", Damaged, patch(t, smallSet(t), 1, map[int]uint16{24: 0x0100}, map[int]uint16{26: 0x0100})},
 	} {
@@ -90,6 +93,32 @@ func TestZIPGuard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withOtherName gives one entry a name for those who read Unicode Path fields.
+func withOtherName(t *testing.T, es []zipped) []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i, e := range es {
+		h := &zip.FileHeader{Name: e.name}
+		if i == 1 {
+			other := "DICOM/ELSEWHER"
+			h.Extra = binary.LittleEndian.AppendUint16([]byte{0x75, 0x70}, uint16(5+len(other)))
+			h.Extra = binary.LittleEndian.AppendUint32(append(h.Extra, 1), crc32.ChecksumIEEE([]byte(e.name)))
+			h.Extra = append(h.Extra, other...)
+		}
+		f, err := w.CreateHeader(h)
+		if err == nil {
+			_, err = f.Write(e.data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func withLink(t *testing.T, es []zipped) []byte {
@@ -251,41 +280,4 @@ func TestZIP64Records(t *testing.T) {
 	if !sizes64(c.Bytes()[46+3:], &size, &packed, &offset) || size != 6<<30 || offset != 5<<30 {
 		t.Errorf("%d %d %d", size, packed, offset)
 	}
-}
-
-func FuzzCheckZIP(f *testing.F) {
-	b := smallSet(f)
-	f.Add(b)
-	f.Add(rezip(f, entriesOf(f, b)))
-	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x00", 18)))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		checkBytes(t, b)
-	})
-}
-
-func FuzzDirectory(f *testing.F) {
-	f.Add(entriesOf(f, smallSet(f))[0].data)
-	f.Add(readFile(f, filepath.Join(shared(f), "fileset", "DICOMDIR")))
-	tables := newTables()
-	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := readDirectory(tables, bytes.NewReader(b), mostRecords(0))
-		if err == nil && len(d.records) > len(b) {
-			t.Error("more records than bytes")
-		}
-	})
-}
-
-func FuzzManifest(f *testing.F) {
-	m := newManifest()
-	m.add(make([]byte, 32), 5, DirectoryName)
-	f.Add(m.bytes())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		files, err := readManifest(b)
-		if err != nil {
-			return
-		}
-		if len(files) > len(b)/64 {
-			t.Error("more files than lines")
-		}
-	})
 }

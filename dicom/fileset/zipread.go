@@ -200,6 +200,7 @@ func (a *archive) central(dir []byte, count int64) {
 				a.find(ruleZIPLink, e.raw, "a symbolic link or a device")
 			}
 		}
+		a.otherName(&e, dir[46+nameLen:46+nameLen+extraLen])
 		a.judge(&e)
 		a.entries = append(a.entries, e)
 		dir = dir[46+nameLen+extraLen+commentLen:]
@@ -207,32 +208,6 @@ func (a *archive) central(dir []byte, count int64) {
 	if len(dir) > 0 {
 		a.stop(ruleZIP, "the central directory holds more than the %d entries it counts", count)
 	}
-}
-
-// sizes64 replaces the numbers that are all ones by those of the ZIP64 extra field (APPNOTE 4.5.3).
-func sizes64(extra []byte, values ...*int64) bool {
-	var field []byte
-	for len(extra) >= 4 {
-		id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
-		if len(extra) < 4+n {
-			return false
-		}
-		if id == 1 {
-			field = extra[4 : 4+n]
-		}
-		extra = extra[4+n:]
-	}
-	for _, v := range values {
-		if *v != max32 || field == nil {
-			continue
-		}
-		if len(field) < 8 {
-			return false
-		}
-		*v = int64(binary.LittleEndian.Uint64(field))
-		field = field[8:]
-	}
-	return true
 }
 
 // local compares an entry's local header with what the central directory says of it (APPNOTE 4.3.7).
@@ -267,6 +242,7 @@ func (a *archive) local(e *entry) error {
 		!streamed && (size != e.size || packed != e.packed || crc != e.crc) {
 		a.find(ruleZIPLocal, e.raw, "local and central header differ")
 	}
+	a.otherName(e, rest[nameLen:])
 	if streamed {
 		return a.descriptor(e)
 	}
