@@ -53,7 +53,7 @@ func TestEveryByteFlipped(t *testing.T) {
 		t.Fatalf("untouched: %v", v)
 	}
 	verdicts := make(map[Verdict]int)
-	inside, step := insideData(t, b), pick(5, 1)
+	inside, step := insideData(t, b), pick(7, 1)
 	for i := range b {
 		if inside(i) && i%step != 0 { // every byte of every header, and of the data so many
 			continue

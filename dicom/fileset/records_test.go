@@ -121,6 +121,7 @@ func TestRunningNumbers(t *testing.T) {
 
 // An unknown class with pixels is an IMAGE, without them PRIVATE: nothing is left out (PS3.3 F.6).
 func TestUnknownClass(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pixels := [][]byte{appendUint16(nil, 0x00280010, 1), appendUint16(nil, 0x00280011, 1),
 		appendElement(nil, 0x7FE00010, dicom.VR{'O', 'W'}, []byte{1, 0})}
