@@ -238,6 +238,49 @@ func derOf(t *testing.T, text string) []byte {
 	return must(io.ReadAll(message.NewBase64Reader(strings.NewReader(text))))
 }
 
+// TestCauses: what is damaged, over a limit, or made by an algorithm that is not accepted can be told from tricks by errors.Is alone,
+// and the constant answer has nothing beside it.
+func TestCauses(t *testing.T) {
+	w := newWorld()
+	sealed := string(seal(t, letter))
+	head, body, _ := strings.Cut(sealed, "\r\n\r\n")
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	text := signedBy(t, part, w.alice.signer())
+	good := multipartSigned(part, text)
+	inner := func(old, new string) string { return string(envelope(t, strings.Replace(good, old, new, 1))) }
+	dir := w.files(t, w.bob)
+	causes := []error{cms.ErrSyntax, cms.ErrAlgorithm, cms.ErrEmbedded, cms.ErrLimit, message.ErrEncoding, message.ErrSyntax, message.ErrAmbiguous, message.ErrLimit}
+	for _, c := range []struct {
+		name, in    string
+		want, cause error
+	}{
+		{"cut in the recipients", head + "\r\n\r\n" + body[:78+40] + "\r\n", ErrStructure, cms.ErrSyntax},
+		{"a quantum is cut", head + "\r\n\r\n" + body[:78+41] + "\r\n", ErrStructure, message.ErrEncoding},
+		{"noise", head + "\r\n\r\n!!!!", ErrStructure, message.ErrEncoding},
+		{"no octets", head + "\r\n\r\n", ErrStructure, cms.ErrSyntax},
+		{"no header", "x", ErrStructure, message.ErrSyntax},
+		{"two types", "Content-Type: a/b\r\n" + sealed, ErrStructure, message.ErrAmbiguous},
+		{"another encoding", strings.Replace(sealed, "base64", "x-uuencode", 1), ErrStructure, nil},
+		{"3DES", "From: a@b.example\r\n" + string(ran(t, dir, []byte(good), "openssl", "cms", "-encrypt", "-binary", "-des3", "bob.pem")), ErrStructure, cms.ErrAlgorithm},
+		{"a header that never ends", strings.Repeat("X: y\r\n", 100_000), ErrLimit, message.ErrLimit},
+		{"signature cut", inner(text, text[:5*78]), ErrStructure, cms.ErrSyntax},
+		{"signature is noise", inner(text, "!!!!\r\n"), ErrStructure, message.ErrEncoding},
+		{"a third part", inner("\r\n--=_b--", "\r\n--=_b\r\n\r\nx\r\n--=_b--"), ErrStructure, nil},
+		{"cut in the ciphertext", sealed[:len(sealed)-500], ErrDecrypt, nil},
+		{"not signed", string(envelope(t, letter)), ErrUnsigned, nil},
+	} {
+		_, _, err := openBob([]byte(c.in))
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		for _, cause := range causes {
+			if errors.Is(err, cause) != (cause == c.cause) {
+				t.Errorf("%s: %v is %v: %v", c.name, err, cause, cause != c.cause)
+			}
+		}
+	}
+}
+
 // TestSignatures: every SignerInfo is looked at and told (facts: one of several may be expired or bad, in either order).
 func TestSignatures(t *testing.T) {
 	w := newWorld()
@@ -286,6 +329,25 @@ func TestSignatures(t *testing.T) {
 		_, o, err := openBob(envelope(t, strings.Replace(string(entity), "sha-512", "sha-256", 1)))
 		if err != nil || len(o.Signatures) != 1 || o.Signatures[0].Err == nil {
 			t.Fatalf("opened %+v, %v", o, err)
+		}
+	})
+	t.Run("DIR-18 micalg that says nothing", func(t *testing.T) {
+		// RFC 8551 §3.5.3.2: recover gracefully.
+		for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+			s := w.alice.signer()
+			s.Hash = h
+			sum := h.New()
+			io.WriteString(sum, part)
+			var text bytes.Buffer
+			lines := newLines(&text)
+			lines.Write(must(cms.SignDetached(sum.Sum(nil), nil, s)))
+			lines.Close()
+			for _, micalg := range []string{"", " micalg=unknown;", " micalg=\"md5, x\";", " micalg=\"\";"} {
+				in := strings.Replace(multipartSigned(part, text.String()), " micalg=sha-256;", micalg, 1)
+				if _, o, err := openBob(envelope(t, in)); err != nil || len(o.Good()) != 1 || o.Good()[0].Hash != h {
+					t.Errorf("%v,%s: %+v, %v", h, micalg, o, err)
+				}
+			}
 		}
 	})
 	dir := w.files(t, w.alice, w.bob, w.eve)

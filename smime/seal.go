@@ -86,6 +86,11 @@ func (o *SealOptions) complete() error {
 			return fmt.Errorf("smime: sealing: %w", err)
 		}
 	}
+	for _, cert := range o.Recipients {
+		if err := cms.CanEncrypt(cert); err != nil {
+			return fmt.Errorf("smime: sealing: %w", err)
+		}
+	}
 	if o.Cipher == 0 {
 		o.Cipher = cms.AES256CBC
 	}

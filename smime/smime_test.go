@@ -198,6 +198,19 @@ func TestSealRefuses(t *testing.T) {
 			}
 		})
 	}
+	// A signer or a reader that will not do is found before anything is read: a study is long.
+	for name, o := range map[string]SealOptions{
+		"SHA-1":           with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Hash = crypto.SHA1 }),
+		"no time":         with(func(o *SealOptions) { o.Signers = []cms.Signer{{Key: w.alice.key, Certificate: w.alice.cert}} }),
+		"another's key":   with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Key = w.eve.key }),
+		"no key":          with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Key = nil }),
+		"reader with ECC": with(func(o *SealOptions) { o.Recipients = []*x509.Certificate{w.bob.cert, w.carol.cert} }),
+	} {
+		read := errors.New("read")
+		if err := Seal(io.Discard, failing{read}, o); err == nil || errors.Is(err, read) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestDisk: an error of the disk is no answer, and never looks like one.

@@ -78,13 +78,15 @@ func TestSplitter(t *testing.T) {
 	}
 }
 
-// TestSplitterWindow puts the delimiter everywhere around the edges of the window.
+// TestSplitterWindow puts the delimiter everywhere around the edges of the window, which grows.
 func TestSplitterWindow(t *testing.T) {
-	for n := windowBytes - 100; n < windowBytes+20; n++ {
-		body := strings.Repeat("x", n)
-		got, err := sectionsOf(strings.NewReader("--bound\r\n"+body+"\r\n--bound\r\ntwo\r\n--bound--\r\n"), "bound")
-		if err != nil || got != "|"+body+"|two" {
-			t.Fatalf("%d: %v", n, err)
+	for _, edge := range []int{firstWindow, windowBytes, firstWindow + windowBytes, 2 * windowBytes} {
+		for n := edge - 100; n < edge+20; n++ {
+			body := strings.Repeat("x", n)
+			got, err := sectionsOf(strings.NewReader("--bound\r\n"+body+"\r\n--bound\r\ntwo\r\n--bound--\r\n"), "bound")
+			if err != nil || got != "|"+body+"|two" {
+				t.Fatalf("%d: %v", n, err)
+			}
 		}
 	}
 }

@@ -220,6 +220,14 @@ func TestOpenDamaged(t *testing.T) {
 		p.want(p.open(noise, "--anchor", p.anchor), exitIncomplete, damaged, "RFC 5652 §6")
 	}
 	p.want(p.open(append(bytes.Clone(wire), wire...), "--anchor", p.anchor), exitIncomplete, damaged, "RFC 5652 §6")
+	// What of the message is damaged makes no difference: here the outermost octets, and the transfer encoding.
+	for reason, text := range map[string]string{"malformed: cut": "MIAGCSqG", "bad transfer encoding": "MIAGCSqG!"} {
+		r := p.open(append(bytes.Clone(wire[:header]), text...), "--anchor", p.anchor)
+		p.want(r, exitIncomplete, damaged, "RFC 5652 §6")
+		if !strings.Contains(r.Reason, reason) || strings.Contains(r.Reason, "multipart") {
+			t.Errorf("reason %q", r.Reason)
+		}
+	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

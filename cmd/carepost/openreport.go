@@ -108,25 +108,21 @@ func reportError(err error) *openReport {
 		return refusal("Direct 2.4")
 	case errors.Is(err, cms.ErrAlgorithm):
 		return refusal("Direct 2.7")
-	case broken(err):
-		if _, fault, ok := strings.Cut(reason, "the enveloped data: "); ok {
-			reason = bare(errors.New(fault))
-		}
-		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: reason}
+	case errors.Is(err, cms.ErrSyntax), errors.Is(err, message.ErrEncoding): // a cut rather than a trick
+		return &openReport{Verdict: damaged, Clause: "RFC 5652 §6", Reason: bare(cause(err))}
 	case errors.Is(err, smime.ErrStructure), errors.Is(err, smime.ErrLimit):
 		return refusal("Direct 2.5.1")
 	}
 	return &openReport{Verdict: trust.Undecided.String(), Reason: reason}
 }
 
-// broken says that the CMS itself, or its transfer encoding, cannot be read as far as its ciphertext: a cut rather than a trick.
-// smime tells it by words only, next to other faults of structure.
-func broken(err error) bool {
-	if errors.Is(err, cms.ErrSyntax) || errors.Is(err, message.ErrEncoding) {
-		return true
+// cause is what smime wraps beside its own verdict, err itself where there is nothing.
+func cause(err error) error {
+	if both, ok := err.(interface{ Unwrap() []error }); ok {
+		all := both.Unwrap()
+		return all[len(all)-1]
 	}
-	_, fault, ok := strings.Cut(err.Error(), "the enveloped data: ")
-	return ok && (strings.HasPrefix(fault, cms.ErrSyntax.Error()) || strings.Contains(fault, message.ErrEncoding.Error()))
+	return err
 }
 
 // named compares the envelope with the header of the message: a recommendation of Direct 2.2, a rule of v1.3.
