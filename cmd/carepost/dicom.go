@@ -1,11 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +49,7 @@ func exactlyOne(what string) cobra.PositionalArgs {
 type dicomPack struct {
 	profile, out       string
 	names, skip, quiet bool
-	json               bool
+	json, force        bool
 }
 
 func newDicomPackCmd() *cobra.Command {
@@ -60,11 +59,12 @@ func newDicomPackCmd() *cobra.Command {
 		Short: "Packs images and documents into a DICOM.ZIP",
 		Long: `Packs DICOM files, and all DICOM files in the folders named, into a DICOM.ZIP: DICOMDIR first, every file byte for byte,
 MANIFEST with their hashes last. The same files give the same archive. Nothing is written if a file is no DICOM object, is
-cut, contradicts another, or does not fit the profile: each is named with the reason.
+cut, contradicts another, or does not fit the profile: each is named with the reason. A file that is there already is
+replaced with --force only.
 
 A folder that is a File-set already (with a DICOMDIR) may be given too: it gets a new directory.
 
-Exit codes: 0 packed; 1 could not be written; 2 wrong usage; 3 refused by a rule; 4 a file is cut or damaged.`,
+Exit codes: 0 packed; 1 could not be read or written; 2 wrong usage; 3 refused by a rule; 4 a file is cut or damaged.`,
 		Example: `  carepost dicom pack study/
   carepost dicom pack --profile dental -o DICOM.ZIP left.dcm right.dcm
   carepost dicom pack /media/cdrom --skip-foreign`,
@@ -72,8 +72,9 @@ Exit codes: 0 packed; 1 could not be written; 2 wrong usage; 3 refused by a rule
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile the set must fit: gen, gen-sec or dental")
-	fl.StringVarP(&f.out, "output", "o", "DICOM.ZIP", `file to write; "-" writes to standard output`)
+	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile `NAME` that the set must fit: gen, gen-sec or dental")
+	fl.StringVarP(&f.out, "output", "o", "DICOM.ZIP", "`FILE` to write; \"-\" writes to standard output")
+	fl.BoolVar(&f.force, "force", false, "replace FILE if it is there already")
 	fl.BoolVar(&f.names, "allow-names", false, "pack although one Patient ID has different patient names")
 	fl.BoolVar(&f.skip, "skip-foreign", false, "leave out files in folders that are no DICOM objects (viewers, readme files)")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing unless something is wrong")
@@ -94,6 +95,10 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 			return usage(fmt.Errorf("dicom pack: there is no %s", p))
 		}
 	}
+	target, err := f.target()
+	if err != nil {
+		return err
+	}
 	plan, err := fileset.Scan(cmd.Context(), fileset.ScanOptions{AllowNames: f.names, SkipForeign: f.skip, Exclude: f.out}, paths...)
 	var bad *fileset.InputError
 	if errors.As(err, &bad) {
@@ -101,6 +106,9 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 			if p.Damaged {
 				return incomplete(err)
 			}
+		}
+		if slices.ContainsFunc(bad.Problems, unreadable) {
+			return notNow(err)
 		}
 		return refused(err)
 	}
@@ -110,7 +118,9 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 	if err := zipmail.Allow(profile, plan.Instances); err != nil {
 		return refused(err)
 	}
-	size, err := f.write(cmd, plan)
+	bar := newDicomBar(cmd.ErrOrStderr(), "packing")
+	size, err := f.write(cmd.Context(), cmd.OutOrStdout(), target, plan, bar.set)
+	bar.stop()
 	if errors.Is(err, fileset.ErrChanged) {
 		return incomplete(err)
 	}
@@ -118,34 +128,6 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 		return notNow(err)
 	}
 	return f.report(cmd, plan, profile, size)
-}
-
-// write makes the archive under another name and renames it, so that no half archive stands under the name asked for.
-func (f *dicomPack) write(cmd *cobra.Command, plan *fileset.Plan) (int64, error) {
-	bar := newDicomBar(cmd.ErrOrStderr(), "packing")
-	defer bar.stop()
-	if f.out == "-" {
-		w := bufio.NewWriterSize(cmd.OutOrStdout(), 256<<10)
-		if err := plan.WriteZIP(cmd.Context(), w, bar.set); err != nil {
-			return 0, err
-		}
-		return 0, w.Flush()
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(f.out), "."+filepath.Base(f.out)+".partial-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(tmp.Name())
-	w := bufio.NewWriterSize(tmp, 256<<10)
-	err = plan.WriteZIP(cmd.Context(), w, bar.set)
-	if err == nil {
-		err = w.Flush()
-	}
-	info, statErr := tmp.Stat()
-	if err := errors.Join(err, statErr, tmp.Close()); err != nil {
-		return 0, err
-	}
-	return info.Size(), os.Rename(tmp.Name(), f.out)
 }
 
 func (f *dicomPack) report(cmd *cobra.Command, plan *fileset.Plan, profile zipmail.Profile, size int64) error {

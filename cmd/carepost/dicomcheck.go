@@ -22,9 +22,10 @@ type dicomCheck struct {
 func newDicomCheckCmd() *cobra.Command {
 	var f dicomCheck
 	cmd := &cobra.Command{
-		Use:   "check FILE|FOLDER",
+		Use:   "check FILE|FOLDER|-",
 		Short: "Says whether a File-set is complete and conforms",
-		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR (or that DICOMDIR). The worst finding gives the verdict:
+		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR (or that DICOMDIR); "-" reads a DICOM.ZIP
+or a mail from standard input. The worst finding gives the verdict:
 
   DAMAGED     something is not what was packed, or cannot be read    exit code 4
   INCOMPLETE  something the DICOMDIR names is not there              exit code 4
@@ -35,12 +36,13 @@ A set with a MANIFEST (carepost makes one) is compared with its hashes, byte for
 A folder without MANIFEST has neither: a byte changed inside an image would not show, and a note says so.`,
 		Example: `  carepost dicom check DICOM.ZIP
   carepost dicom check message.eml --json
-  carepost dicom check --profile dental /media/cdrom`,
+  carepost dicom check --profile dental /media/cdrom
+  carepost open --to B --key K … <in.eml | carepost dicom check -`,
 		Args: exactlyOne("one DICOM.ZIP, mail file or folder"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.profile, "profile", "", "judge by an application profile too: gen, gen-sec or dental")
+	fl.StringVar(&f.profile, "profile", "", "judge by the application profile `NAME` too: gen, gen-sec or dental")
 	fl.BoolVar(&f.json, "json", false, "report as JSON on standard output")
 	fl.BoolVar(&f.all, "all", false, "list every instance and finding")
 	return cmd
@@ -72,42 +74,48 @@ func (f *dicomCheck) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return notNow(err)
 	}
-	return verdictError(name, report.Verdict)
+	return verdictError(sourceName(name), report.Verdict)
 }
 
 func (f *dicomCheck) judge(cmd *cobra.Command, name string) (*fileset.Report, error) {
-	info, err := os.Stat(name)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, usage(fmt.Errorf("dicom check: there is no %s", name))
+	if name == "-" {
+		return f.judgeFile(cmd, name)
 	}
-	if err != nil {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, usage(fmt.Errorf("dicom check: there is no %s", name))
+	case err != nil:
 		return nil, notNow(err)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return nil, usage(fmt.Errorf("dicom check: %s is neither a file nor a folder (- reads standard input)", name))
+	}
+	if !info.IsDir() && strings.EqualFold(filepath.Base(name), fileset.DirectoryName) { // people point at the file they know
+		name = filepath.Dir(name)
+	} else if !info.IsDir() {
+		return f.judgeFile(cmd, name)
 	}
 	bar := newDicomBar(cmd.ErrOrStderr(), "checking")
 	defer bar.stop()
-	o := fileset.CheckOptions{Progress: bar.set}
-	if !info.IsDir() && strings.EqualFold(filepath.Base(name), fileset.DirectoryName) { // people point at the file they know
-		name = filepath.Dir(name)
-		info, err = os.Stat(name)
-	}
+	report, err := fileset.CheckDir(cmd.Context(), name, fileset.CheckOptions{Progress: bar.set})
 	if err != nil {
 		return nil, notNow(err)
 	}
-	if info.IsDir() {
-		report, err := fileset.CheckDir(cmd.Context(), name, o)
-		if err != nil {
-			return nil, notNow(err)
-		}
-		return report, nil
-	}
-	set, err := openSet(cmd.Context(), name)
+	return report, nil
+}
+
+// judgeFile judges an archive or a mail.
+func (f *dicomCheck) judgeFile(cmd *cobra.Command, name string) (*fileset.Report, error) {
+	set, err := openSet(cmd, name)
 	if err != nil {
 		return nil, err
 	}
 	defer set.close()
 	report := set.broken
 	if report == nil {
-		if report, err = fileset.CheckZIP(cmd.Context(), set.file, set.size, o); err != nil {
+		bar := newDicomBar(cmd.ErrOrStderr(), "checking")
+		defer bar.stop()
+		if report, err = fileset.CheckZIP(cmd.Context(), set.file, set.size, fileset.CheckOptions{Progress: bar.set}); err != nil {
 			return nil, notNow(err)
 		}
 	}

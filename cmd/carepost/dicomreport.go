@@ -201,10 +201,8 @@ type dicomBar struct {
 
 func newDicomBar(w io.Writer, what string) *dicomBar {
 	b := &dicomBar{what: what, start: time.Now()}
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			b.w = w
-		}
+	if f, ok := w.(*os.File); ok && columns(f) > 0 {
+		b.w = w
 	}
 	return b
 }

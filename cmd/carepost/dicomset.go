@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,80 +9,140 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/message"
 )
 
-// setFile is a DICOM.ZIP that can be read: a file, or the attachment of a mail copied to one that nobody else sees.
+// setFile is a DICOM.ZIP that can be read: a file, or one that came on standard input or in a mail, kept sealed meanwhile.
 type setFile struct {
-	file     *os.File
+	file     source
 	size     int64
 	findings []fileset.Finding // of the mail
 	broken   *fileset.Report   // the attachment cannot be decoded
 }
 
+// source is a file, or a spool.
+type source interface {
+	io.ReaderAt
+	io.Closer
+}
+
 func (s *setFile) close() { s.file.Close() }
 
+// sourceName is what messages call the file that was named.
+func sourceName(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
 // openSet opens an archive or finds it in a mail.
-func openSet(ctx context.Context, name string) (*setFile, error) {
-	f, err := os.Open(name)
+func openSet(cmd *cobra.Command, name string) (*setFile, error) {
+	s, err := openSource(cmd, name)
 	if err != nil {
 		return nil, notNow(err)
+	}
+	found, err := s.find(cmd.Context(), sourceName(name))
+	if err != nil || found.file != s.file {
+		s.close()
+	}
+	return found, err
+}
+
+// openSource opens a file, or keeps what comes on standard input.
+func openSource(cmd *cobra.Command, name string) (*setFile, error) {
+	if name == "-" {
+		in := newInput(cmd, "reading")
+		defer in.close()
+		return keep(in)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err != nil {
 		f.Close()
+		return nil, err
+	}
+	return &setFile{file: f, size: info.Size()}, nil
+}
+
+// keep copies r to a spool. What came before an error of r is there with it.
+func keep(r io.Reader) (*setFile, error) {
+	sp, err := newSpool()
+	if err != nil {
+		return nil, err
+	}
+	_, failed := io.CopyBuffer(struct{ io.Writer }{sp}, r, make([]byte, spoolBuffer))
+	size, err := sp.whole()
+	if err == nil && failed != nil && !errors.Is(failed, message.ErrEncoding) {
+		err = failed
+	}
+	if err != nil {
+		sp.Close()
+		return nil, err
+	}
+	return &setFile{file: sp, size: size}, failed
+}
+
+// find says what s is: the archive itself, or a mail, from which it takes the archive.
+func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
+	var head [132]byte
+	n, err := s.file.ReadAt(head[:], 0)
+	switch {
+	case err != nil && err != io.EOF:
 		return nil, notNow(err)
-	}
-	s := &setFile{file: f, size: info.Size()}
-	var magic [2]byte
-	if _, err := f.ReadAt(magic[:], 0); err == nil && string(magic[:]) == "PK" {
+	case n == 0:
+		return nil, incomplete(fmt.Errorf("%s is empty", name))
+	case string(head[:2]) == "PK":
 		return s, nil
+	case string(head[128:]) == "DICM":
+		return nil, incomplete(fmt.Errorf("%s: a DICOM file, not a File-set: `carepost dicom pack` makes one", name))
 	}
-	root, err := message.Parse(f, info.Size(), message.Limits{})
+	root, err := message.Parse(s.file, s.size, message.Limits{})
 	if err != nil || !isMail(root) {
-		return s, nil // whatever it is: it is judged as an archive
+		if !s.endsAsZIP() {
+			return nil, incomplete(fmt.Errorf("%s: neither a ZIP, a mail nor a folder", name))
+		}
+		return s, nil // something stands before the archive: it is judged
 	}
 	part, findings := zipmail.Find(root)
 	if part == nil {
-		f.Close()
 		if root.Type.Is("application", "pkcs7-mime") || root.Type.Is("application", "x-pkcs7-mime") {
 			return nil, refused(fmt.Errorf("%s is a sealed mail: open it first (carepost open)", name))
 		}
 		return nil, incomplete(fmt.Errorf("%s: no DICOM.ZIP in this mail [PS3.11 X.3.2]", name))
 	}
-	defer f.Close()
-	return s, s.detach(ctx, part, f, findings)
+	got, err := keep(readerUntil{ctx, part.Open(s.file)})
+	if got == nil {
+		return nil, notNow(err)
+	}
+	got.findings = findings
+	if err != nil {
+		got.broken = &fileset.Report{}
+		got.broken.Findings = []fileset.Finding{{Severity: fileset.Damage, Rule: "mail-encoding", Source: "RFC 2045 6.8",
+			Text: "the attachment is not whole base64"}}
+	}
+	return got, nil
+}
+
+// endsAsZIP looks for an end of central directory record where one may stand (APPNOTE 4.3.16).
+func (s *setFile) endsAsZIP() bool {
+	const reach = 22 + 1<<16
+	from := max(0, s.size-reach)
+	tail := make([]byte, s.size-from)
+	n, _ := s.file.ReadAt(tail, from)
+	return bytes.Contains(tail[:n], []byte("PK\x05\x06"))
 }
 
 // isMail tells a mail from a file that happens to have a colon in its first line.
 func isMail(root *message.Part) bool {
 	return root.Header.Has("From") || root.Header.Has("MIME-Version") || root.Header.Has("Received")
-}
-
-// detach copies the attachment to a file without a name.
-func (s *setFile) detach(ctx context.Context, part *message.Part, mail io.ReaderAt, findings []fileset.Finding) error {
-	tmp, err := os.CreateTemp("", "carepost-")
-	if err != nil {
-		return notNow(err)
-	}
-	if err := os.Remove(tmp.Name()); err != nil {
-		tmp.Close()
-		return notNow(err)
-	}
-	s.file, s.findings = tmp, findings
-	s.size, err = io.Copy(tmp, part.Open(mail))
-	switch {
-	case errors.Is(err, message.ErrEncoding):
-		s.broken = &fileset.Report{}
-		s.broken.Findings = []fileset.Finding{{Severity: fileset.Damage, Rule: "mail-encoding", Source: "RFC 2045 6.8",
-			Text: "the attachment is not whole base64"}}
-	case err != nil:
-		tmp.Close()
-		return notNow(err)
-	}
-	return ctx.Err()
 }
 
 // instances gathers the instances of a tree.

@@ -22,12 +22,12 @@ type dicomUnpack struct {
 func newDicomUnpackCmd() *cobra.Command {
 	var f dicomUnpack
 	cmd := &cobra.Command{
-		Use:   "unpack FILE",
-		Short: "Unpacks a DICOM.ZIP, or the one in a mail, if it may be trusted to be whole",
+		Use:   "unpack FILE|-",
+		Short: "Unpacks a DICOM.ZIP, or the one in a mail, if it is whole",
 		Long: `Judges the File-set as "dicom check" does, and takes it out if it is COMPLETE: byte for byte, DICOMDIR as it was. The folder
-must not exist or be empty; it appears when everything is in it. A DAMAGED set is never taken out.
+must not exist or be empty; it appears when everything is in it. A DAMAGED set is never taken out. "-" reads standard input.
 
-Exit codes: those of "dicom check"; 1 when the folder could not be written.`,
+Exit codes: those of "dicom check"; 1 when the folder could not be written; 2 when it is not empty.`,
 		Example: `  carepost dicom unpack DICOM.ZIP
   carepost dicom unpack -d study message.eml
   carepost dicom unpack --allow-incomplete DICOM.ZIP`,
@@ -35,7 +35,7 @@ Exit codes: those of "dicom check"; 1 when the folder could not be written.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&f.dir, "dir", "d", "", "folder to make (default: the name of FILE without its extension)")
+	fl.StringVarP(&f.dir, "dir", "d", "", "`FOLDER` to make (default: the name of FILE without its extension)")
 	fl.BoolVar(&f.violations, "allow-violations", false, "take out a set that breaks rules but is whole")
 	fl.BoolVar(&f.incomplete, "allow-incomplete", false, "take out what is there of a set that is not whole")
 	fl.BoolVar(&f.json, "json", false, "report as JSON on standard output")
@@ -44,22 +44,11 @@ Exit codes: those of "dicom check"; 1 when the folder could not be written.`,
 }
 
 func (f *dicomUnpack) run(cmd *cobra.Command, name string) error {
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return usage(fmt.Errorf("dicom unpack: there is no %s", name))
-	case err != nil:
-		return notNow(err)
-	case info.IsDir():
-		return usage(fmt.Errorf("dicom unpack: %s is a folder already", name))
+	dir, err := f.folder(name)
+	if err != nil {
+		return err
 	}
-	dir := f.dir
-	if dir == "" {
-		if dir = strings.TrimSuffix(name, filepath.Ext(name)); dir == name {
-			dir += ".files"
-		}
-	}
-	set, err := openSet(cmd.Context(), name)
+	set, err := openSet(cmd, name)
 	if err != nil {
 		return err
 	}
@@ -92,7 +81,56 @@ func (f *dicomUnpack) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return notNow(err)
 	}
-	return verdictError(name, report.Verdict)
+	return verdictError(sourceName(name), report.Verdict)
+}
+
+// folder looks at the file that is named, and says which folder to make of it.
+func (f *dicomUnpack) folder(name string) (string, error) {
+	dir := f.dir
+	if name == "-" {
+		if dir == "" {
+			return "", usage(errors.New("dicom unpack: what comes from standard input needs -d FOLDER"))
+		}
+		return dir, vacant(dir)
+	}
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", usage(fmt.Errorf("dicom unpack: there is no %s", name))
+	case err != nil:
+		return "", notNow(err)
+	case info.IsDir():
+		return "", usage(fmt.Errorf("dicom unpack: %s is a folder already", name))
+	case !info.Mode().IsRegular():
+		return "", usage(fmt.Errorf("dicom unpack: %s is no file (- reads standard input)", name))
+	}
+	if dir == "" {
+		if dir = strings.TrimSuffix(name, filepath.Ext(name)); dir == name {
+			dir += ".files"
+		}
+	}
+	return dir, vacant(dir)
+}
+
+// vacant says that dir may be made: it does not exist, or is an empty folder.
+func vacant(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return notNow(err)
+	case !info.IsDir():
+		return usage(fmt.Errorf("dicom unpack: %s is there already, and is no folder", dir))
+	}
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err != nil:
+		return notNow(err)
+	case len(entries) > 0:
+		return usage(fmt.Errorf("dicom unpack: %s is not empty; -d FOLDER names another", dir))
+	}
+	return nil
 }
 
 // remedy says which flag would take a set out after all.
