@@ -42,10 +42,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// writeBigStudy is the script command "bigstudy DIR": 20 large objects, a gigabyte at full counts.
+// writeBigStudy is the script command "bigstudy DIR [small]": 20 large objects, a gigabyte at full counts unless small.
 func writeBigStudy(ts *testscript.TestScript, _ bool, args []string) {
 	size := int64(4 << 20)
-	if os.Getenv("CAREPOST_FULL") != "" {
+	if os.Getenv("CAREPOST_FULL") != "" && len(args) == 1 {
 		size = 50 << 20
 	}
 	ts.Check(bigstudy.Write(context.Background(), ts.MkAbs(args[0]), 20, size))
