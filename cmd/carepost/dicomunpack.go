@@ -114,6 +114,9 @@ func (f *dicomUnpack) folder(name string) (string, error) {
 
 // vacant says that dir may be made: it does not exist, or is an empty folder.
 func vacant(dir string) error {
+	if filepath.Clean(dir) == "." { // the folder is made anew, and nobody can take away the one he stands in
+		return usage(errors.New("dicom unpack: -d wants another folder than the one you are in"))
+	}
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
