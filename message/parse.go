@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// readBuffer is what Parse holds of the source, at least: far more than a delimiter line needs.
+// readBuffer is what Parse holds of a long source, at least: far more than a delimiter line needs.
 const readBuffer = 64 << 10
 
 // Parse reads the whole tree of a message of size bytes, in one pass and with a buffer of fixed size. A message/rfc822 is a leaf.
@@ -15,8 +15,9 @@ const readBuffer = 64 << 10
 // those of r.
 func Parse(r io.ReaderAt, size int64, lim Limits) (*Part, error) {
 	lim = lim.withDefaults()
+	buffer := min(int64(max(readBuffer, lim.LineBytes+2)), size+1) // a source that is shorter fits in, so no line fills it
 	p := &treeParser{
-		br:          bufio.NewReaderSize(io.NewSectionReader(r, 0, size), max(readBuffer, lim.LineBytes+2)),
+		br:          bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(buffer)),
 		lim:         lim,
 		headerBytes: 4 * lim.HeaderBytes,
 		fields:      10 * lim.Fields,

@@ -124,40 +124,50 @@ func TestBombs(t *testing.T) {
 		{"200 multiparts encrypted", string(envelope(t, nest.String())), ErrUnsigned},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			start := time.Now()
-			_, _, err := openBob([]byte(c.in))
-			if err == nil || c.want != nil && !errors.Is(err, c.want) && !errors.Is(err, ErrLimit) {
-				t.Errorf("error %v", err)
-			}
-			if d := time.Since(start); d > time.Second {
-				t.Errorf("took %v", d)
-			}
+			quick(t, func() {
+				_, _, err := openBob([]byte(c.in))
+				if err == nil || c.want != nil && !errors.Is(err, c.want) && !errors.Is(err, ErrLimit) {
+					t.Errorf("error %v", err)
+				}
+			})
 		})
 	}
 	t.Run("200 multiparts signed", func(t *testing.T) {
-		start := time.Now()
 		p := "Content-Type: message/rfc822\r\n\r\nFrom: a@b.example\r\n" + nest.String()
-		got, o, err := openBob(envelope(t, multipartSigned(p, signedBy(t, p, w.alice.signer()))))
-		if err != nil || len(o.Good()) != 1 {
-			t.Fatal(err) // as deep as it may be, it is what Alice signed
-		}
-		if _, err := message.Parse(strings.NewReader(got), int64(len(got)), message.Limits{}); !errors.Is(err, message.ErrLimit) {
-			t.Errorf("parsing it: %v", err)
-		}
-		if d := time.Since(start); d > time.Second {
-			t.Errorf("took %v", d)
-		}
+		in := envelope(t, multipartSigned(p, signedBy(t, p, w.alice.signer())))
+		quick(t, func() {
+			got, o, err := openBob(in)
+			if err != nil || len(o.Good()) != 1 {
+				t.Fatal(err) // as deep as it may be, it is what Alice signed
+			}
+			if _, err := message.Parse(strings.NewReader(got), int64(len(got)), message.Limits{}); !errors.Is(err, message.ErrLimit) {
+				t.Errorf("parsing it: %v", err)
+			}
+		})
 	})
 	t.Run("a needle in many haystacks", func(t *testing.T) {
-		start := time.Now()
 		boundary := strings.Repeat("-", 69) + "x"
 		in := "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=\"" + boundary + "\"\r\n\r\n--" + boundary +
 			"\r\n" + strings.Repeat("\n"+strings.Repeat("-", 71), 60_000)
-		if _, _, err := openBob(envelope(t, in)); err == nil {
-			t.Error("no error")
-		}
-		if d := time.Since(start); d > time.Second {
-			t.Errorf("took %v", d)
-		}
+		sealed := envelope(t, in)
+		quick(t, func() {
+			if _, _, err := openBob(sealed); err == nil {
+				t.Error("no error")
+			}
+		})
 	})
+}
+
+// quick wants f to take less than a second, once in three times: the machine has other work.
+func quick(t *testing.T, f func()) {
+	t.Helper()
+	var d time.Duration
+	for range 3 {
+		start := time.Now()
+		f()
+		if d = time.Since(start); d < time.Second {
+			return
+		}
+	}
+	t.Errorf("took %v", d)
 }

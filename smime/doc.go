@@ -21,6 +21,7 @@
 // And to the lenient side:
 //   - Besides the bytes as received their canonical form is tried (LF made CRLF, RFC 8551 §3.1.1): gateways and OpenSSL
 //     change the one into the other. Signature.Canonicalised says where only the latter fits.
-//   - The digest goes by what the SignerInfo says, among SHA-256, always computed, and those that micalg announces.
+//   - The digest goes by what the SignerInfo says, among SHA-256, always computed, and those that micalg announces; among all
+//     three of SHA-2 where micalg announces none that is known.
 //   - message/rfc822 in base64 or quoted-printable is unwrapped, though RFC 2046 §5.2.1 forbids those encodings.
 package smime
