@@ -359,7 +359,7 @@ func TestMemory(t *testing.T) {
 			if out.At[0].Result != transit.Delivered || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
 				t.Errorf("%s; same bytes: %v", describe(out.At[0]), bytes.Equal(got.Sum(nil), want.Sum(nil)))
 			}
-			if peak > base+4<<20 {
+			if peak > base+16<<20 { // of 200 MB; the garbage between two collections varies
 				t.Errorf("heap grew by %d KiB", (peak-base)>>10)
 			}
 		})
