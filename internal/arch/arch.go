@@ -19,6 +19,7 @@ const (
 // Rooms names every room of the module by its import path below the module's name.
 var Rooms = map[string]Layer{
 	"addr": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "dicom": Ground,
+	"internal/crash": Ground,
 
 	"smime": Standards, "trust": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
 	"dicom/fileset": Standards, "dicom/zipmail": Standards,
