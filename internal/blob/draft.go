@@ -13,6 +13,7 @@ import (
 
 	"github.com/minio/sio"
 
+	"carepost/internal/crash"
 	"carepost/internal/vault"
 )
 
@@ -169,6 +170,7 @@ func (d *Draft) publish() (key string, err error) {
 	if err := d.file.Sync(); err != nil {
 		return "", err
 	}
+	crash.Point("blob.synced")
 	if key, err = d.s.place(d.id, d.made); err != nil {
 		return "", err
 	}
@@ -180,6 +182,7 @@ func (d *Draft) publish() (key string, err error) {
 		os.Remove(path)
 		return "", err
 	}
+	crash.Point("blob.named")
 	// A second name that survives a crash is removed as a stale draft at the next start.
 	return key, os.Remove(d.path())
 }

@@ -19,6 +19,7 @@ import (
 	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
@@ -81,6 +82,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
+	crash.Point("accept.body-durable")
 	env.To = once(env.To)
 	m := store.Message{
 		Direction: dir, Kind: transit.Mail, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
@@ -106,6 +108,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
+	crash.Point("accept.rows-durable")
 	return m.ID, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -32,10 +33,13 @@ func (f *Flow) deadline(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error {
+	crash.Point("deadline.passed")
+	err = f.commit(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, m, b, failed); err != nil {
 			return err
 		}
 		return j.Finish(tx)
 	}, b.ref)
+	crash.Point("deadline.settled")
+	return err
 }

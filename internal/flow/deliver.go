@@ -10,6 +10,7 @@ import (
 	"carepost/addr"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -43,6 +44,7 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
+	crash.Point("deliver.answered")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
@@ -56,12 +58,13 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
+	crash.Point("deliver.noted")
 	failed, deferred := p.missed(outcome, f.Clock())
 	bounced, err := f.bounce(p.message, failed, f.Clock())
 	if err != nil {
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error {
+	err = f.commit(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, p.message, bounced, failed); err != nil {
 			return err
 		}
@@ -70,6 +73,8 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	}, bounced.ref)
+	crash.Point("deliver.settled")
+	return err
 }
 
 // missed names the recipients that a delivery failed for, and why it is to be tried again for others.
@@ -129,6 +134,7 @@ func (f *Flow) handOver(ctx context.Context, j *queue.Job, p *parcel) (transit.O
 		if _, err := f.Accept(ctx, env, io.NewSectionReader(p.body, 0, p.body.Size())); err != nil {
 			return transit.Outcome{}, err
 		}
+		crash.Point("deliver.local")
 		out := transit.Outcome{Host: f.Hostname, TLS: "within this installation"}
 		for _, a := range to {
 			out.At = append(out.At, transit.Answer{To: a, Result: transit.Delivered, Code: 250})
@@ -141,7 +147,9 @@ func (f *Flow) handOver(ctx context.Context, j *queue.Job, p *parcel) (transit.O
 		Progress: func(sent int64) error {
 			f.Progress("send", sent, size)
 			if sent >= size {
-				return j.Beat(ctx) // the last look before the final dot
+				err := j.Beat(ctx) // the last look before the final dot
+				crash.Point("deliver.before-dot")
+				return err
 			}
 			return j.Progress()
 		},

@@ -13,6 +13,7 @@ import (
 	"carepost/dicom/fileset"
 	"carepost/internal/agent"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/store"
@@ -74,6 +75,7 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 		}
 		return err
 	}
+	crash.Point("open.drafted")
 	undecided, err := f.judge(ctx, j, a)
 	if err != nil {
 		return err
@@ -86,7 +88,18 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	if undecided != "" && expired(a.Message, f.Clock()) {
 		undecided = "" // it stays aside: nobody could ever say whether to trust it
 	}
-	return f.commit(ctx, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) }, a.made()...)
+	if a.report {
+		crash.Point("report.verified")
+	} else {
+		crash.Point("open.body-durable")
+	}
+	err = f.commit(ctx, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) }, a.made()...)
+	if a.report {
+		crash.Point("report.noted")
+	} else {
+		crash.Point("open.rows-durable")
+	}
+	return err
 }
 
 // made are the bodies that wait for the rows of this run.

@@ -13,6 +13,7 @@ import (
 	"carepost/dsn"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -72,7 +73,8 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error {
+	crash.Point("notice.composed")
+	err = f.commit(ctx, func(tx *store.Tx) error {
 		err := f.answer(tx, o, noticeProcessed, self, ref, store.Header{MessageID: id, Subject: n.Subject, Sender: self.String(), Date: o.now})
 		if err != nil {
 			return err
@@ -82,6 +84,8 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	}, ref)
+	crash.Point("notice.rows-durable")
+	return err
 }
 
 // failure answers, after the processed notice, that a message cannot be delivered or used as it is: nobody has the address, or
@@ -116,13 +120,16 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error {
+	crash.Point("failure.composed")
+	err = f.commit(ctx, func(tx *store.Tx) error {
 		err := f.answer(tx, o, noticeFailed, self, ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: self.String(), Date: o.now})
 		if err != nil {
 			return err
 		}
 		return j.Finish(tx)
 	}, ref)
+	crash.Point("failure.rows-durable")
+	return err
 }
 
 // processedGone says that the processed notice about a recipient is no longer on its way from us: the other side has it, or never

@@ -13,6 +13,7 @@ import (
 	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -66,7 +67,8 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error {
+	crash.Point("outbound.decided")
+	err = f.commit(ctx, func(tx *store.Tx) error {
 		if err := f.fail(tx, m.Message, bounced, failed); err != nil {
 			return err
 		}
@@ -80,6 +82,8 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	}, bounced.ref)
+	crash.Point("outbound.settled")
+	return err
 }
 
 func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
@@ -186,7 +190,10 @@ func (f *Flow) dispatch(ctx context.Context, j *queue.Job, m *outgoing, d agent.
 		_ = f.Blobs.Remove(s.ref) // another worker has the message
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) }, s.ref)
+	crash.Point("seal.body-durable")
+	err = f.commit(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) }, s.ref)
+	crash.Point("seal.rows-durable")
+	return err
 }
 
 // seal signs and encrypts the message for one group, blob to blob.

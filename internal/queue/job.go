@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"carepost/internal/crash"
 	"carepost/internal/store"
 )
 
@@ -80,6 +81,7 @@ func (q *Queue) do(ctx context.Context, h *handler, j *Job) {
 	var wg sync.WaitGroup
 	wg.Go(func() { q.keep(leased, stop, h, j) })
 	err := j.Safely(leased, h.Do)
+	crash.Point("work.done")
 	if cause := context.Cause(leased); err != nil && cause != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}

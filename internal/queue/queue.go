@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"carepost/internal/crash"
 	"carepost/internal/store"
 )
 
@@ -152,6 +153,7 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 			busy <- struct{}{} // room was counted above, and only this loop adds
 			wg.Go(func() {
 				defer func() { <-busy }()
+				crash.Point("work.claimed")
 				q.do(ctx, h, j)
 			})
 		}

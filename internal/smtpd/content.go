@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"carepost/internal/crash"
 	"carepost/smtp"
 )
 
@@ -76,7 +77,9 @@ func (c *session) take(ctx context.Context, src io.Reader, rest func() io.Reader
 	if body.err == io.EOF && err == nil {
 		c.log.Info("message taken", "id", id, "bytes", body.n, "recipients", len(m.env.To), "tls", m.env.TLS)
 		c.say(250, "2.0.0", "Taken as "+id)
-		return c.flush() // RFC 1047: at once, whatever waits behind it. Lost or not, nothing is undone from here on
+		err := c.flush() // RFC 1047: at once, whatever waits behind it. Lost or not, nothing is undone from here on
+		crash.Point("accept.answered")
+		return err
 	}
 	var over *sessionError
 	var refusal *Refusal

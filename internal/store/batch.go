@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"carepost/internal/crash"
 )
 
 // most is how many transactions share a commit at most.
@@ -98,10 +100,12 @@ func (s *session) abandon(err error) {
 
 // commit ends the batch.
 func (s *session) commit() {
+	crash.Point("store.commit")
 	err := s.do("COMMIT")
 	if err != nil {
 		_ = s.do("ROLLBACK")
 	}
+	crash.Point("store.committed")
 	s.end(err)
 }
 
