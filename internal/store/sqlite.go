@@ -24,6 +24,7 @@ const readers = 4
 type sqlite struct {
 	ticks *ticks
 	dir   *os.File // locked while open
+	sync  string   // PRAGMA synchronous
 	pools []*sql.DB
 	w     chan *session // holds the writer when nobody has it
 	r     chan *session
@@ -35,11 +36,15 @@ type sqlite struct {
 
 var errClosed = errors.New("closed")
 
-func openSQLite(ctx context.Context, dir string, d *dialect) (_ *sqlite, err error) {
+func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err error) {
+	dir := o.Dir
 	if err := vault.MakeDir(dir); err != nil {
 		return nil, err
 	}
-	e := &sqlite{ticks: newTicks(), w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
+	e := &sqlite{ticks: newTicks(), sync: "FULL", w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
+	if o.Unsafe {
+		e.sync = "NORMAL"
+	}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -96,7 +101,7 @@ func (e *sqlite) createFile(path string) error {
 }
 
 func (e *sqlite) pool(path string, n int, options ...string) (*sql.DB, error) {
-	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
+	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(" + e.sync + ")&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
 	for _, o := range options {
 		query += "&" + o
 	}

@@ -30,6 +30,10 @@ type Options struct {
 
 	KEK   vault.Keeper  // opens the store keys
 	Clock transit.Clock // default time.Now; queue times come from the engine's clock, not from here
+
+	// Unsafe loses what was promised when the power is cut: SQLite does not wait for the disk (synchronous=NORMAL), and PostgreSQL may run
+	// without fsync. It is there to prove that tests of power cuts see such a loss; nothing else sets it.
+	Unsafe bool
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -65,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Dir != "" {
 		s.dialect = sqliteDialect()
 		var e *sqlite
-		if e, err = openSQLite(ctx, o.Dir, s.dialect); err == nil {
+		if e, err = openSQLite(ctx, o, s.dialect); err == nil {
 			s.engine, s.ticks = e, e.ticks
 		}
 	} else {
