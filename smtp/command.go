@@ -42,6 +42,7 @@ type Mail struct {
 	EightBit bool   // BODY=8BITMIME (RFC 6152)
 	Return   string // RET of RFC 3461: "FULL", "HDRS" or ""
 	EnvID    string // ENVID of RFC 3461, decoded
+	Auth     string // AUTH of RFC 4954 §5, decoded: who submitted it first, or "<>" when that is not known; "" when not given
 }
 
 // Rcpt is what RCPT says (RFC 5321 §4.1.1.3).
@@ -81,6 +82,8 @@ func ParseMail(args string) (Mail, *Reply) {
 		case "ENVID":
 			m.EnvID, ok = ParseXtext(value)
 			ok = ok && len(value) <= 100 && m.EnvID != "" && printable(m.EnvID)
+		case "AUTH":
+			m.Auth, ok = parseAuthParam(value)
 		case "SMTPUTF8":
 			return NewReply(555, "5.6.7", "SMTPUTF8 is not offered")
 		default:

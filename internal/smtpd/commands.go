@@ -17,7 +17,7 @@ func (c *session) do(ctx context.Context, cmd smtp.Command) error {
 	case "EHLO", "HELO":
 		return c.hello(cmd)
 	case "MAIL":
-		return c.mailFrom(cmd)
+		return c.mailFrom(ctx, cmd)
 	case "RCPT":
 		return c.rcptTo(ctx, cmd)
 	case "DATA":
@@ -26,6 +26,8 @@ func (c *session) do(ctx context.Context, cmd smtp.Command) error {
 		return c.bdat(ctx, cmd)
 	case "STARTTLS":
 		return c.startTLS(ctx, cmd)
+	case "AUTH":
+		return c.auth(ctx, cmd)
 	case "RSET":
 		if cmd.Args != "" {
 			return c.refuse(smtp.NewReply(501, "5.5.4", "RSET takes no argument"))
@@ -64,6 +66,9 @@ func (c *session) hello(cmd smtp.Command) error {
 	if c.opts.TLS != nil && c.tls == nil {
 		lines = append(lines, "STARTTLS")
 	}
+	if c.opts.Auth != nil && c.tls != nil { // RFC 4954 §4: never in clear
+		lines = append(lines, "AUTH PLAIN")
+	}
 	return c.say(250, "", lines...)
 }
 
@@ -84,14 +89,16 @@ func hostname(s string) bool {
 }
 
 // mailFrom is MAIL (RFC 5321 §4.1.1.2).
-func (c *session) mailFrom(cmd smtp.Command) error {
+func (c *session) mailFrom(ctx context.Context, cmd smtp.Command) error {
 	switch {
 	case c.helo == "":
 		return c.refuse(smtp.NewReply(503, "5.5.1", "EHLO first"))
 	case c.mail != nil:
 		return c.refuse(smtp.NewReply(503, "5.5.1", "A transaction runs already"))
-	case c.opts.RequireTLS && c.tls == nil: // RFC 3207 §4
+	case (c.opts.RequireTLS || c.opts.Auth != nil) && c.tls == nil: // RFC 3207 §4
 		return c.refuse(smtp.NewReply(530, "5.7.0", "STARTTLS first"))
+	case c.opts.Auth != nil && c.account.IsZero(): // RFC 6409 §4.3
+		return c.refuse(smtp.NewReply(530, "5.7.0", "AUTH first: turn on authentication (password, over TLS) for this server"))
 	}
 	m, refused := smtp.ParseMail(cmd.Args)
 	if refused != nil {
@@ -100,9 +107,29 @@ func (c *session) mailFrom(cmd smtp.Command) error {
 	if m.Size > c.opts.MaxSize { // RFC 1870 §6.1
 		return c.refuse(smtp.NewReply(552, "5.3.4", "Message too big"))
 	}
+	if m.Auth != "" && c.opts.Auth == nil { // RFC 4954 §5: it belongs to an extension that is not offered
+		return c.refuse(smtp.NewReply(555, "5.5.4", "Parameter not known"))
+	}
+	if no := c.sender(ctx, m.From); no != nil {
+		return c.no(no)
+	}
 	c.mail = &transaction{Mail: m, seen: map[string]bool{}}
 	c.mail.env = transit.Envelope{From: m.From, ID: m.EnvID, Peer: c.peer, Helo: c.helo, TLS: c.tlsName()}
 	return c.say(250, "2.1.0", "Sender taken")
+}
+
+// facts are what is known of the client.
+func (c *session) facts(from addr.Path) Session {
+	return Session{Peer: c.peer, Helo: c.helo, TLS: c.tlsName(), Account: c.account, From: from}
+}
+
+// no says why a sender or recipient is not taken; a permanent no counts.
+func (c *session) no(r *smtp.Reply) error {
+	if r.Permanent() {
+		return c.refuse(r)
+	}
+	c.reply(r)
+	return nil
 }
 
 func (c *session) tlsName() string {
@@ -133,13 +160,8 @@ func (c *session) rcptTo(ctx context.Context, cmd smtp.Command) error {
 		return c.say(452, "4.5.3", "Too many recipients, send to the others next")
 	}
 	if c.opts.Rcpt != nil {
-		no := c.opts.Rcpt(ctx, Session{Peer: c.peer, Helo: c.helo, TLS: m.env.TLS, From: m.From}, r.To)
-		if no != nil && no.Permanent() {
-			return c.refuse(no)
-		}
-		if no != nil && !no.Positive() {
-			c.reply(no)
-			return nil
+		if no := c.opts.Rcpt(ctx, c.facts(m.From), r.To); no != nil && !no.Positive() {
+			return c.no(no)
 		}
 	}
 	if k := r.To.Address.Key(); !m.seen[k] {

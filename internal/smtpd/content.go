@@ -130,7 +130,11 @@ func (c *session) received(now time.Time) string {
 		with = "ESMTP"
 	}
 	if c.tls != nil { // RFC 3848
-		with += fmt.Sprintf("S (%s, %s)", tls.VersionName(c.tls.Version), tls.CipherSuiteName(c.tls.CipherSuite))
+		with += "S"
+		if !c.account.IsZero() {
+			with += "A"
+		}
+		with += fmt.Sprintf(" (%s, %s)", tls.VersionName(c.tls.Version), tls.CipherSuiteName(c.tls.CipherSuite))
 	}
 	return fmt.Sprintf("Received: from %s (%s)\r\n\tby %s with %s\r\n\tid %s; %s\r\n",
 		c.helo, literal(c.peer.Addr()), c.opts.Hostname, with, c.id, now.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))

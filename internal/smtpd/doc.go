@@ -1,13 +1,15 @@
-// Package smtpd is the MX listener: it takes mail from other servers and hands it to Options.Accept.
+// Package smtpd is the MX listener and, with Options.Auth, the submission listener: it takes mail from other servers, or from the mail
+// programs of our own accounts, and hands it to Options.Accept.
 //
 // It follows RFC 5321 as a receiver, with PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SIZE (RFC 1870), ENHANCEDSTATUSCODES
-// (RFC 2034), STARTTLS (RFC 3207) and CHUNKING (RFC 3030); RFC 3848 names the protocol in the Received field.
+// (RFC 2034), STARTTLS (RFC 3207) and CHUNKING (RFC 3030); RFC 3848 names the protocol in the Received field. Submission is RFC 6409 with
+// AUTH PLAIN (RFC 4954, RFC 4616) under TLS alone, by STARTTLS or from the first byte (RFC 8314). Who has signed in sends as himself: DIR-46.
 //
 // A message is ours when Accept has returned without an error, and only then is 250 said; when that reply cannot be written any
 // more, nothing is undone (RFC 5321 §6.1: better twice than lost). What package smtp refuses as a line end closes the session.
 //
 // It departs from its documents: DSN parameters (RFC 3461) are read, and ENVID handed on, but DSN is not announced, because NOTIFY is
-// not acted on; text sent ahead of the replies to EHLO, STARTTLS and DATA closes the session (RFC 2920 §3.1 has these end a
+// not acted on; text sent ahead of the replies to EHLO, STARTTLS, AUTH and DATA closes the session (RFC 2920 §3.1 has these end a
 // group); HELP and VRFY say nothing of use (RFC 5321 §7.3), EXPN is not there; a header that is none, with octets over 127 or with two From
 // fields is refused here, since servers further on would read it each in its own way; the Received field has no "for" (RFC 5321
 // §7.2).

@@ -26,6 +26,15 @@ type Options struct {
 	Timeouts   Timeouts
 	Log        *slog.Logger // nil: silent
 
+	// Auth makes the server a submission server (RFC 6409): MAIL is refused until a client has signed in by AUTH PLAIN under TLS. It
+	// returns whose account it is, ErrCredentials when name and password do not fit, or an error that says it cannot be known now.
+	// It bounds its own work. Without Auth the server is an MX.
+	Auth func(ctx context.Context, s Session, user, password string) (addr.Address, error)
+
+	// Sender says whether a client that has signed in may send as from: nil is yes. A nil Sender takes the account's own address and
+	// nothing else. It is asked on a submission server only.
+	Sender func(ctx context.Context, s Session, from addr.Path) *smtp.Reply
+
 	// Rcpt says whether a recipient is taken: nil is yes, a Reply with 4yz or 5yz is no. A nil Rcpt takes everybody.
 	Rcpt func(ctx context.Context, s Session, to addr.Path) *smtp.Reply
 
@@ -40,6 +49,7 @@ type Limits struct {
 	Connections int   // at once, from everybody; default 1000
 	PerPeer     int   // at once, from one IPv4 address or IPv6 /64; default 100
 	Recipients  int   // of one message; default 1000 (RFC 5321 §4.5.3.1.8 asks for 100)
+	Tries       int   // to sign in, of one session, before 421; default 3
 	Errors      int   // bad commands and refused recipients before 421; default 20
 	Hops        int   // Received fields from which on a message is a loop; default 100 (RFC 5321 §6.3)
 	HeaderBytes int   // of a message's header; default 256 KiB
@@ -53,6 +63,8 @@ type Timeouts struct {
 	Write   time.Duration // for one reply; default 1 min
 	TLS     time.Duration // for the handshake; default 30 s
 	Session time.Duration // after which no further command is taken; default 1 h
+	SignIn  time.Duration // the same, on a submission server before AUTH has succeeded; default 5 min
+	Denied  time.Duration // what the reply to a failed AUTH waits, times the number of failures; default 1 s
 
 	// See smtp.Pace: Data (default 3 min) for one read of content; all of it has DataGrace (default 5 min) plus one second for each
 	// DataRate bytes (default 1024).
@@ -69,6 +81,7 @@ func (o Options) withDefaults() Options {
 	l.Connections = cmp.Or(l.Connections, 1000)
 	l.PerPeer = cmp.Or(l.PerPeer, 100)
 	l.Recipients = cmp.Or(l.Recipients, 1000)
+	l.Tries = cmp.Or(l.Tries, 3)
 	l.Errors = cmp.Or(l.Errors, 20)
 	l.Hops = cmp.Or(l.Hops, 100)
 	l.HeaderBytes = cmp.Or(l.HeaderBytes, 256<<10)
@@ -78,6 +91,8 @@ func (o Options) withDefaults() Options {
 	t.Write = cmp.Or(t.Write, time.Minute)
 	t.TLS = cmp.Or(t.TLS, 30*time.Second)
 	t.Session = cmp.Or(t.Session, time.Hour)
+	t.SignIn = cmp.Or(t.SignIn, 5*time.Minute)
+	t.Denied = cmp.Or(t.Denied, time.Second)
 	t.Data = cmp.Or(t.Data, 3*time.Minute)
 	t.DataGrace = cmp.Or(t.DataGrace, 5*time.Minute)
 	t.DataRate = cmp.Or(t.DataRate, 1024)
@@ -89,13 +104,17 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Session is what is known of a client when a recipient is judged.
+// Session is what is known of a client when it signs in, or when a sender or recipient is judged.
 type Session struct {
-	Peer netip.AddrPort
-	Helo string
-	TLS  string // for example "TLS 1.3"; empty in clear
-	From addr.Path
+	Peer    netip.AddrPort
+	Helo    string
+	TLS     string       // for example "TLS 1.3"; empty in clear
+	Account addr.Address // who has signed in; zero on an MX
+	From    addr.Path    // from MAIL on
 }
+
+// ErrCredentials is what Auth wraps when nobody with that name has that password.
+var ErrCredentials = errors.New("smtpd: name or password is wrong")
 
 // Refusal is the error by which Accept refuses a message for good. Nothing else is permanent for the client.
 type Refusal struct {

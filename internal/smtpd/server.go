@@ -29,7 +29,19 @@ func New(o Options) *Server {
 // Serve takes sessions from l, and closes it when ctx ends. Then sessions between two messages are told 421, running messages have
 // Timeouts.Shutdown to end, and Serve returns nil when all its sessions are over. An error says that l failed. A Server may serve
 // several listeners at once; limits hold for all of them together.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+func (s *Server) Serve(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, false) }
+
+// ServeTLS is Serve for sessions that begin with TLS (RFC 8314 §3.3). Options.TLS must be there.
+func (s *Server) ServeTLS(ctx context.Context, l net.Listener) error {
+	if s.opts.TLS == nil {
+		l.Close()
+		return errors.New("smtpd: TLS without certificates")
+	}
+	return s.serve(ctx, l, true)
+}
+
+// serve takes sessions from l; wrapped ones begin with TLS.
+func (s *Server) serve(ctx context.Context, l net.Listener, wrapped bool) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	// Accept outlives ctx by the time that running messages have to finish.
@@ -37,7 +49,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	var all sync.WaitGroup
 	mine := sync.Map{} // *session → nothing
-	err := s.acceptLoop(ctx, l, func(c *session) {
+	err := s.acceptLoop(ctx, l, wrapped, func(c *session) {
 		mine.Store(c, nil)
 		all.Go(func() {
 			defer mine.Delete(c)
@@ -57,7 +69,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-func (s *Server) acceptLoop(ctx context.Context, l net.Listener, start func(*session)) error {
+func (s *Server) acceptLoop(ctx context.Context, l net.Listener, wrapped bool, start func(*session)) error {
 	const longest = time.Second
 	pause := 5 * time.Millisecond
 	for {
@@ -80,10 +92,12 @@ func (s *Server) acceptLoop(ctx context.Context, l net.Listener, start func(*ses
 			continue
 		}
 		pause = 5 * time.Millisecond
-		c := newSession(s, conn)
+		c := newSession(s, conn, wrapped)
 		if r := s.enter(c); r != nil {
-			conn.SetWriteDeadline(time.Now().Add(time.Second))
-			conn.Write(r.AppendTo(nil))
+			if !wrapped { // a handshake is more than a client without room is worth
+				conn.SetWriteDeadline(time.Now().Add(time.Second))
+				conn.Write(r.AppendTo(nil))
+			}
 			conn.Close()
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"carepost/addr"
 	"carepost/internal/transit"
 	"carepost/smtp"
 )
@@ -34,12 +35,16 @@ type session struct {
 	pace  *smtp.Pace   // while content is read
 	first *smtp.Command
 	bad   int // commands and recipients refused
+	tries int // to sign in, failed
 
 	helo  string // "" before HELO or EHLO
 	esmtp bool
 	raw   net.Conn // conn, or what is under its TLS
 	tls   *tls.ConnectionState
 	mail  *transaction
+
+	wrapped bool         // the session begins with TLS
+	account addr.Address // who has signed in
 
 	mu      sync.Mutex
 	conn    net.Conn
@@ -60,8 +65,8 @@ var (
 	errBye  = errors.New("smtpd: client said QUIT")
 )
 
-func newSession(s *Server, conn net.Conn) *session {
-	c := &session{srv: s, opts: &s.opts, conn: conn, raw: conn, id: strings.ToLower(rand.Text()[:16])}
+func newSession(s *Server, conn net.Conn, wrapped bool) *session {
+	c := &session{srv: s, opts: &s.opts, conn: conn, raw: conn, wrapped: wrapped, id: strings.ToLower(rand.Text()[:16])}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
 	}
@@ -73,8 +78,7 @@ func newSession(s *Server, conn net.Conn) *session {
 // run is the whole session.
 func (c *session) run(ctx context.Context) {
 	defer c.survive()
-	c.end = time.Now().Add(c.opts.Timeouts.Session)
-	err := c.greet()
+	err := c.begin(ctx)
 	for err == nil {
 		var cmd smtp.Command
 		if cmd, err = c.command(true); err == nil {
@@ -87,6 +91,20 @@ func (c *session) run(ctx context.Context) {
 		c.linger()
 	}
 	c.conn.Close()
+}
+
+// begin is all that comes before the first command.
+func (c *session) begin(ctx context.Context) error {
+	c.end = time.Now().Add(c.opts.Timeouts.Session)
+	if c.opts.Auth != nil {
+		c.end = time.Now().Add(c.opts.Timeouts.SignIn)
+	}
+	if c.wrapped {
+		if err := c.handshake(ctx); err != nil {
+			return err
+		}
+	}
+	return c.greet()
 }
 
 // survive keeps a bug that one message meets from ending everybody's sessions, and the process with them.

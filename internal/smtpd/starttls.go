@@ -25,6 +25,11 @@ func (c *session) startTLS(ctx context.Context, cmd smtp.Command) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
+	return c.handshake(ctx)
+}
+
+// handshake begins TLS. Its error ends the session.
+func (c *session) handshake(ctx context.Context) error {
 	conn := tls.Server(c.conn, c.opts.TLS)
 	conn.SetDeadline(time.Now().Add(c.opts.Timeouts.TLS))
 	if err := conn.HandshakeContext(ctx); err != nil {
