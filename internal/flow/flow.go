@@ -69,6 +69,9 @@ type Options struct {
 	Patience time.Duration // how long a processed notice is awaited [1 hour]
 	Repeats  time.Duration // how long after its last try a message is still matched with notices about it [7 days]
 
+	DelayNotice time.Duration // after how long a sender is told that a message has not been handed over yet [4 hours]
+	KeepAside   time.Duration // how long a message that was set aside is kept [30 days]
+
 	// Progress, if set, is told how far long work is: "seal", "send", "open", "check".
 	Progress func(what string, done, total int64)
 }
@@ -89,6 +92,12 @@ func New(o Options) *Flow {
 	}
 	if o.Repeats == 0 {
 		o.Repeats = 7 * 24 * time.Hour
+	}
+	if o.DelayNotice == 0 {
+		o.DelayNotice = 4 * time.Hour
+	}
+	if o.KeepAside == 0 {
+		o.KeepAside = 30 * 24 * time.Hour
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
