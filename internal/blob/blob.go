@@ -6,10 +6,13 @@
 //
 // Bodies are DARE 2.0 streams (github.com/minio/sio): packages of 64 KiB, AES-256-GCM, the last one marked. The data key is wrapped
 // by package vault under the body's id; while a draft is written its key is in memory only.
+//
+// What is written leaves Options.Reserve bytes of the disk free, so that bodies are refused while the database still has room.
 package blob
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -37,6 +40,9 @@ type Options struct {
 	Dir   string // data directory: Dir/drafts and Dir/b are made (0700)
 	Box   *vault.Box
 	Clock transit.Clock // default time.Now
+
+	// Reserve is how many bytes of the disk must stay free: below that Create and Write answer an error that wraps syscall.ENOSPC.
+	Reserve int64 // default 64 MiB; negative: none
 }
 
 // Ref names a committed body. It has the fields of store.Blob, so that one converts to the other.
@@ -52,9 +58,12 @@ type Ref struct {
 
 // Store is a directory of bodies. It is safe for concurrent use.
 type Store struct {
-	dir   string
-	box   *vault.Box
-	clock transit.Clock
+	dir     string
+	box     *vault.Box
+	clock   transit.Clock
+	reserve int64
+	free    func(dir string) (int64, error) // bytes of the disk that are free
+	frozen  bool                            // for reading only
 
 	mu      sync.Mutex
 	durable map[string]bool // directories whose names are known to be on the disk; at most those of one hour
@@ -67,10 +76,7 @@ func New(o Options) (*Store, error) {
 	if o.Dir == "" || o.Box == nil {
 		return nil, errors.New("blob: options: want Dir and Box")
 	}
-	s := &Store{dir: o.Dir, box: o.Box, clock: o.Clock, durable: make(map[string]bool)}
-	if s.clock == nil {
-		s.clock = time.Now
-	}
+	s := newStore(o)
 	for _, name := range []string{drafts, "b"} {
 		if err := vault.MakeDir(filepath.Join(o.Dir, name)); err != nil {
 			return nil, fmt.Errorf("blob: %w", err)
@@ -88,8 +94,34 @@ func New(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Create begins a body. `defer d.Discard()` right after.
+// ReadOnly is a Store of bodies that are there already, a backup's for example: nothing is made or removed.
+func ReadOnly(o Options) (*Store, error) {
+	if o.Dir == "" || o.Box == nil {
+		return nil, errors.New("blob: options: want Dir and Box")
+	}
+	s := newStore(o)
+	s.frozen = true
+	return s, nil
+}
+
+func newStore(o Options) *Store {
+	s := &Store{dir: o.Dir, box: o.Box, clock: o.Clock, reserve: cmp.Or(o.Reserve, Reserve), free: free, durable: make(map[string]bool)}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	return s
+}
+
+var errFrozen = errors.New("blob: this store is for reading only")
+
+// Create begins a body. `defer d.Discard()` right after. The error wraps syscall.ENOSPC when the disk is nearly full.
 func (s *Store) Create() (*Draft, error) {
+	if s.frozen {
+		return nil, errFrozen
+	}
+	if err := s.room(); err != nil {
+		return nil, err
+	}
 	now := s.clock()
 	d := &Draft{s: s, id: vault.NewID(now), made: now, dek: make([]byte, 32), sum: sha256.New()}
 	rand.Read(d.dek)
@@ -144,6 +176,9 @@ func (s *Store) Open(r Ref) (*Body, error) {
 // Remove deletes the bytes of a body that no row refers to (its transaction was rolled back, or its row is long dead). Removing
 // twice is harmless.
 func (s *Store) Remove(r Ref) error {
+	if s.frozen {
+		return errFrozen
+	}
 	if r.Key == "" {
 		return nil
 	}
@@ -169,4 +204,14 @@ func (s *Store) place(id string, made time.Time) (key string, err error) {
 		s.durable[rel] = true
 	}
 	return filepath.Join(rel, id), nil
+}
+
+// forget has place look at the directory of that key again; false if it would have anyhow.
+func (s *Store) forget(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rel := filepath.Dir(key)
+	known := s.durable[rel]
+	delete(s.durable, rel)
+	return known
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,6 +30,7 @@ type Draft struct {
 
 	sum   hash.Hash
 	size  int64
+	asked int64        // size at which the disk was last asked whether there is room
 	small bytes.Buffer // while file is nil
 	file  *os.File
 	seal  io.WriteCloser // into out
@@ -60,6 +62,12 @@ func (d *Draft) Write(p []byte) (int, error) {
 	}
 	if d.file == nil && d.size+int64(len(p)) > InlineSize {
 		if err := d.spill(); err != nil {
+			return 0, d.fail(err)
+		}
+	}
+	if d.file != nil && d.size-d.asked >= stride {
+		d.asked = d.size
+		if err := d.s.room(); err != nil {
 			return 0, d.fail(err)
 		}
 	}
@@ -175,7 +183,13 @@ func (d *Draft) publish() (key string, err error) {
 		return "", err
 	}
 	path := filepath.Join(d.s.dir, key)
-	if err := os.Link(d.path(), path); err != nil {
+	err = os.Link(d.path(), path)
+	if errors.Is(err, fs.ErrNotExist) && d.s.forget(key) { // the directory was empty and has been taken away: a clock was set
+		if key, err = d.s.place(d.id, d.made); err == nil {
+			err = os.Link(d.path(), path)
+		}
+	}
+	if err != nil {
 		return "", err
 	}
 	if err := vault.SyncDir(filepath.Dir(path)); err != nil {
