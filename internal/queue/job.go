@@ -75,11 +75,15 @@ func (j *Job) Beat(ctx context.Context) error {
 var errPatience = errors.New("queue: no progress for too long")
 
 // do runs one piece of work under a renewed lease and settles it if its handler did not.
-func (q *Queue) do(ctx context.Context, h *handler, j *Job) {
+func (q *Queue) do(ctx context.Context, h *handler, j *Job, p *place) {
 	leased, stop := context.WithCancelCause(ctx)
-	defer stop(nil) // also when the handler ends its goroutine
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop(nil) // also when the handler ends its goroutine
 	wg.Go(func() { q.keep(leased, stop, h, j) })
+	if h.Stalled > 0 {
+		wg.Go(func() { p.watch(leased, h.Brisk, j) })
+	}
 	err := j.Safely(leased, h.Do)
 	crash.Point("work.done")
 	if cause := context.Cause(leased); err != nil && cause != nil && ctx.Err() == nil {

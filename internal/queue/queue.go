@@ -34,6 +34,7 @@ type Handler struct {
 	Kind    string
 	Lane    store.Lane // default store.Small
 	Workers int        // default 1
+	Stalled int        // beside the Workers, how many may hang: work that has not moved for a while gives its place to other work
 	PerDest int        // most at once for one destination, on all nodes together; default 2. Work without a destination is not counted
 
 	// Do does the work and settles it by Finish, Retry or Bury of the Job in its own transaction. If it returns without that, nil
@@ -42,6 +43,7 @@ type Handler struct {
 
 	Backoff  func(attempt int64) time.Duration // default Backoff
 	Patience time.Duration                     // a lease is not renewed after this long without Progress; default 10 min
+	Brisk    time.Duration                     // work that has not made Progress for this long counts as Stalled; default 10 s
 }
 
 // batch is how much work one claim takes at most.
@@ -88,6 +90,7 @@ func New(o Options, handlers ...Handler) (*Queue, error) {
 		h.Workers = max(h.Workers, 1)
 		h.PerDest = cmp.Or(h.PerDest, 2)
 		h.Patience = cmp.Or(h.Patience, 10*time.Minute)
+		h.Brisk = cmp.Or(h.Brisk, 10*time.Second)
 		if h.Backoff == nil {
 			h.Backoff = Backoff
 		}
@@ -137,7 +140,8 @@ func (q *Queue) Run(ctx context.Context) error {
 func (q *Queue) serve(ctx context.Context, h *handler) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	busy := make(chan struct{}, h.Workers) // one token for each piece of work being done
+	busy := make(chan struct{}, h.Workers)    // one token for each piece of work being done
+	stalled := make(chan struct{}, h.Stalled) // or for each that hangs
 	for {
 		select {
 		case busy <- struct{}{}: // somebody is idle
@@ -152,9 +156,10 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 		for _, j := range jobs {
 			busy <- struct{}{} // room was counted above, and only this loop adds
 			wg.Go(func() {
-				defer func() { <-busy }()
+				p := &place{busy: busy, stalled: stalled}
+				defer p.leave()
 				crash.Point("work.claimed")
-				q.do(ctx, h, j)
+				q.do(ctx, h, j, p)
 			})
 		}
 		if len(jobs) > 0 {

@@ -462,3 +462,68 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// Servers that say nothing hold no workers: with more dead destinations than there are workers, the living are served, and no more
+// hang than may.
+func TestStalledWorkGivesItsWorkerBack(t *testing.T) {
+	s := storetest.SQLite(t)
+	hold, alive := make(chan struct{}), make(chan struct{}, 20)
+	release := sync.OnceFunc(func() { close(hold) })
+	defer release()
+	var now, most, ended atomic.Int32
+	run(t, Options{Store: s, Poll: time.Hour}, Handler{Kind: "k", Workers: 2, Stalled: 5, Brisk: 10 * time.Millisecond, Do: func(_ context.Context, j *Job) error {
+		if j.Dest == "alive.example" {
+			alive <- struct{}{}
+			return nil
+		}
+		n := now.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		<-hold
+		now.Add(-1)
+		ended.Add(1)
+		return nil
+	}})
+	for d := range 2 {
+		add(t, s, store.Work{Dest: fmt.Sprintf("dead%d.example", d)})
+		add(t, s, store.Work{Dest: fmt.Sprintf("dead%d.example", d)})
+	}
+	eventually(t, "four that hang", func() bool { return now.Load() == 4 })
+	for range 10 {
+		add(t, s, store.Work{Dest: "alive.example"})
+	}
+	for range 10 {
+		wait(t, "work for the living", alive)
+	}
+	for d := range 5 {
+		add(t, s, store.Work{Dest: fmt.Sprintf("dead%d.example", d+2)})
+		add(t, s, store.Work{Dest: fmt.Sprintf("dead%d.example", d+2)})
+	}
+	eventually(t, "seven that hang", func() bool { return now.Load() == 7 })
+	release()
+	eventually(t, "the end", func() bool { return ended.Load() == 14 })
+	if most.Load() != 7 {
+		t.Errorf("%d at once, with 2 workers and room for 5 that hang", most.Load())
+	}
+}
+
+// Work that moves keeps its worker, however long it takes.
+func TestMovingWorkKeepsItsWorker(t *testing.T) {
+	s := storetest.SQLite(t)
+	var now, most atomic.Int32
+	run(t, Options{Store: s}, Handler{Kind: "k", Workers: 1, Stalled: 5, Brisk: 5 * time.Second, Do: func(_ context.Context, j *Job) error {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer now.Add(-1)
+		return j.Progress()
+	}})
+	var ids []string
+	for range 20 {
+		ids = append(ids, add(t, s, store.Work{}))
+	}
+	eventually(t, "all of it", func() bool { _, ok := left(t, s, ids[19]); return !ok })
+	if most.Load() != 1 {
+		t.Errorf("%d at once", most.Load())
+	}
+}

@@ -30,6 +30,7 @@ const (
 	HandOver  Event = "hand-over" // the next server took it
 	Reject    Event = "reject"    // the next server refused it for good
 	Expire    Event = "expire"    // its time in the queue is over, or no notice came in time
+	Cancel    Event = "cancel"    // outbound: the operator has taken it off the queue
 	Confirm   Event = "confirm"   // a processed MDN came
 	Fail      Event = "fail"      // a failed MDN or DSN came
 	Trust     Event = "trust"     // inbound: trusted and stored
@@ -40,9 +41,9 @@ const (
 
 // next is the one table of legal moves: a move that is not here cannot be made.
 var next = map[State]map[Event]State{
-	Accepted: {Seal: Sealed, Refuse: Failed, Expire: Failed, Trust: Opened, Distrust: Aside, TakeNote: Settled},
+	Accepted: {Seal: Sealed, Refuse: Failed, Expire: Failed, Cancel: Failed, Trust: Opened, Distrust: Aside, TakeNote: Settled},
 	// A notice may overtake the reply to our own final dot, or come although that reply was lost.
-	Sealed:    {HandOver: Sent, Reject: Failed, Expire: Failed, Confirm: Processed, Fail: Failed},
+	Sealed:    {HandOver: Sent, Reject: Failed, Expire: Failed, Cancel: Failed, Confirm: Processed, Fail: Failed},
 	Sent:      {Confirm: Processed, Fail: Failed, Expire: Failed},
 	Processed: {Fail: Failed},
 	Opened:    {Discharge: Settled},

@@ -3,7 +3,7 @@ package transit
 import "testing"
 
 var allStates = []State{Accepted, Sealed, Sent, Processed, Failed, Opened, Aside, Settled}
-var allEvents = []Event{Seal, Refuse, HandOver, Reject, Expire, Confirm, Fail, Trust, Distrust, Discharge, TakeNote}
+var allEvents = []Event{Seal, Refuse, HandOver, Reject, Expire, Cancel, Confirm, Fail, Trust, Distrust, Discharge, TakeNote}
 
 // What must never happen, whatever comes in which order. DIR-22, DIR-29, DIR-50.
 func TestStates(t *testing.T) {
