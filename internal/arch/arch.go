@@ -32,6 +32,7 @@ var Rooms = map[string]Layer{
 	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
+	"internal/admind": Edges,
 
 	"cmd/carepost": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
 	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring,

@@ -1,0 +1,122 @@
+package admind
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"syscall"
+
+	"carepost/internal/blob"
+	"carepost/internal/flow"
+	"carepost/internal/mailbox"
+)
+
+// The sizes of requests that are values, in bytes.
+const mostJSON = 1 << 20
+
+// answer writes a value.
+func (s *Server) answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(v) // who asked has gone: nobody is left to tell
+}
+
+// done answers what has no value.
+func (s *Server) done(w http.ResponseWriter, err error) {
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// fail writes an error.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	e := s.known(err)
+	if e.Code == NotNow || e.Code == Damaged {
+		s.o.Log.Error("admin request", "error", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	json.NewEncoder(w).Encode(e)
+}
+
+// known is the one table from errors to answers; what it does not know is temporary.
+func (s *Server) known(err error) *Error {
+	var e *Error
+	var refusal *flow.Refusal
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &refusal):
+		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Clause: refusal.Clause, Reason: refusal.Reason}
+	case errors.Is(err, mailbox.ErrNoAccount):
+		return notFound("there is no such account here")
+	case errors.Is(err, mailbox.ErrNoFileSet):
+		return notFound("the message carries no DICOM.ZIP")
+	case errors.Is(err, blob.ErrDamaged):
+		return &Error{Status: http.StatusInternalServerError, Code: Damaged, Reason: "what was kept is not what was written: " + err.Error()}
+	case errors.Is(err, syscall.ENOSPC):
+		return &Error{Status: http.StatusInsufficientStorage, Code: NotNow, Reason: "there is no room left on the disk"}
+	}
+	if s.o.Host.Code != nil {
+		switch s.o.Host.Code(err) {
+		case NotFound:
+			return notFound("there is nothing of that name here")
+		case Conflict:
+			return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "its state does not allow that now: " + err.Error()}
+		case Usage:
+			return wrong(err.Error())
+		case Refused:
+			return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Reason: err.Error()}
+		}
+	}
+	return &Error{Status: http.StatusServiceUnavailable, Code: NotNow, Reason: err.Error()}
+}
+
+func notFound(reason string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: NotFound, Reason: reason}
+}
+
+func wrong(reason string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: Usage, Reason: reason}
+}
+
+// read reads the value of a request. An unknown member is an error: a newer command must not believe that an older gateway has
+// understood it.
+func read(r *http.Request, v any) error {
+	d := json.NewDecoder(io.LimitReader(r.Body, mostJSON))
+	d.DisallowUnknownFields()
+	if d.Decode(v) != nil {
+		return wrong("the request is not the JSON that this route wants")
+	}
+	return nil
+}
+
+// long answers what takes a while: one JSON value a line, progress first, the result or the error last.
+func (s *Server) long(w http.ResponseWriter, do func(progress func(done, total int64)) (any, error)) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	flush := http.NewResponseController(w)
+	e := json.NewEncoder(w)
+	last := int64(-1)
+	result, err := do(func(done, total int64) {
+		if step := total / 1000; total > 0 && done != total && done-last < step {
+			return
+		}
+		last = done
+		e.Encode(map[string]any{"progress": map[string]int64{"done": done, "total": total}})
+		flush.Flush()
+	})
+	if err != nil {
+		s.o.Log.Error("admin request", "error", err)
+		e.Encode(map[string]any{"error": s.known(err)})
+		return
+	}
+	e.Encode(map[string]any{"result": result})
+}

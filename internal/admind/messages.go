@@ -1,0 +1,75 @@
+package admind
+
+import (
+	"net/http"
+
+	"carepost/addr"
+	"carepost/internal/flow"
+	"carepost/internal/transit"
+)
+
+// mostRecipients of one message; each is a row and a certificate to find.
+const mostRecipients = 1000
+
+// submit takes a message of one of our accounts. The envelope is judged before the body is asked for (RFC 9110 §10.1.1).
+func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	from, err := addr.Parse(q.Get("from"))
+	if err != nil {
+		s.fail(w, wrong("from: not an address"))
+		return
+	}
+	if len(q["to"]) > mostRecipients {
+		s.fail(w, wrong("too many recipients for one message"))
+		return
+	}
+	var to []addr.Address
+	for _, text := range q["to"] {
+		a, err := addr.Parse(text)
+		if err != nil {
+			s.fail(w, wrong("to: not an address"))
+			return
+		}
+		to = append(to, a)
+	}
+	id, err := s.o.Flow.Submit(r.Context(), actor(r), transit.Envelope{From: addr.Path{Address: from}, To: to}, r.Body)
+	s.answer(w, map[string]string{"id": id}, err)
+}
+
+func (s *Server) timeline(w http.ResponseWriter, r *http.Request) {
+	t, err := s.o.Flow.Timeline(r.Context(), r.PathValue("id"))
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, told(t), nil)
+}
+
+// told is a timeline in our words.
+func told(t flow.Timeline) Timeline {
+	m := t.Message
+	out := Timeline{
+		ID: m.ID, Direction: "inbound", Stage: string(m.State), Subject: m.Header.Subject, MessageID: m.Header.MessageID,
+		Size: m.Size, Received: m.Received, Expires: m.Expires, Recipients: []Recipient{}, Events: []Event{},
+	}
+	if m.Direction == transit.Outbound {
+		out.Direction = "outbound"
+	}
+	if !m.Envelope.From.IsNull() {
+		out.From = m.Envelope.From.Address.String()
+	}
+	refused := map[string]bool{}
+	for _, e := range t.Events {
+		out.Events = append(out.Events, Event{Seq: e.Seq, At: e.At, Recipient: e.Recipient, From: e.From, To: e.To, Cause: e.Cause, Detail: e.Detail})
+		if e.From == string(transit.Accepted) && e.To == string(transit.Failed) {
+			refused[e.Recipient] = true // before anything was sealed: a rule, not a wire
+		}
+	}
+	for _, r := range t.Recipients {
+		out.Recipients = append(out.Recipients, Recipient{
+			ID: r.ID, Address: r.Address, State: string(r.State), Final: r.State.Final(), Attempts: r.Attempts, Code: r.Code, Text: r.Text,
+			Refused: refused[r.ID], Sent: r.Sent, Deadline: r.Deadline,
+		})
+	}
+	return out
+}

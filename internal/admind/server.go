@@ -1,0 +1,151 @@
+package admind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"carepost/internal/audit"
+	"carepost/internal/flow"
+	"carepost/internal/mailbox"
+)
+
+// Options of a Server.
+type Options struct {
+	Flow      *flow.Flow
+	Mailboxes *mailbox.Service
+	Host      Host
+	Log       *slog.Logger
+}
+
+// Host is what only who has built the rooms can tell or do. A function that is not set is answered with NotFound.
+type Host struct {
+	Status     func(ctx context.Context) (Status, error)
+	Identity   func(ctx context.Context) (Card, error)
+	AddPartner func(ctx context.Context, by audit.Actor, c Card) error
+	Reload     func(ctx context.Context, by audit.Actor) error
+
+	Keys      func(ctx context.Context) (Keys, error)
+	RotateKey func(ctx context.Context, by audit.Actor, progress func(done, total int64)) (Rotation, error)
+	Rekey     func(ctx context.Context, by audit.Actor) error
+	Backup    func(ctx context.Context, by audit.Actor, dir string, progress func(done, total int64)) (Backup, error)
+
+	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
+	Code func(error) string
+}
+
+// Server answers for one installation.
+type Server struct {
+	o       Options
+	handler http.Handler
+	us      int // uid
+}
+
+// grace is how long requests may go on when the server ends.
+const grace = 10 * time.Second
+
+// New makes a Server. Nothing runs yet.
+func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, us: os.Getuid()}
+	s.handler = s.admit(s.routes())
+	return s
+}
+
+// routes of the interface; docs/admin.md lists them.
+func (s *Server) routes() *http.ServeMux {
+	m := http.NewServeMux()
+	for pattern, h := range map[string]http.HandlerFunc{
+		"GET /v1/status":    s.status,
+		"GET /v1/identity":  s.identity,
+		"POST /v1/partners": s.addPartner,
+		"POST /v1/reload":   s.reload,
+
+		"POST /v1/messages":     s.submit,
+		"GET /v1/messages/{id}": s.timeline,
+
+		"GET /v1/accounts/{addr}/mails":                    s.mails,
+		"GET /v1/accounts/{addr}/mails/{uid}":              s.mail,
+		"GET /v1/accounts/{addr}/mails/{uid}/outline":      s.outline,
+		"GET /v1/accounts/{addr}/mails/{uid}/parts/{n}":    s.part,
+		"GET /v1/accounts/{addr}/mails/{uid}/study":        s.study,
+		"GET /v1/accounts/{addr}/mails/{uid}/study/report": s.studyReport,
+
+		"GET /v1/queue":      s.queue,
+		"GET /v1/queue/{id}": s.work,
+
+		"GET /v1/keys":         s.keys,
+		"POST /v1/keys/rotate": s.rotateKey,
+		"POST /v1/keys/rekey":  s.rekey,
+		"POST /v1/backup":      s.backup,
+	} {
+		m.HandleFunc(pattern, h)
+	}
+	return m
+}
+
+// Serve answers on l, a listener of unix sockets, until ctx ends; it closes l and returns when all requests have ended.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{
+		Handler: s.handler, ConnContext: withPeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug), // of clients that went away
+	}
+	down := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(down)
+		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		if h.Shutdown(patient) != nil {
+			h.Close()
+		}
+	})
+	err := h.Serve(l)
+	if !stop() {
+		<-down
+		return nil
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("admind: %w", err)
+}
+
+// who asks, by the kernel's word.
+type who struct {
+	uid int
+	err error
+}
+
+type whoKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	uid, err := peer(c)
+	return context.WithValue(ctx, whoKey{}, who{uid, err})
+}
+
+// admit lets root and our own user in.
+func (s *Server) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, ok := r.Context().Value(whoKey{}).(who)
+		if !ok || p.err != nil || p.uid != 0 && p.uid != s.us {
+			s.o.Log.Warn("admin socket: refused", "uid", p.uid)
+			s.fail(w, &Error{Status: http.StatusForbidden, Code: Denied,
+				Reason: fmt.Sprintf("only root and the user that the gateway runs as (uid %d) may ask", s.us)})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// actor is who acts, for the audit.
+func actor(r *http.Request) audit.Actor {
+	p, _ := r.Context().Value(whoKey{}).(who)
+	return audit.Actor(fmt.Sprintf("operator:%d", p.uid))
+}
