@@ -1,108 +1,111 @@
 package store
 
 import (
+	"errors"
 	"time"
 
 	"carepost/addr"
 )
 
-// Domain is a Health Domain that this installation serves.
-type Domain struct {
-	Name    addr.Domain
-	Created time.Time
-}
-
-// InsertDomain adds one. *Duplicate.
-func (tx *Tx) InsertDomain(name addr.Domain) error {
-	return tx.insert(`INSERT INTO domain (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`,
-		[]any{name.String(), msec(tx.now)}, `SELECT name FROM domain WHERE name = $1`, name.String())
-}
-
-func readDomain(scan scanner) (d Domain, err error) {
-	var created int64
-	err = scan(&d.Name, &created)
-	d.Created = when(created)
-	return d, err
-}
-
-// Domain reads one. ErrNotFound: it is not ours.
-func (tx *Tx) Domain(name addr.Domain) (Domain, error) {
-	return first(tx, readDomain, `SELECT name, created_at FROM domain WHERE name = $1`, name.String())
-}
-
-// Domains lists all, oldest first.
-func (tx *Tx) Domains() ([]Domain, error) {
-	return all(tx, readDomain, `SELECT name, created_at FROM domain ORDER BY created_at, name`)
-}
-
 // Account is a local address.
 type Account struct {
-	ID      string
-	Address addr.Address // sealed; its domain is in clear
-	Created time.Time
+	ID          string
+	Address     addr.Address // sealed; its domain is in clear
+	Created     time.Time
+	Closed      time.Time // zero: open
+	Drops       Drops
+	HasPassword bool
 }
 
-// InsertAccount adds the address. *Duplicate with the id of the first; ErrNotFound if its domain is not ours.
+// Drops are folders outside the data directory into which what comes in is put as well. An empty one is none. Both are sealed.
+type Drops struct {
+	Maildir string
+	Studies string
+}
+
+// InsertAccount adds the address, or opens its account again if that is closed: with its mailboxes, without password and drops.
+// *Duplicate with the id of the first if there is an open one; ErrNotFound if its domain is not ours.
 func (tx *Tx) InsertAccount(a addr.Address) (Account, error) {
 	account := Account{ID: tx.NewID(), Address: a, Created: tx.now}
 	if _, err := tx.Domain(a.Domain); err != nil {
 		return account, err
 	}
 	hash := tx.hash("address", a.Key())
-	return account, tx.insert(`INSERT INTO account (id, addr, addr_hash, domain, created_at) VALUES ($1, $2, $3, $4, $5)
+	err := tx.insert(`INSERT INTO account (id, addr, addr_hash, domain, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (addr_hash) DO NOTHING`,
 		[]any{account.ID, tx.seal("account.addr", account.ID, a.String()), hash, a.Domain.String(), msec(tx.now)},
 		`SELECT id FROM account WHERE addr_hash = $1`, hash)
+	d := (*Duplicate)(nil)
+	if !errors.As(err, &d) {
+		return account, err
+	}
+	n, err := tx.exec(`UPDATE account SET closed_at = NULL, addr = $2 WHERE id = $1 AND closed_at IS NOT NULL`,
+		d.First, tx.seal("account.addr", d.First, a.String()))
+	if err := changed(n, err, d); err != nil {
+		return account, err
+	}
+	return tx.AccountByID(d.First)
 }
 
-const accountColumns = `id, addr, created_at`
+// CloseAccount ends the use of an address; its password and drops go, its mailboxes stay. ErrNotFound if it is no open account.
+func (tx *Tx) CloseAccount(id string) error {
+	n, err := tx.exec(`UPDATE account SET closed_at = $2, password = NULL, maildir = NULL, studies = NULL WHERE id = $1 AND closed_at IS NULL`,
+		id, msec(tx.now))
+	return changed(n, err, ErrNotFound)
+}
+
+// SetPassword keeps the PHC string of a password's hash, sealed; "" takes the password away. ErrNotFound if it is no open account.
+func (tx *Tx) SetPassword(id, phc string) error {
+	n, err := tx.exec(`UPDATE account SET password = $2 WHERE id = $1 AND closed_at IS NULL`, id, tx.seal("account.password", id, phc))
+	return changed(n, err, ErrNotFound)
+}
+
+// Password reads what SetPassword keeps; "" is none. ErrNotFound.
+func (tx *Tx) Password(id string) (phc string, err error) {
+	var sealed []byte
+	if err := tx.one(`SELECT password FROM account WHERE id = $1`, []any{id}, &sealed); err != nil {
+		return "", err
+	}
+	return tx.open("account.password", id, sealed)
+}
+
+// SetDrops says where else the account's mail goes. ErrNotFound if it is no open account.
+func (tx *Tx) SetDrops(id string, d Drops) error {
+	n, err := tx.exec(`UPDATE account SET maildir = $2, studies = $3 WHERE id = $1 AND closed_at IS NULL`,
+		id, tx.seal("account.maildir", id, d.Maildir), tx.seal("account.studies", id, d.Studies))
+	return changed(n, err, ErrNotFound)
+}
+
+const accountColumns = `id, addr, created_at, COALESCE(closed_at, 0), maildir, studies, password IS NOT NULL`
 
 func (tx *Tx) readAccount(scan scanner) (a Account, err error) {
-	var address []byte
-	var created int64
-	if err := scan(&a.ID, &address, &created); err != nil {
+	var address, maildir, studies []byte
+	var created, closed int64
+	if err := scan(&a.ID, &address, &created, &closed, &maildir, &studies, &a.HasPassword); err != nil {
 		return a, err
 	}
-	a.Created = when(created)
-	a.Address, err = tx.openAddress("account.addr", a.ID, address)
+	a.Created, a.Closed = when(created), when(closed)
+	if a.Address, err = tx.openAddress("account.addr", a.ID, address); err != nil {
+		return a, err
+	}
+	if a.Drops.Maildir, err = tx.open("account.maildir", a.ID, maildir); err != nil {
+		return a, err
+	}
+	a.Drops.Studies, err = tx.open("account.studies", a.ID, studies)
 	return a, err
 }
 
-// Account finds one by its address (Direct 4.1.1: without regard to case). ErrNotFound.
+// Account finds an open one by its address (Direct 4.1.1: without regard to case). ErrNotFound.
 func (tx *Tx) Account(a addr.Address) (Account, error) {
-	return first(tx, tx.readAccount, `SELECT `+accountColumns+` FROM account WHERE addr_hash = $1`, tx.hash("address", a.Key()))
+	return first(tx, tx.readAccount, `SELECT `+accountColumns+` FROM account WHERE addr_hash = $1 AND closed_at IS NULL`, tx.hash("address", a.Key()))
 }
 
-// AccountByID reads one. ErrNotFound.
+// AccountByID reads one, open or closed. ErrNotFound.
 func (tx *Tx) AccountByID(id string) (Account, error) {
 	return first(tx, tx.readAccount, `SELECT `+accountColumns+` FROM account WHERE id = $1`, id)
 }
 
-// Accounts lists those of a domain, oldest first.
+// Accounts lists those of a domain, closed ones too, oldest first.
 func (tx *Tx) Accounts(d addr.Domain) ([]Account, error) {
 	return all(tx, tx.readAccount, `SELECT `+accountColumns+` FROM account WHERE domain = $1 ORDER BY id`, d.String())
-}
-
-// Setting reads a value (sealed) and its version; ErrNotFound.
-func (tx *Tx) Setting(key string) (value []byte, version int64, err error) {
-	var sealed []byte
-	if err := tx.one(`SELECT v, ver FROM setting WHERE k = $1`, []any{key}, &sealed, &version); err != nil {
-		return nil, 0, err
-	}
-	value, err = tx.s.box.Open("setting.v", key, sealed)
-	return value, version, prefix(err)
-}
-
-// SetSetting writes a value over the given version, 0 for a new one. ErrConflict.
-func (tx *Tx) SetSetting(key string, value []byte, version int64) error {
-	if value == nil {
-		value = []byte{}
-	}
-	sealed := tx.s.box.Seal("setting.v", key, value)
-	if version == 0 {
-		n, err := tx.exec(`INSERT INTO setting (k, v, ver) VALUES ($1, $2, 1) ON CONFLICT (k) DO NOTHING`, key, sealed)
-		return changed(n, err, ErrConflict)
-	}
-	n, err := tx.exec(`UPDATE setting SET v = $2, ver = ver + 1 WHERE k = $1 AND ver = $3`, key, sealed, version)
-	return changed(n, err, ErrConflict)
 }

@@ -27,6 +27,13 @@ func openTest(t testing.TB, dir string) *Store {
 	return s
 }
 
+// testBlob makes the row of a small body.
+func testBlob(tx *Tx, size int) Blob {
+	b := Blob{ID: tx.NewID(), Size: int64(size), SHA256: []byte{1}, Inline: make([]byte, size)}
+	b.KID, b.WrappedDEK = tx.s.box.WrapKey(b.ID, make([]byte, 32))
+	return b
+}
+
 var errFn = errors.New("the function's own")
 
 // neighbours are what a transaction may do to those that share its commit. Each inserts a piece of work first.
@@ -155,8 +162,9 @@ func TestFull(t *testing.T) {
 			for range 10 {
 				var id string
 				err := s.Tx(t.Context(), func(tx *Tx) error {
-					id = tx.NewID()
-					return tx.InsertBlob(Blob{ID: id, SHA256: []byte{1}, WrappedDEK: []byte{1}, Inline: make([]byte, 30_000)})
+					b := testBlob(tx, 30_000)
+					id = b.ID
+					return tx.InsertBlob(b)
 				})
 				mu.Lock()
 				if err == nil {

@@ -68,7 +68,7 @@ func TestNoScans(t *testing.T) {
 		e.querier = tx.q
 		tx.q = e
 		m := Message{Direction: transit.Inbound, Kind: transit.Mail, Dedupe: []byte("x"), Header: Header{MessageID: "<1@h.example>"}}
-		b := Blob{ID: "b", SHA256: []byte{1}, WrappedDEK: []byte{1}, Inline: []byte{1}}
+		b := testBlob(tx, 1)
 		errs := []error{tx.InsertBlob(b), tx.InsertMessage(&m), tx.InsertDomain("h.example")}
 		again := m
 		again.ID = ""
@@ -77,12 +77,12 @@ func TestNoScans(t *testing.T) {
 		}
 		a, err := tx.InsertAccount(lee)
 		box, err2 := tx.EnsureMailbox(a.ID, "INBOX")
-		_, err3 := tx.AppendMail(&Mail{Mailbox: box.ID, Message: m.ID, Blob: "b"})
+		_, err3 := tx.AppendMail(&Mail{Mailbox: box.ID, Message: m.ID, Blob: b.ID})
 		r := Recipient{Message: m.ID, Address: lee}
-		d := Delivery{Message: m.ID, Domain: "h.example", Blob: "b"}
+		d := Delivery{Message: m.ID, Domain: "h.example", Blob: b.ID}
 		errs = append(errs, err, err2, err3, tx.InsertRecipient(&r), tx.InsertDelivery(&d, r.ID), tx.MoveRecipient(r.ID, 0, Move{To: transit.Sealed}),
 			tx.NoteAnswer(r.ID, transit.Answer{}), tx.SetDeadline(r.ID, time.Now()), tx.InsertNotice(r.ID, "processed", "n"),
-			tx.Correlate(ByMessageID, "x", r.ID, time.Now().Add(time.Hour)), tx.SetMessageHeader(m.ID, m.Header), tx.SetMessageWork(m.ID, "b"),
+			tx.Correlate(ByMessageID, "x", r.ID, time.Now().Add(time.Hour)), tx.SetMessageHeader(m.ID, m.Header), tx.SetMessageWork(m.ID, b.ID),
 			tx.SetMessageState(m.ID, 0, Decided, ""), tx.InsertWork(&Work{Kind: "k", Ref: m.ID, Unique: "u", Dest: "h.example"}))
 		work, err := tx.ClaimWork(Claim{Kind: "k", Lane: Small, Limit: 1, PerDest: 2, TTL: time.Hour, Backoff: func(int64) time.Duration { return 0 }})
 		errs = append(errs, err)
@@ -96,7 +96,7 @@ func TestNoScans(t *testing.T) {
 			func() error { _, err := tx.Recipients(m.ID); return err },
 			func() error { _, err := tx.RecipientsOf(d.ID); return err },
 			func() error { _, err := tx.Correlated(ByMessageID, "x"); return err },
-			func() error { _, err := tx.Blob("b"); return err },
+			func() error { _, err := tx.Blob(b.ID); return err },
 			func() error { _, err := tx.Account(lee); return err },
 			func() error { _, err := tx.ListMail(box.ID, 0, 0); return err },
 			func() error { _, err := tx.WorkOf(m.ID); return err },

@@ -24,6 +24,7 @@ const readers = 4
 type sqlite struct {
 	ticks *ticks
 	dir   *os.File // locked while open
+	path  string   // of the database
 	sync  string   // PRAGMA synchronous
 	pools []*sql.DB
 	w     chan *session // holds the writer when nobody has it
@@ -59,14 +60,13 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 		}
 		return nil, err
 	}
-	path, err := filepath.Abs(filepath.Join(dir, "carepost.db"))
-	if err != nil {
+	if e.path, err = filepath.Abs(filepath.Join(dir, "carepost.db")); err != nil {
 		return nil, err
 	}
-	if err := e.createFile(path); err != nil {
+	if err := e.createFile(); err != nil {
 		return nil, err
 	}
-	writer, err := e.pool(path, 1, "_txlock=immediate", "_pragma=journal_mode(WAL)")
+	writer, err := e.pool(1, "_txlock=immediate", "_pragma=journal_mode(WAL)")
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 	if err := e.sessions(ctx, writer, e.w); err != nil {
 		return nil, err
 	}
-	reader, err := e.pool(path, readers, "_pragma=query_only(1)")
+	reader, err := e.pool(readers, "_pragma=query_only(1)")
 	if err != nil {
 		return nil, err
 	}
@@ -92,27 +92,31 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 }
 
 // createFile makes the database file before SQLite does, for its mode; the files beside it (-wal, -shm) take over that mode.
-func (e *sqlite) createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+func (e *sqlite) createFile() error {
+	f, err := os.OpenFile(e.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close(), e.dir.Sync())
 }
 
-func (e *sqlite) pool(path string, n int, options ...string) (*sql.DB, error) {
-	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(" + e.sync + ")&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
-	for _, o := range options {
-		query += "&" + o
-	}
-	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query}
-	db, err := sql.Open("sqlite", name.String())
+func (e *sqlite) pool(n int, options ...string) (*sql.DB, error) {
+	db, err := e.connect(options...)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(n)
 	e.pools = append(e.pools, db)
 	return db, nil
+}
+
+func (e *sqlite) connect(options ...string) (*sql.DB, error) {
+	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(" + e.sync + ")&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
+	for _, o := range options {
+		query += "&" + o
+	}
+	name := url.URL{Scheme: "file", OmitHost: true, Path: e.path, RawQuery: query}
+	return sql.Open("sqlite", name.String())
 }
 
 func (e *sqlite) sessions(ctx context.Context, db *sql.DB, to chan *session) error {

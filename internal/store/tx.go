@@ -19,6 +19,9 @@ var (
 	ErrConflict  = errors.New("store: changed by somebody else") // the version is no longer the one given
 	ErrLeaseLost = errors.New("store: lease lost")               // the work belongs to another worker, or to nobody
 	ErrLocked    = errors.New("store: the data directory is in use by another process")
+	ErrStale     = errors.New("store: the body was begun too long ago") // its file may be swept at any time
+
+	ErrUnsupported = errors.New("store: this engine does not do that")
 )
 
 // Duplicate is the error of an insert that found its like; errors.Is(err, ErrDuplicate).
@@ -180,6 +183,8 @@ func (tx *Tx) one(text string, args []any, dest ...any) error {
 	_, err := first(tx, func(scan scanner) (struct{}, error) { return struct{}{}, scan(dest...) }, text, args...)
 	return err
 }
+
+func isNone(err error) bool { return errors.Is(err, ErrNotFound) }
 
 // changed turns a count of changed rows into an error.
 func changed(n int64, err, none error) error {

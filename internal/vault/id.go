@@ -27,6 +27,24 @@ func NewID(now time.Time) string {
 	return string(s[:])
 }
 
+// IDTime tells when a ULID was made, in milliseconds; ok is false if id is none.
+func IDTime(id string) (at time.Time, ok bool) {
+	if len(id) != 26 || id[0] > '7' {
+		return at, false
+	}
+	var ms int64
+	for i := range len(id) {
+		v := strings.IndexByte(crockford, id[i])
+		if v < 0 {
+			return at, false
+		}
+		if i < 10 {
+			ms = ms<<5 | int64(v)
+		}
+	}
+	return time.UnixMilli(ms).UTC(), true
+}
+
 // Sequence makes ULIDs each of which sorts after the one before, also within a millisecond or when the clock is set back. It is safe for
 // concurrent use.
 type Sequence struct {

@@ -80,6 +80,9 @@ func createKEK(path string) error {
 	return SyncDir(dir)
 }
 
+// RotateKEK makes the key-encryption key that is to follow the one at path, in path.next.
+func RotateKEK(path string) (next Keeper, finish func() error, err error) { panic("soon") }
+
 // localKeeper wraps under a key in memory. Its output is that of localsecrets: a random nonce of 24 bytes, then a NaCl secretbox.
 type localKeeper struct{ secret [keySize]byte }
 

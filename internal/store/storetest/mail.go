@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -244,13 +243,12 @@ func correlation(t *testing.T, s *store.Store) {
 }
 
 func blobs(t *testing.T, s *store.Store) {
-	sum := bytes.Repeat([]byte{0xAB}, 32)
-	rows := []store.Blob{
-		{ID: "1", Key: "b/2026/11/21/10/1", Size: 5 << 30, SHA256: sum, KID: "00000001", WrappedDEK: []byte{0, 1, 2}},
-		{ID: "2", Size: 3, SHA256: sum, KID: "00000001", WrappedDEK: []byte{0}, Inline: []byte{0, 255, 3}},
-		{ID: "3", Size: 0, SHA256: sum, KID: "00000001", WrappedDEK: []byte{0}, Inline: []byte{}},
-	}
-	for _, r := range rows {
+	big, empty := newBody(s, time.Now(), true), newBody(s, time.Now(), false)
+	big.Size = 5 << 30
+	empty.Size, empty.Inline = 0, []byte{}
+	small := newBody(s, time.Now(), false)
+	small.Inline = []byte{0, 255, 3}
+	for _, r := range []store.Blob{big, small, empty} {
 		do(t, s, func(tx *store.Tx) error { return tx.InsertBlob(r) })
 		must(t, s.View(t.Context(), func(tx *store.Tx) error {
 			got, err := tx.Blob(r.ID)
@@ -263,8 +261,8 @@ func blobs(t *testing.T, s *store.Store) {
 			return err
 		}))
 	}
-	do(t, s, func(tx *store.Tx) error { return errors.Join(tx.KillBlob("1"), tx.KillBlob("1")) })
-	want(t, s.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Blob("1"); return err }), store.ErrNotFound)
+	do(t, s, func(tx *store.Tx) error { return errors.Join(tx.KillBlob(big.ID), tx.KillBlob(big.ID)) })
+	want(t, s.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Blob(big.ID); return err }), store.ErrNotFound)
 }
 
 func mailbox(t *testing.T, s *store.Store) {

@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -106,10 +107,21 @@ func body(t testing.TB, s *store.Store) string {
 	t.Helper()
 	var id string
 	do(t, s, func(tx *store.Tx) error {
-		id = tx.NewID()
-		return tx.InsertBlob(store.Blob{ID: id, Size: 3, SHA256: []byte("sum"), KID: "k", WrappedDEK: []byte("dek"), Inline: []byte("abc")})
+		b := newBody(s, tx.Now(), false)
+		id = b.ID
+		return tx.InsertBlob(b)
 	})
 	return id
+}
+
+// newBody makes the row of a body of three bytes, whose name was made at that time.
+func newBody(s *store.Store, at time.Time, file bool) store.Blob {
+	b := store.Blob{ID: vault.NewID(at), Size: 3, SHA256: bytes.Repeat([]byte{0xAB}, 32), Inline: []byte("abc")}
+	if file {
+		b.Key, b.Inline = "b/2026/11/21/10/"+b.ID, nil
+	}
+	b.KID, b.WrappedDEK = s.Box().WrapKey(b.ID, bytes.Repeat([]byte{7}, 32))
+	return b
 }
 
 // Time is at for tests elsewhere.
