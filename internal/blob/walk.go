@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"carepost/internal/vault"
 )
 
 // hour is the form of the directories under b: one for each hour (UTC) in which bodies were begun.
@@ -70,7 +72,7 @@ func old(dir string, olderThan time.Time) bool {
 
 // visit calls fn with one body.
 func visit(path, key string, e fs.DirEntry, begins, olderThan time.Time, fn func(string, int64) error) error {
-	made, ok := begun(e.Name())
+	made, ok := vault.IDTime(e.Name())
 	if !ok || !e.Type().IsRegular() || !made.Truncate(time.Hour).Equal(begins) {
 		return nil
 	}
@@ -84,25 +86,6 @@ func visit(path, key string, e fs.DirEntry, begins, olderThan time.Time, fn func
 		return nil
 	}
 	return fn(key, info.Size())
-}
-
-// begun reads the time in an id, a ULID.
-func begun(id string) (time.Time, bool) {
-	const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	if len(id) != 26 {
-		return time.Time{}, false
-	}
-	var ms int64
-	for i := range len(id) {
-		digit := strings.IndexByte(crockford, id[i])
-		if digit < 0 {
-			return time.Time{}, false
-		}
-		if i < 10 {
-			ms = ms<<5 | int64(digit)
-		}
-	}
-	return time.UnixMilli(ms).UTC(), true
 }
 
 // Prune removes directories of hours that ended at olderThan or before and hold nothing.
