@@ -29,12 +29,12 @@ var Rooms = map[string]Layer{
 	"internal/vault": State, "internal/store": State, "internal/blob": State, "internal/keyring": State,
 	"internal/audit": State, "internal/queue": State,
 
-	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services,
+	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/admin": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges,
 
-	"cmd/carepost": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
+	"cmd/carepost": Wiring, "internal/config": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
 	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring,
 	"internal/crashfs": Wiring, // for tests alone: no room imports it
 }
@@ -53,7 +53,7 @@ var Arrows = map[string][]string{
 	"internal/audit":   {"internal/store"},
 	"internal/queue":   {"internal/store", "internal/vault"},
 	"internal/flow":    {"internal/mailbox"},
-	"cmd/carepost":     {"internal/demo", "internal/gateway"},
+	"cmd/carepost":     {"internal/demo", "internal/gateway", "internal/config"},
 	"internal/demo":    {"internal/gateway", "internal/demo/study"},
 }
 
@@ -66,6 +66,7 @@ var Forbidden = map[string][]string{
 	"gocloud.dev":                    {"internal/vault", "internal/blob"},
 	"github.com/minio/sio":           {"internal/blob"},
 	"github.com/spf13/cobra":         {"cmd/carepost"},
+	"github.com/BurntSushi/toml":     {"internal/config"},
 	"github.com/vbauerster/mpb":      {"cmd/carepost", "internal/demo"},
 	"github.com/miekg/dns":           {"resolver", "internal/dnsd"},
 	"github.com/hanwen/go-fuse":      {"internal/crashfs"},

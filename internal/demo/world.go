@@ -71,11 +71,13 @@ func (w *world) start(ctx context.Context) {
 
 func (p *practice) open(ctx context.Context, other *practice, c *console) (err error) {
 	p.Gateway, err = gateway.Open(ctx, gateway.Options{
-		Dir: p.dir, Domain: p.address.Domain, Listeners: p.hears,
-		Stub:      map[addr.Domain][]string{other.address.Domain: {other.hears.DNSTCP.Addr().String()}},
-		RelayPort: gateway.Port(other.hears.SMTP),
-		Trial:     gateway.Trial{Prefixes: []netip.Prefix{loopback}, Ports: []uint16{uint16(gateway.Port(p.hears.HTTP)), uint16(gateway.Port(other.hears.HTTP))}},
-		Progress:  c.progress,
+		Dir: p.dir, Domain: p.address.Domain, Pilot: true, Listeners: p.hears,
+		Network: gateway.Network{
+			Stub:      map[addr.Domain][]string{other.address.Domain: {other.hears.DNSTCP.Addr().String()}},
+			RelayPort: gateway.Port(other.hears.MX),
+			Trial:     gateway.Trial{Prefixes: []netip.Prefix{loopback}, Ports: []uint16{uint16(gateway.Port(p.hears.HTTP)), uint16(gateway.Port(other.hears.HTTP))}},
+		},
+		Progress: c.progress,
 	})
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -16,54 +15,57 @@ import (
 	"time"
 
 	"carepost/addr"
-	"carepost/discovery"
+
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/certd"
 	"carepost/internal/dnsd"
-	"carepost/internal/fetch"
+
 	"carepost/internal/flow"
 	"carepost/internal/keyring"
 	"carepost/internal/mailbox"
 	"carepost/internal/pilot"
 	"carepost/internal/queue"
-	"carepost/internal/relay"
+
 	"carepost/internal/smtpd"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/internal/vault"
-	"carepost/resolver"
-	"carepost/smtp"
+
 	"carepost/trust"
 )
 
 const actor = audit.Actor("gateway")
 
-// Options of one installation with one Health Domain and a pilot CA.
+// Options of one installation with one Health Domain.
 type Options struct {
 	Dir       string // the installation: Dir/data, Dir/keys, Dir/dns
+	Postgres  string // connection string; empty = SQLite in Dir/data
 	Domain    addr.Domain
 	Hostname  string // of the SMTP listener [mx.DOMAIN]
+	Pilot     bool   // certificates come from an authority of its own
 	Listeners Listeners
-
-	Servers   []string                 // DNS servers, host:port
-	Stub      map[addr.Domain][]string // zones whose servers are known: trials, split DNS
-	Routes    map[addr.Domain]string   // domain → host:port, instead of MX
-	RelayPort int                      // of MX hosts [25]; a trial on one machine has others
-	Trial     Trial
+	Face      Face
+	Network   Network
+	Queue     Queue
+	TLS       TLS
 
 	Policy   trust.Policy
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
 	Log      *slog.Logger
 	Progress func(what string, done, total int64)
+	Reload   func(context.Context) error // what a person asks for over the admin socket; nil = not to be had
 }
 
-// Trial lets fetches reach what they must not reach otherwise.
-type Trial struct {
-	Prefixes []netip.Prefix // for example 127.0.0.0/8
-	Ports    []uint16
+// Face is where others reach the installation. What is empty is read off the Listeners.
+type Face struct {
+	Address netip.Addr // of the MX host, for the DNS records
+	HTTP    string     // host:port of the pilot authority's certificate and revocation list
 }
+
+// Queue says how long what is tried. Zero = the defaults of package flow.
+type Queue struct{ Lifetime, DelayNotice, Patience time.Duration }
 
 // Gateway is an open installation.
 type Gateway struct {
@@ -72,21 +74,24 @@ type Gateway struct {
 	store     *store.Store
 	blobs     *blob.Store
 	keys      *keyring.Keyring
-	authority *pilot.Authority
+	authority *pilot.Authority // nil without a pilot authority
 	mailboxes *mailbox.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
+	ways      ways
 
-	smtp *smtpd.Server
-	dns  *dnsd.Server
-	http *certd.Server
+	mx         *smtpd.Server
+	submission *smtpd.Server
+	dns        *dnsd.Server
+	http       *certd.Server
 
-	shown      atomic.Pointer[tls.Certificate] // to those who deliver
+	tls        atomic.Pointer[TLS]
+	shown      atomic.Pointer[tls.Certificate] // to those who deliver or submit
 	publishing sync.Mutex                      // held from reading what to publish until it is published
 }
 
-// Open opens the installation in o.Dir, or makes it: directories, key-encryption key, database, pilot CA and certificates.
-// Nothing runs yet. The caller closes it.
+// Open opens the installation in o.Dir, or makes it: directories, key-encryption key, database, and with a pilot authority its
+// certificates. Nothing runs yet. The caller closes it.
 func Open(ctx context.Context, o Options) (*Gateway, error) {
 	if o.Hostname == "" {
 		o.Hostname = "mx." + o.Domain.String()
@@ -100,12 +105,30 @@ func Open(ctx context.Context, o Options) (*Gateway, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := o.Face.complete(o.Listeners); err != nil {
+		return nil, fmt.Errorf("gateway: %s: %w", o.Domain, err)
+	}
 	g := &Gateway{opts: o}
 	if err := g.open(ctx); err != nil {
 		g.Close()
 		return nil, fmt.Errorf("gateway: %s: %w", o.Domain, err)
 	}
 	return g, nil
+}
+
+// complete reads off the listeners what is not given.
+func (f *Face) complete(l Listeners) error {
+	if !f.Address.IsValid() && l.MX != nil {
+		at, err := netip.ParseAddrPort(l.MX.Addr().String())
+		if err != nil {
+			return err
+		}
+		f.Address = at.Addr()
+	}
+	if f.HTTP == "" && l.HTTP != nil {
+		f.HTTP = l.HTTP.Addr().String()
+	}
+	return nil
 }
 
 func (g *Gateway) open(ctx context.Context) error {
@@ -126,7 +149,11 @@ func (g *Gateway) openState(ctx context.Context) error {
 		return err
 	}
 	data := filepath.Join(o.Dir, "data")
-	if g.store, err = store.Open(ctx, store.Options{Dir: data, KEK: kek, Clock: o.Clock}); err != nil {
+	from := store.Options{Dir: data, KEK: kek, Clock: o.Clock}
+	if o.Postgres != "" {
+		from.Dir, from.DSN = "", o.Postgres
+	}
+	if g.store, err = store.Open(ctx, from); err != nil {
 		return err
 	}
 	if g.blobs, err = blob.New(blob.Options{Dir: data, Box: g.store.Box(), Clock: o.Clock}); err != nil {
@@ -148,13 +175,15 @@ func (g *Gateway) establish(ctx context.Context) error {
 	if err != nil && !errors.Is(err, store.ErrDuplicate) {
 		return err
 	}
-	host, err := netip.ParseAddrPort(g.opts.Listeners.SMTP.Addr().String())
-	if err != nil {
-		return err
+	if !g.opts.Pilot {
+		return nil
+	}
+	var ips []netip.Addr
+	if g.opts.Face.Address.IsValid() {
+		ips = append(ips, g.opts.Face.Address)
 	}
 	g.authority, err = pilot.Establish(ctx, g.store, g.keys, pilot.Options{
-		Domain: g.opts.Domain, Hostname: g.opts.Hostname, IPs: []netip.Addr{host.Addr()},
-		URL: "http://" + g.opts.Listeners.HTTP.Addr().String(), Now: g.opts.Clock(),
+		Domain: g.opts.Domain, Hostname: g.opts.Hostname, IPs: ips, URL: "http://" + g.opts.Face.HTTP, Now: g.opts.Clock(),
 	})
 	if err != nil {
 		return err
@@ -165,27 +194,28 @@ func (g *Gateway) establish(ctx context.Context) error {
 // build wires services and edges.
 func (g *Gateway) build(ctx context.Context) error {
 	o := g.opts
-	dns := &resolver.Client{Servers: o.Servers, Stub: o.Stub, Cache: resolver.NewCache(0, o.Clock)}
-	fetcher := fetch.New(fetch.Options{AllowPrefixes: o.Trial.Prefixes, AllowPorts: o.Trial.Ports})
+	g.Reach(o.Network)
 	g.flow = flow.New(flow.Options{
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
-		Directory: &discovery.Finder{Resolver: dns, Fetcher: fetcher}, Judge: trust.NewJudge(fetcher),
-		Transport: relay.New(relay.Options{Hostname: o.Hostname, Routes: o.Routes, Resolver: dns, Port: o.RelayPort}),
-		Hostname:  o.Hostname, Policy: o.Policy, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
+		Hostname: o.Hostname, Policy: o.Policy, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Lifetime: o.Queue.Lifetime, Patience: o.Queue.Patience,
 	})
 	var err error
 	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, g.flow.Handlers()...); err != nil {
 		return err
 	}
-	if err := g.show(ctx); err != nil {
+	if err := g.Show(ctx, o.TLS); err != nil {
 		return err
 	}
-	g.smtp = smtpd.New(smtpd.Options{
-		Hostname: o.Hostname, TLS: &tls.Config{GetCertificate: g.certificate}, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept,
-	})
+	face := &tls.Config{GetCertificate: g.certificate}
+	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
 	g.http = certd.New(certd.Options{
 		Certificate: func(_ context.Context, name string) ([]byte, bool) {
-			return g.authority.Certificate.Raw, name == pilot.Name
+			if g.authority == nil || name != pilot.Name {
+				return nil, false
+			}
+			return g.authority.Certificate.Raw, true
 		},
 		CRL: g.crl,
 	})
@@ -196,7 +226,7 @@ func (g *Gateway) build(ctx context.Context) error {
 }
 
 func (g *Gateway) crl(ctx context.Context, name string) ([]byte, bool) {
-	if name != pilot.Name {
+	if g.authority == nil || name != pilot.Name {
 		return nil, false
 	}
 	der, err := g.CRL(ctx)
@@ -211,49 +241,13 @@ func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
 	return g.authority.CRL(ctx, g.opts.Clock())
 }
 
-// rcpt takes mail for our own domains. Whether somebody has the address is told to nobody who is not trusted.
-func (g *Gateway) rcpt(ctx context.Context, _ smtpd.Session, to addr.Path) *smtp.Reply {
-	local, err := g.flow.IsLocal(ctx, g.home(to.Address).Domain)
-	switch {
-	case err != nil:
-		return &smtp.Reply{Code: 451, Enhanced: "4.3.0", Text: []string{"try again later"}}
-	case !local:
-		return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Text: []string{"mail for that domain is not taken here"}}
-	}
-	return nil
-}
-
-// home maps the postmaster of our host, who must be reachable (RFC 5321 §4.5.1), to that of our domain.
-func (g *Gateway) home(a addr.Address) addr.Address {
-	if a.Domain.String() == g.opts.Hostname {
-		a.Domain = g.opts.Domain
-	}
-	return a
-}
-
-func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Reader) (string, error) {
-	for i := range env.To {
-		env.To[i] = g.home(env.To[i])
-	}
-	id, err := g.flow.Accept(ctx, env, body)
-	if r := (*flow.Refusal)(nil); errors.As(err, &r) {
-		return "", &smtpd.Refusal{Text: r.Clause + ": " + r.Reason}
-	}
-	return id, err
-}
-
 // Run serves until ctx ends or a room fails, then stops all of them and returns when they have.
 func (g *Gateway) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none
-	l := g.opts.Listeners
-	rooms := map[string]func(context.Context) error{
-		"smtpd": func(ctx context.Context) error { return g.smtp.Serve(ctx, l.SMTP) },
-		"dnsd":  func(ctx context.Context) error { return g.dns.Serve(ctx, l.DNS, l.DNSTCP) },
-		"certd": func(ctx context.Context) error { return g.http.Serve(ctx, l.HTTP) },
-		"queue": g.queue.Run, "upkeep": g.upkeep,
-	}
+	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep}
+	g.edges(rooms)
 	var wg sync.WaitGroup
 	for name, run := range rooms {
 		wg.Go(func() {
@@ -295,5 +289,10 @@ func (g *Gateway) FileSet(b *blob.Body) (*mailbox.Attached, error) {
 	return mailbox.FileSet(g.blobs, b)
 }
 
-// Anchor is the certificate of the pilot CA: what partners are given to trust.
-func (g *Gateway) Anchor() *x509.Certificate { return g.authority.Certificate }
+// Anchor is the certificate of the pilot CA: what partners are given to trust. nil where there is none.
+func (g *Gateway) Anchor() *x509.Certificate {
+	if g.authority == nil {
+		return nil
+	}
+	return g.authority.Certificate
+}

@@ -5,12 +5,15 @@ import (
 	"net"
 )
 
-// Listeners are what an installation hears on. They are made by the caller, who knows the ports, and closed by Run.
+// Listeners are what an installation hears on. They are made by the caller, who knows the ports, and closed by Run. One that is nil is off.
 type Listeners struct {
-	SMTP   net.Listener   // MX
-	DNS    net.PacketConn // publication of MX and CERT
-	DNSTCP net.Listener
-	HTTP   net.Listener // AIA and CRL of the pilot CA
+	MX          net.Listener
+	Submission  net.Listener   // STARTTLS
+	Submissions net.Listener   // TLS from the first byte; the listener itself knows nothing of it
+	DNS         net.PacketConn // publication of MX and CERT; DNSTCP goes with it
+	DNSTCP      net.Listener
+	HTTP        net.Listener // AIA and CRL of the pilot CA
+	Admin       net.Listener // unix socket of the operator's commands
 }
 
 // Loopback listens on ports of 127.0.0.1 that nobody else has.
@@ -18,7 +21,7 @@ func Loopback() (Listeners, error) {
 	const any = "127.0.0.1:0"
 	var l Listeners
 	var err error
-	for _, to := range []*net.Listener{&l.SMTP, &l.HTTP, &l.DNSTCP} {
+	for _, to := range []*net.Listener{&l.MX, &l.HTTP, &l.DNSTCP} {
 		if *to, err = net.Listen("tcp", any); err != nil {
 			l.Close()
 			return Listeners{}, fmt.Errorf("gateway: loopback: %w", err)
@@ -33,7 +36,7 @@ func Loopback() (Listeners, error) {
 
 // Close closes those that are there. Run has done so when it returns; who never comes to run them does it himself.
 func (l Listeners) Close() {
-	for _, x := range []net.Listener{l.SMTP, l.HTTP, l.DNSTCP} {
+	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.Admin} {
 		if x != nil {
 			x.Close()
 		}

@@ -108,7 +108,7 @@ func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
 		if err != nil {
 			return fmt.Errorf("gateway: revoke: %w", err)
 		}
-		if !g.authority.Issued(leaf) {
+		if g.authority == nil || !g.authority.Issued(leaf) {
 			continue
 		}
 		if err := g.authority.Revoke(ctx, by, leaf.SerialNumber, g.opts.Clock()); err != nil && !errors.Is(err, pilot.ErrRevoked) {

@@ -122,7 +122,7 @@ func TestFailedOpenLeavesNoLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		g, err := gateway.Open(t.Context(), gateway.Options{Dir: dir, Domain: "north.example", Listeners: l})
+		g, err := gateway.Open(t.Context(), gateway.Options{Dir: dir, Domain: "north.example", Pilot: true, Listeners: l})
 		if err != nil {
 			return err
 		}

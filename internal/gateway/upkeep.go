@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"time"
 )
@@ -26,28 +25,16 @@ func (g *Gateway) upkeep(ctx context.Context) error {
 
 // renew shows and publishes also what was replaced by somebody else, or by an earlier round that went no further.
 func (g *Gateway) renew(ctx context.Context) error {
-	if err := g.authority.Renew(ctx, g.opts.Clock()); err != nil {
-		return err
+	if g.authority != nil {
+		if err := g.authority.Renew(ctx, g.opts.Clock()); err != nil {
+			return err
+		}
 	}
-	if err := g.show(ctx); err != nil {
+	if err := g.Show(ctx, *g.tls.Load()); err != nil {
 		return err
 	}
 	if err := g.publish(ctx); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
 	return nil
-}
-
-// show has new connections see the server certificate that is in use now.
-func (g *Gateway) show(ctx context.Context) error {
-	cert, err := g.authority.ServerCertificate(ctx)
-	if err != nil {
-		return err
-	}
-	g.shown.Store(&cert)
-	return nil
-}
-
-func (g *Gateway) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return g.shown.Load(), nil
 }

@@ -26,7 +26,7 @@ func TestUpkeep(t *testing.T) {
 	}
 	var later atomic.Int64
 	g, err := gateway.Open(t.Context(), gateway.Options{
-		Dir: filepath.Join(t.TempDir(), "north"), Domain: "north.example", Listeners: l, Upkeep: 10 * time.Millisecond,
+		Dir: filepath.Join(t.TempDir(), "north"), Domain: "north.example", Pilot: true, Listeners: l, Upkeep: 10 * time.Millisecond,
 		Clock: func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func publishedBy(t *testing.T, l gateway.Listeners) []byte {
 // shownBy is the certificate that SMTP shows after STARTTLS.
 func shownBy(t *testing.T, l gateway.Listeners) []byte {
 	t.Helper()
-	c, err := smtp.Dial(l.SMTP.Addr().String())
+	c, err := smtp.Dial(l.MX.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

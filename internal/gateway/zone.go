@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -36,17 +35,15 @@ func (g *Gateway) publish(ctx context.Context) error {
 // zone is what the domain publishes: where its mail goes, and the certificates in use (Direct 1.1, 5.2). What is retired, revoked or
 // expired is left out.
 func (g *Gateway) zone(ctx context.Context) (dnsd.Zone, error) {
-	host, err := netip.ParseAddrPort(g.opts.Listeners.SMTP.Addr().String())
-	if err != nil {
-		return dnsd.Zone{}, err
-	}
 	now := g.opts.Clock()
 	z := dnsd.Zone{
 		Origin: g.opts.Domain, MX: []dnsd.MX{{Pref: 10, Host: g.opts.Hostname}},
-		Hosts: []dnsd.Host{{Name: g.opts.Hostname, Addr: host.Addr()}},
-		SOA:   dnsd.SOA{Serial: uint32(now.Unix())},
+		SOA: dnsd.SOA{Serial: uint32(now.Unix())},
 	}
-	err = g.store.View(ctx, func(tx *store.Tx) error {
+	if a := g.opts.Face.Address; a.IsValid() {
+		z.Hosts = []dnsd.Host{{Name: g.opts.Hostname, Addr: a}}
+	}
+	err := g.store.View(ctx, func(tx *store.Tx) error {
 		cs, err := tx.AllCerts()
 		z.CERT = nil
 		for _, c := range cs {

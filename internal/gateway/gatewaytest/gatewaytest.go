@@ -53,7 +53,7 @@ func New(tb testing.TB, domains ...addr.Domain) *World {
 			tb.Fatal(err)
 		}
 		w.All = append(w.All, &Practice{Address: addr.Address{Endpoint: "desk", Domain: d}, Dir: filepath.Join(tb.TempDir(), d.String()), Hears: l,
-			Valve: newValve(tb, l.SMTP.Addr().String())})
+			Valve: newValve(tb, l.MX.Addr().String())})
 	}
 	var wg sync.WaitGroup
 	for _, p := range w.All {
@@ -70,14 +70,17 @@ func New(tb testing.TB, domains ...addr.Domain) *World {
 // options wires p to the others: their name servers, their SMTP ports by route (MX serves one port only), their HTTP ports.
 func (w *World) options(p *Practice) gateway.Options {
 	o := gateway.Options{
-		Dir: p.Dir, Domain: p.Address.Domain, Listeners: p.Hears, Stub: map[addr.Domain][]string{}, Routes: map[addr.Domain]string{},
-		Trial: gateway.Trial{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Dir: p.Dir, Domain: p.Address.Domain, Pilot: true, Listeners: p.Hears,
+		Network: gateway.Network{
+			Stub: map[addr.Domain][]string{}, Routes: map[addr.Domain]string{},
+			Trial: gateway.Trial{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		},
 	}
 	for _, q := range w.All {
-		o.Trial.Ports = append(o.Trial.Ports, uint16(gateway.Port(q.Hears.HTTP)))
+		o.Network.Trial.Ports = append(o.Network.Trial.Ports, uint16(gateway.Port(q.Hears.HTTP)))
 		if q != p {
-			o.Stub[q.Address.Domain] = []string{q.Hears.DNSTCP.Addr().String()}
-			o.Routes[q.Address.Domain] = q.Valve.Addr
+			o.Network.Stub[q.Address.Domain] = []string{q.Hears.DNSTCP.Addr().String()}
+			o.Network.Routes[q.Address.Domain] = q.Valve.Addr
 		}
 	}
 	return o

@@ -12,7 +12,7 @@ func (p *Practice) Reopen(tb testing.TB) {
 	if err := p.Close(); err != nil {
 		tb.Fatal(err)
 	}
-	for _, l := range []*net.Listener{&p.Hears.SMTP, &p.Hears.HTTP, &p.Hears.DNSTCP} {
+	for _, l := range []*net.Listener{&p.Hears.MX, &p.Hears.HTTP, &p.Hears.DNSTCP} {
 		(*l).Close() // a run has closed it already
 		var err error
 		if *l, err = net.Listen("tcp", (*l).Addr().String()); err != nil {

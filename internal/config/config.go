@@ -1,0 +1,301 @@
+// Package config reads and writes the files that a person edits: carepost.toml of an installation, and the cards by which
+// installations that try each other out are introduced. The rooms never see these forms; package gateway is given its Options.
+//
+// The format is TOML 1.0, read strictly: a key that is not known here is an error, with its line, and so is a value that cannot be.
+// A secret never stands in the file: where one is needed, the file names another file, or the environment variable, that holds it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"carepost/addr"
+	"carepost/trust"
+)
+
+// Name of the file in the directory of its installation.
+const Name = "carepost.toml"
+
+// Config is what an installation is told by its carepost.toml and the cards of its partners.
+type Config struct {
+	Dir string // the installation: where the file lies
+
+	Domain   addr.Domain
+	Hostname string // of the MX host [mx.DOMAIN]
+	Address  netip.Addr
+	Pilot    bool // the installation has an authority of its own
+
+	Listen   Listen
+	TLS      TLS
+	Postgres string // connection string; empty = SQLite in Dir/data
+	Queue    Queue
+	Servers  []string // of DNS, host:port; empty = those of the system
+	Policy   trust.Policy
+	Profile  string // Policy by its name
+	Partners []Card // sorted by domain
+}
+
+// Listen says where to listen, host:port each; empty = not at all.
+type Listen struct {
+	MX          string
+	Submission  string // STARTTLS (RFC 6409)
+	Submissions string // TLS from the first byte (RFC 8314)
+	DNS         string // UDP and TCP
+	HTTP        string // the pilot authority's certificate and revocation list
+}
+
+// TLS names the server certificate that mail clients and servers are shown, PEM files; both empty = the pilot authority's own, or a
+// self-signed one.
+type TLS struct{ Certificate, Key string }
+
+// Queue says how long what is tried. Zero = the defaults of package flow.
+type Queue struct {
+	Lifetime    time.Duration // until a message is given up
+	DelayNotice time.Duration // until the sender is told that it takes longer
+	Patience    time.Duration // until a missing processed notice counts as a failure
+}
+
+// file is carepost.toml as it is written. Each value checks itself, so that what is wrong is told with its line.
+type file struct {
+	Domain   domain    `toml:"domain"`
+	Hostname domain    `toml:"hostname"`
+	Address  ipAddress `toml:"address"`
+	Pilot    bool      `toml:"pilot"`
+	Listen   struct {
+		MX          hostPort `toml:"mx"`
+		Submission  hostPort `toml:"submission"`
+		Submissions hostPort `toml:"submissions"`
+		DNS         hostPort `toml:"dns"`
+		HTTP        hostPort `toml:"http"`
+	} `toml:"listen"`
+	TLS struct {
+		Certificate string `toml:"certificate"`
+		Key         string `toml:"key"`
+	} `toml:"tls"`
+	Store struct {
+		Postgres    string `toml:"postgres_file"`
+		PostgresEnv string `toml:"postgres_env"`
+	} `toml:"store"`
+	Queue struct {
+		Lifetime    duration `toml:"lifetime"`
+		DelayNotice duration `toml:"delay_notice"`
+		Patience    duration `toml:"patience"`
+	} `toml:"queue"`
+	DNS struct {
+		Servers []server `toml:"servers"`
+	} `toml:"dns"`
+	Policy struct {
+		Profile profile `toml:"profile"`
+	} `toml:"policy"`
+}
+
+// Error is what is wrong with a file, and where.
+type Error struct {
+	Path   string
+	Line   int // from 1; 0 = the file as a whole
+	Reason string
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.Path, e.Reason)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Reason)
+}
+
+// Find says which carepost.toml a person means: a file, or the directory that holds one.
+func Find(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.IsDir() {
+		path = filepath.Join(path, Name)
+		if _, err := os.Stat(path); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Abs(path)
+}
+
+// Load reads a carepost.toml and the cards beside it. *Error where something in them is wrong.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	c, err := Parse(path, string(text))
+	if err != nil {
+		return nil, err
+	}
+	if c.Partners, err = cards(filepath.Join(c.Dir, Partners)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Parse reads the text of a carepost.toml; path says where it stood. Of the cards beside it nothing is known then.
+func Parse(path, text string) (*Config, error) {
+	var f file
+	f.Policy.Profile = "v1.2"
+	if err := decode(path, text, &f); err != nil {
+		return nil, err
+	}
+	wrong := func(key, format string, a ...any) error {
+		return &Error{path, lineOf(text, strings.Split(key, ".")), fmt.Sprintf(format, a...)}
+	}
+	switch {
+	case f.Domain == "":
+		return nil, wrong("", `the key "domain" is missing: the Health Domain, such as clinic.example`)
+	case (f.TLS.Certificate == "") != (f.TLS.Key == ""):
+		return nil, wrong("tls.certificate", "certificate and key go together")
+	case f.Store.Postgres != "" && f.Store.PostgresEnv != "":
+		return nil, wrong("store.postgres_env", "postgres_file and postgres_env say the same thing twice")
+	case f.Queue.DelayNotice > 0 && f.Queue.Lifetime > 0 && f.Queue.DelayNotice >= f.Queue.Lifetime:
+		return nil, wrong("queue.delay_notice", "the notice of delay would come after the end of the message's lifetime")
+	}
+	dir := filepath.Dir(path)
+	within := func(name string) string {
+		if name == "" || filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(dir, name)
+	}
+	c := &Config{
+		Dir: dir, Domain: addr.Domain(f.Domain), Hostname: string(f.Hostname), Address: netip.Addr(f.Address), Pilot: f.Pilot,
+		Listen: Listen{string(f.Listen.MX), string(f.Listen.Submission), string(f.Listen.Submissions), string(f.Listen.DNS), string(f.Listen.HTTP)},
+		TLS:    TLS{within(f.TLS.Certificate), within(f.TLS.Key)},
+		Queue:  Queue{time.Duration(f.Queue.Lifetime), time.Duration(f.Queue.DelayNotice), time.Duration(f.Queue.Patience)},
+		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile),
+	}
+	if c.Hostname == "" {
+		c.Hostname = "mx." + c.Domain.String()
+	}
+	for _, s := range f.DNS.Servers {
+		c.Servers = append(c.Servers, string(s))
+	}
+	if err := c.Listen.check(wrong); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.Postgres, err = secret(within(f.Store.Postgres), f.Store.PostgresEnv); err != nil {
+		return nil, wrong("store", "%v", err)
+	}
+	return c, nil
+}
+
+// check finds two listeners on one address.
+func (l Listen) check(wrong func(key, format string, a ...any) error) error {
+	seen := map[string]string{}
+	for _, x := range []struct{ key, address string }{{"mx", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"dns", l.DNS}, {"http", l.HTTP}} {
+		if _, port, _ := net.SplitHostPort(x.address); x.address == "" || port == "0" {
+			continue
+		}
+		if other, twice := seen[x.address]; twice {
+			return wrong("listen."+x.key, "%s is taken by %s already", x.address, other)
+		}
+		seen[x.address] = x.key
+	}
+	return nil
+}
+
+// secret reads a secret from the file or the environment variable that holds it.
+func secret(path, env string) (string, error) {
+	switch {
+	case path != "":
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		if s := strings.TrimSpace(string(text)); s != "" {
+			return s, nil
+		}
+		return "", fmt.Errorf("%s is empty", path)
+	case env != "":
+		if s := os.Getenv(env); s != "" {
+			return s, nil
+		}
+		return "", fmt.Errorf("the environment variable %s is empty", env)
+	}
+	return "", nil
+}
+
+// decode reads TOML into v, strictly.
+func decode(path, text string, v any) error {
+	meta, err := toml.Decode(text, v)
+	if syntax := (toml.ParseError{}); errors.As(err, &syntax) {
+		return &Error{path, syntax.Position.Line, syntax.Message}
+	}
+	if err != nil { // "toml: line 3 (last key "pilot"): incompatible types: …"
+		e := &Error{path, 0, strings.TrimPrefix(err.Error(), "toml: ")}
+		var key string
+		if n, _ := fmt.Sscanf(e.Reason, "line %d (last key %q):", &e.Line, &key); n == 2 {
+			_, why, _ := strings.Cut(e.Reason, "): ")
+			e.Reason = fmt.Sprintf("%s: %s", key, why)
+		}
+		return e
+	}
+	unknown := meta.Undecoded()
+	if len(unknown) == 0 {
+		return nil
+	}
+	var first *Error
+	for _, key := range unknown {
+		e := &Error{path, lineOf(text, key), fmt.Sprintf("the key %q is not known", key.String())}
+		if first == nil || e.Line < first.Line {
+			first = e
+		}
+	}
+	return first
+}
+
+// lineOf finds the line that gives a key its value, or the header of that table; 0 when it is not found.
+func lineOf(text string, key []string) int {
+	table := []string{}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			name, _, _ := strings.Cut(strings.TrimLeft(line, "["), "]")
+			table = split(name)
+			if slices.Equal(table, key) {
+				return n
+			}
+			continue
+		}
+		name, _, given := strings.Cut(line, "=")
+		if given && slices.Equal(append(slices.Clone(table), split(name)...), key) {
+			return n
+		}
+	}
+	return 0
+}
+
+// split takes a dotted key apart, as far as the keys that we write need it.
+func split(key string) []string {
+	parts := strings.Split(key, ".")
+	for i, p := range parts {
+		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
+	}
+	return parts
+}
+
+// Exists says whether a directory holds an installation already.
+func Exists(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

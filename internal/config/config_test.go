@@ -1,0 +1,112 @@
+package config_test
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"carepost/internal/config"
+	"carepost/trust"
+)
+
+// The file that init writes is read back as it was meant, and its commented defaults are keys that are known.
+func TestTextOfANewInstallation(t *testing.T) {
+	dir := t.TempDir()
+	local := netip.MustParseAddr("127.0.0.1")
+	ports, err := config.Free(local, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := config.Setup{Domain: "north.example", Address: local, Pilot: true, Ports: ports}
+	c, err := config.Create(filepath.Join(dir, "north"), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Domain != "north.example" || c.Hostname != "mx.north.example" || !c.Pilot || c.Policy != trust.V12 || c.Listen.MX == "" || c.Listen.HTTP == "" {
+		t.Errorf("read back: %+v", c)
+	}
+	if _, err := config.Create(filepath.Join(dir, "north"), s); !errors.Is(err, config.ErrThere) {
+		t.Errorf("a second init: %v", err)
+	}
+	var all []string
+	for line := range strings.Lines(s.Text()) {
+		if bare := strings.TrimPrefix(line, "# "); bare != line && strings.Contains(bare, " = ") && !strings.Contains(bare, "postgres_env") {
+			line = bare
+		}
+		all = append(all, line)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "keys", "postgres"), []byte("host=db\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err = config.Parse(filepath.Join(dir, config.Name), strings.Join(all, ""))
+	if err != nil {
+		t.Fatalf("with its comments taken away: %v", err)
+	}
+	if c.Postgres != "host=db" || c.Queue.Lifetime != 96*time.Hour || c.Servers[0] != "192.0.2.53:53" || c.TLS.Key != filepath.Join(dir, "keys", "server.key") {
+		t.Errorf("with its comments taken away: %+v", c)
+	}
+}
+
+// Whatever is wrong is told with the line it stands in.
+func TestWrongFilesNameTheLine(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		line int
+		says string
+	}{
+		"unknown key":         {"domain = \"a.example\"\n\n[listen]\nmx = \":25\"\nsubmision = \":587\"\n", 5, `"listen.submision" is not known`},
+		"unknown table":       {"domain = \"a.example\"\n[lisen]\nmx = \":25\"\n", 2, `"lisen`},
+		"syntax":              {"domain = \"a.example\"\nhostname = mx\n", 2, ""},
+		"wrong type":          {"domain = \"a.example\"\npilot = \"yes\"\n", 2, "pilot"},
+		"no domain":           {"pilot = true\n", 0, `"domain" is missing`},
+		"bad domain":          {"\n\ndomain = \"north\u00a0example\"\n", 3, "no domain"},
+		"bad port":            {"domain = \"a.example\"\n[listen]\nmx = \"localhost:99999\"\n", 3, "not host:port"},
+		"port without host":   {"domain = \"a.example\"\n[listen]\nmx = \"25\"\n", 3, "not host:port"},
+		"bad time":            {"domain = \"a.example\"\n[queue]\nlifetime = \"4 days\"\n", 3, "no time"},
+		"negative time":       {"domain = \"a.example\"\n[queue]\npatience = \"-1h\"\n", 3, "no time"},
+		"unknown profile":     {"domain = \"a.example\"\n[policy]\nprofile = \"v9\"\n", 3, "none of lenient, v1.2, v1.3"},
+		"half of TLS":         {"domain = \"a.example\"\n[tls]\ncertificate = \"x.pem\"\n", 3, "go together"},
+		"one port twice":      {"domain = \"a.example\"\n[listen]\nmx = \":2525\"\nsubmission = \":2525\"\n", 4, "taken by mx"},
+		"twice the same key":  {"domain = \"a.example\"\ndomain = \"b.example\"\n", 2, ""},
+		"late delay":          {"domain = \"a.example\"\n[queue]\nlifetime = \"2h\"\ndelay_notice = \"3h\"\n", 4, "after the end"},
+		"missing secret":      {"domain = \"a.example\"\n[store]\npostgres_file = \"nowhere\"\n", 2, "nowhere"},
+		"control byte":        {"domain = \"a.example\"\n# \x01\n", 2, ""},
+		"not UTF-8":           {"domain = \"a.example\"\nhostname = \"\xff.example\"\n", 2, ""},
+		"bad name server":     {"domain = \"a.example\"\n[dns]\nservers = [\"\"]\n", 3, "no name server"},
+		"both ways of secret": {"domain = \"a.example\"\n[store]\npostgres_file = \"x\"\npostgres_env = \"Y\"\n", 4, "twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Parse("/x/carepost.toml", c.text)
+			var e *config.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("%v", err)
+			}
+			if e.Line != c.line || !strings.Contains(e.Reason, c.says) {
+				t.Errorf("line %d, %q; want line %d, %q", e.Line, e.Reason, c.line, c.says)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(config.Setup{Domain: "a.example", Address: netip.MustParseAddr("::1")}.Text())
+	f.Add("domain = \"a.example\"\n[[listen]]\n")
+	f.Add("a.b.c = 1\n[a.b]\nc = 2\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := config.Parse("/x/carepost.toml", text)
+		var e *config.Error
+		if err != nil && !errors.As(err, &e) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		if err == nil && c.Domain == "" {
+			t.Fatal("no domain")
+		}
+	})
+}

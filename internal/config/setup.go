@@ -1,0 +1,147 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"carepost/addr"
+	"carepost/internal/vault"
+)
+
+// Setup is what a new installation is made from.
+type Setup struct {
+	Domain   addr.Domain
+	Hostname string     // empty = mx.DOMAIN
+	Address  netip.Addr // where listeners are, and where others reach them
+	Pilot    bool
+	Ports    Ports
+}
+
+// Ports of the listeners.
+type Ports struct{ MX, Submission, Submissions, DNS, HTTP uint16 }
+
+// standard are unprivileged ports that remind of the usual ones.
+var standard = Ports{MX: 2525, Submission: 2587, Submissions: 2465, DNS: 2053, HTTP: 2080}
+
+func (p Ports) all() []uint16 { return []uint16{p.MX, p.Submission, p.Submissions, p.DNS, p.HTTP} }
+
+// Free picks ports on which nobody listens at a, and that are none of others (of installations that do not run at the moment):
+// 2525, 2587 and so on, or the same a thousand further up.
+func Free(a netip.Addr, others []string) (Ports, error) {
+	taken := map[string]bool{}
+	for _, o := range others {
+		taken[o] = true
+	}
+	for step := uint16(0); step <= 20_000; step += 1000 {
+		p := Ports{standard.MX + step, standard.Submission + step, standard.Submissions + step, standard.DNS + step, standard.HTTP + step}
+		free := true
+		for _, port := range p.all() {
+			at := netip.AddrPortFrom(a, port).String()
+			free = free && !taken[at] && listens(at)
+		}
+		if free {
+			return p, nil
+		}
+	}
+	return Ports{}, fmt.Errorf("config: no free ports at %s", a)
+}
+
+// listens says whether one can listen there.
+func listens(at string) bool {
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	u, err := net.ListenPacket("udp", at)
+	if err != nil {
+		return false
+	}
+	u.Close()
+	return true
+}
+
+// Text is the carepost.toml of a new installation.
+func (s Setup) Text() string {
+	at := func(port uint16) string { return net.JoinHostPort(s.Address.String(), strconv.Itoa(int(port))) }
+	hostname := s.Hostname
+	if hostname == "" {
+		hostname = "mx." + s.Domain.String()
+	}
+	return strings.NewReplacer(
+		"{domain}", s.Domain.String(), "{hostname}", hostname, "{address}", s.Address.String(), "{pilot}", strconv.FormatBool(s.Pilot),
+		"{mx}", at(s.Ports.MX), "{submission}", at(s.Ports.Submission), "{submissions}", at(s.Ports.Submissions),
+		"{dns}", at(s.Ports.DNS), "{http}", at(s.Ports.HTTP),
+	).Replace(template)
+}
+
+const template = `# Carepost at {domain}. Read strictly: a key that is not known is an error. "carepost serve" reads it again on SIGHUP.
+# A # begins a comment; what is commented out shows the default.
+
+domain   = "{domain}"   # the Health Domain: everything behind the @ of its addresses
+hostname = "{hostname}"   # name of the mail server, as the MX record has it
+address  = "{address}"   # where that server is reached: goes into the DNS records
+pilot    = {pilot}   # true: certificates come from an authority of our own, for trials
+
+[listen]   # host:port; "" = off. Who starts Carepost with the right to do so may name the ports 25, 587, 465 and 53.
+mx          = "{mx}"   # mail from other servers, STARTTLS
+submission  = "{submission}"   # mail programs of our own accounts, STARTTLS and password
+submissions = "{submissions}"   # the same, TLS from the first byte
+dns         = "{dns}"   # name server that publishes our MX and CERT records
+http        = "{http}"   # certificate and revocation list of the pilot authority
+
+[tls]   # what mail servers and mail programs are shown, PEM. Without: a certificate of the pilot authority, or a self-signed one.
+# certificate = "keys/server.pem"
+# key         = "keys/server.key"
+
+[store]   # SQLite in data/, unless a PostgreSQL is named: by a file that holds its connection string, or an environment variable.
+# postgres_file = "keys/postgres"
+# postgres_env  = "CAREPOST_POSTGRES"
+
+[queue]
+# lifetime     = "96h"   # how long a message is tried
+# delay_notice = "4h"    # after which the sender is told that it takes longer
+# patience     = "1h"    # after which a missing processed notice counts as a failure
+
+[dns]
+# servers = ["192.0.2.53"]   # name servers to ask; without: those of this machine
+
+[policy]
+# profile = "v1.2"   # rules of trust: v1.2, v1.3 or lenient
+`
+
+// ErrThere says that a directory holds an installation already.
+var ErrThere = errors.New("config: there is an installation already")
+
+// Create makes the directory of an installation with its carepost.toml, and returns it loaded. A directory that has one already is
+// ErrThere; nothing in it is changed.
+func Create(dir string, s Setup) (*Config, error) {
+	path := filepath.Join(dir, Name)
+	if there, err := Exists(dir); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	} else if there {
+		return nil, fmt.Errorf("%w: %s", ErrThere, path)
+	}
+	if err := vault.MakeDir(dir); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	_, err = f.WriteString(s.Text())
+	if err = errors.Join(err, f.Sync(), f.Close(), vault.SyncDir(dir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("config: %w", err), os.Remove(path))
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return Load(path)
+}

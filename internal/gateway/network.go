@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+
+	"carepost/addr"
+	"carepost/discovery"
+	"carepost/internal/fetch"
+	"carepost/internal/relay"
+	"carepost/internal/transit"
+	"carepost/resolver"
+	"carepost/trust"
+)
+
+// Network says how to reach others. It may be exchanged while the gateway runs.
+type Network struct {
+	Servers   []string                 // DNS servers, host:port
+	Stub      map[addr.Domain][]string // zones whose servers are known: trials, split DNS
+	Routes    map[addr.Domain]string   // domain → host:port, instead of MX
+	RelayPort int                      // of MX hosts [25]; a trial on one machine has others
+	Trial     Trial
+}
+
+// Trial lets fetches reach what they must not reach otherwise.
+type Trial struct {
+	Prefixes []netip.Prefix // for example 127.0.0.0/8
+	Ports    []uint16
+}
+
+// outside is the way to others: agent.Directory, agent.Judge and flow.Transport.
+type outside struct {
+	finder *discovery.Finder
+	judge  *trust.Judge
+	relay  *relay.Client
+}
+
+func (g *Gateway) newOutside(n Network) *outside {
+	dns := &resolver.Client{Servers: n.Servers, Stub: n.Stub, Cache: resolver.NewCache(0, g.opts.Clock)}
+	fetcher := fetch.New(fetch.Options{AllowPrefixes: n.Trial.Prefixes, AllowPorts: n.Trial.Ports})
+	return &outside{
+		finder: &discovery.Finder{Resolver: dns, Fetcher: fetcher}, judge: trust.NewJudge(fetcher),
+		relay: relay.New(relay.Options{Hostname: g.opts.Hostname, Routes: n.Routes, Resolver: dns, Port: n.RelayPort}),
+	}
+}
+
+// Reach exchanges the ways to others. What is under way goes on by the old ones.
+func (g *Gateway) Reach(n Network) { g.ways.now.Store(g.newOutside(n)) }
+
+// ways leads to the outside as it is at the moment.
+type ways struct{ now atomic.Pointer[outside] }
+
+// Lookup finds certificates of strangers.
+func (w *ways) Lookup(ctx context.Context, a addr.Address) ([]discovery.Found, []discovery.Step, error) {
+	return w.now.Load().finder.Lookup(ctx, a)
+}
+
+// Judge says whether a certificate may be trusted.
+func (w *ways) Judge(ctx context.Context, q trust.Question) trust.Verdict {
+	return w.now.Load().judge.Judge(ctx, q)
+}
+
+// Deliver hands sealed mail to other servers.
+func (w *ways) Deliver(ctx context.Context, c transit.Consignment) transit.Outcome {
+	return w.now.Load().relay.Deliver(ctx, c)
+}
