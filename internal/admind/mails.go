@@ -77,7 +77,7 @@ func (s *Server) open(ctx context.Context, by audit.Actor, p place) (m Mail, bod
 		return m, nil, err
 	}
 	if len(rows) == 0 || rows[0].UID != p.uid {
-		return m, nil, notFound("there is no mail of that number in that folder")
+		return m, nil, noMail()
 	}
 	row := rows[0]
 	body, err = s.o.Mailboxes.Open(ctx, by, row)
@@ -120,6 +120,39 @@ func (s *Server) stream(w http.ResponseWriter, media string, size int64, body io
 		s.o.Log.Error("admin request: a body ended early", "error", err)
 		panic(http.ErrAbortHandler) // net/http's word for it
 	}
+}
+
+// deleteMail takes a mail out of its folder, for ever.
+func (s *Server) deleteMail(w http.ResponseWriter, r *http.Request) {
+	p, err := where(r)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	rows, err := s.o.Mailboxes.List(r.Context(), actor(r), p.of, p.folder, p.uid-1, 1)
+	if err == nil && (len(rows) == 0 || rows[0].UID != p.uid) {
+		err = noMail()
+	}
+	if err == nil {
+		err = s.o.Mailboxes.Delete(r.Context(), actor(r), rows[0])
+	}
+	s.done(w, err)
+}
+
+func noMail() error { return notFound("there is no mail of that number in that folder") }
+
+func (s *Server) folders(w http.ResponseWriter, r *http.Request) {
+	p, err := where(r)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	rows, err := s.o.Mailboxes.Folders(r.Context(), actor(r), p.of)
+	out := []string{}
+	for _, f := range rows {
+		out = append(out, f.Name)
+	}
+	s.answer(w, out, err)
 }
 
 // study streams the DICOM.ZIP of a mail, as it is.

@@ -57,3 +57,15 @@ func number(text string, most int) (int, error) {
 	}
 	return n, nil
 }
+
+func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
+	s.done(w, s.o.Flow.Retry(r.Context(), actor(r), r.PathValue("id")))
+}
+
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
+	s.done(w, s.o.Flow.Cancel(r.Context(), actor(r), r.PathValue("id")))
+}
+
+func (s *Server) hold(w http.ResponseWriter, r *http.Request) {
+	s.done(w, s.o.Flow.Hold(r.Context(), actor(r), r.PathValue("id")))
+}

@@ -71,6 +71,8 @@ func (s *Server) routes() *http.ServeMux {
 		"POST /v1/messages":     s.submit,
 		"GET /v1/messages/{id}": s.timeline,
 
+		"GET /v1/accounts/{addr}/folders":                  s.folders,
+		"DELETE /v1/accounts/{addr}/mails/{uid}":           s.deleteMail,
 		"GET /v1/accounts/{addr}/mails":                    s.mails,
 		"GET /v1/accounts/{addr}/mails/{uid}":              s.mail,
 		"GET /v1/accounts/{addr}/mails/{uid}/outline":      s.outline,
@@ -80,6 +82,10 @@ func (s *Server) routes() *http.ServeMux {
 
 		"GET /v1/queue":      s.queue,
 		"GET /v1/queue/{id}": s.work,
+
+		"POST /v1/queue/{id}/retry":  s.retry,
+		"POST /v1/queue/{id}/cancel": s.cancel,
+		"POST /v1/queue/{id}/hold":   s.hold,
 
 		"GET /v1/keys":         s.keys,
 		"POST /v1/keys/rotate": s.rotateKey,
