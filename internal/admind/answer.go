@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"syscall"
 
+	"carepost/internal/admin"
 	"carepost/internal/blob"
 	"carepost/internal/flow"
 	"carepost/internal/mailbox"
@@ -51,12 +52,21 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 func (s *Server) known(err error) *Error {
 	var e *Error
 	var refusal *flow.Refusal
+	var invalid *admin.Invalid
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &refusal):
 		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Clause: refusal.Clause, Reason: refusal.Reason}
-	case errors.Is(err, mailbox.ErrNoAccount):
+	case errors.As(err, &invalid):
+		return wrong(invalid.Reason)
+	case errors.Is(err, admin.ErrNoDomain):
+		return notFound("that domain is none of this installation")
+	case errors.Is(err, admin.ErrNoAnchor):
+		return notFound("there is no such anchor")
+	case errors.Is(err, admin.ErrOpen):
+		return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "there is an open account of that address already"}
+	case errors.Is(err, mailbox.ErrNoAccount), errors.Is(err, admin.ErrNoAccount):
 		return notFound("there is no such account here")
 	case errors.Is(err, mailbox.ErrNoFileSet):
 		return notFound("the message carries no DICOM.ZIP")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"carepost/internal/admin"
 	"carepost/internal/audit"
 	"carepost/internal/flow"
 	"carepost/internal/mailbox"
@@ -19,6 +20,7 @@ import (
 type Options struct {
 	Flow      *flow.Flow
 	Mailboxes *mailbox.Service
+	Admin     *admin.Service
 	Host      Host
 	Log       *slog.Logger
 }
@@ -59,7 +61,7 @@ func New(o Options) *Server {
 	return s
 }
 
-// routes of the interface; docs/admin.md lists them.
+// routes of the interface.
 func (s *Server) routes() *http.ServeMux {
 	m := http.NewServeMux()
 	for pattern, h := range map[string]http.HandlerFunc{
@@ -79,6 +81,15 @@ func (s *Server) routes() *http.ServeMux {
 		"GET /v1/accounts/{addr}/mails/{uid}/parts/{n}":    s.part,
 		"GET /v1/accounts/{addr}/mails/{uid}/study":        s.study,
 		"GET /v1/accounts/{addr}/mails/{uid}/study/report": s.studyReport,
+
+		"GET /v1/accounts":                  s.accounts,
+		"POST /v1/accounts":                 s.addAccount,
+		"POST /v1/accounts/{addr}/close":    s.closeAccount,
+		"POST /v1/accounts/{addr}/password": s.setPassword,
+		"POST /v1/accounts/{addr}/drops":    s.setDrops,
+		"GET /v1/anchors":                   s.anchors,
+		"POST /v1/anchors":                  s.addAnchor,
+		"DELETE /v1/anchors/{id}":           s.removeAnchor,
 
 		"GET /v1/queue":      s.queue,
 		"GET /v1/queue/{id}": s.work,
