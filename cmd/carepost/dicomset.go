@@ -159,7 +159,7 @@ func instances(tree []fileset.Patient) []fileset.Instance {
 }
 
 func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(jsonWriter{w}) // texts of others must not reach a terminal as they are
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
