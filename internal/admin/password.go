@@ -52,6 +52,12 @@ func (s *Service) RemovePassword(ctx context.Context, by audit.Actor, a addr.Add
 	return s.change(ctx, by, a, "account.password-remove", nil, func(tx *store.Tx, account Account) error { return tx.SetPassword(account.ID, "") })
 }
 
+// CheckPassword says why a password would not be taken for an address. *Invalid.
+func CheckPassword(a addr.Address, password string) error {
+	_, err := checkPassword(a, password)
+	return err
+}
+
 // checkPassword prepares a new password and says what is wrong with it.
 func checkPassword(a addr.Address, password string) (string, error) {
 	prepared, ok := prepare(password)
