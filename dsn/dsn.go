@@ -132,7 +132,7 @@ func (s *Status) fields() (*message.Builder, error) {
 	default:
 		return nil, errors.New("dsn: no action of RFC 3464")
 	}
-	if s.FinalRecipient.IsZero() || !validCode(s.Code) {
+	if s.FinalRecipient.IsZero() || !ValidCode(s.Code) {
 		return nil, errors.New("dsn: a recipient needs its address and a status code (RFC 3464 §2.3)")
 	}
 	b := &message.Builder{}
@@ -157,8 +157,8 @@ func (s *Status) fields() (*message.Builder, error) {
 	return b, nil
 }
 
-// validCode checks the form of a status code (RFC 3463 §2): class "." subject "." detail.
-func validCode(c string) bool {
+// ValidCode checks the form of a status code (RFC 3463 §2): class "." subject "." detail.
+func ValidCode(c string) bool {
 	if len(c) < 5 || len(c) > 9 || (c[0] != '2' && c[0] != '4' && c[0] != '5') || c[1] != '.' {
 		return false
 	}

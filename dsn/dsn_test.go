@@ -243,7 +243,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, s := range r.Recipients {
-			if s.Action != "" && len(s.Action) < 6 || s.Code != "" && !validCode(s.Code) {
+			if s.Action != "" && len(s.Action) < 6 || s.Code != "" && !ValidCode(s.Code) {
 				t.Fatalf("%+v", s)
 			}
 		}

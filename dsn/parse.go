@@ -117,7 +117,7 @@ func (s *Status) readField(name, v string) {
 		}
 	case "status":
 		code, comment := message.CutComment(v)
-		if validCode(code) {
+		if ValidCode(code) {
 			s.Code = code
 		}
 		s.Comment = comment

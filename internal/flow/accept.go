@@ -20,14 +20,16 @@ import (
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/crash"
+	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
 	"carepost/smime"
 )
 
-// Submit takes a message of one of our own accounts, to be sealed and sent. When it returns nil the message is ours: durable,
-// and its sender will learn what becomes of it. *Refusal where the message cannot be taken as it is.
+// Submit takes a message of one of our own accounts, to be sealed and sent, and completes what a mail program left out. When it
+// returns nil the message is ours: durable, and its sender will learn what becomes of it. A repeat gets the first one's id. *Refusal
+// where the message cannot be taken as it is.
 func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope, body io.Reader) (id string, err error) {
 	ours, err := f.account(ctx, env.From.Address)
 	switch {
@@ -68,7 +70,14 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	}
 	defer d.Discard()
 	digest := sha256.New()
-	if err := spool(d, digest, r, dir); err != nil {
+	if dir == transit.Outbound {
+		err = f.complete(d, digest, r, env.From.Address.Domain)
+	} else {
+		err = spool(d, digest, r)
+	}
+	if refused := (*Refusal)(nil); errors.As(err, &refused) {
+		return "", err
+	} else if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
 	header, err := headerOf(d)
@@ -89,21 +98,17 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	}
 	if dir == transit.Outbound {
 		m.Header = shown(header)
-		// Notices are matched by Message-ID: a sender uses each once (RFC 5322 §3.6.4).
-		m.Dedupe = f.Store.Box().Hash("submitted", env.From.Address.Key()+"\n"+header.MessageID())
 		if agent.IsReport(header) {
 			m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure
 		}
-	} else {
-		m.Dedupe = f.repeat(env, header, digest.Sum(nil))
 	}
+	m.Dedupe = f.repeat(dir, env, header, digest.Sum(nil))
 	err = f.commit(ctx, func(tx *store.Tx) error { return f.record(tx, by, &m, ref) }, ref)
 	if known := (*repeated)(nil); errors.As(err, &known) {
-		// The first copy is the one that counts.
-		if dir == transit.Outbound {
-			return "", &Refusal{"RFC 5322 §3.6.4", "a message with this Message-ID has been sent before"}
-		}
-		return known.first, nil
+		return known.first, nil // the first copy is the one that counts
+	}
+	if refused := (*Refusal)(nil); errors.As(err, &refused) {
+		return "", err
 	}
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
@@ -114,6 +119,11 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 
 // record writes everything that makes a message ours, in one transaction.
 func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.Ref) error {
+	if m.Direction == transit.Outbound {
+		if err := used(tx, m); err != nil {
+			return err
+		}
+	}
 	if err := tx.InsertBlob(store.Blob(ref)); err != nil {
 		return err
 	}
@@ -132,8 +142,11 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 	kind := kindInbound
 	if m.Direction == transit.Outbound {
 		kind = kindOutbound
+		if err := f.watch(tx, m); err != nil {
+			return err
+		}
 	}
-	if err := tx.InsertWork(&store.Work{Kind: kind, Ref: m.ID, Lane: lane(m.Size), Unique: kind + ":" + m.ID}); err != nil {
+	if err := tx.InsertWork(&store.Work{Kind: kind, Ref: m.ID, Lane: queue.Lane(m.Size), Unique: kind + ":" + m.ID}); err != nil {
 		return err
 	}
 	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: map[string]string{
@@ -145,6 +158,35 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 type repeated struct{ first string }
 
 func (r *repeated) Error() string { return "flow: message " + r.first + " again" }
+
+// used looks for messages that a sender has sent under the same Message-ID. The same message for the same recipients is a repeat: its
+// sender has not heard our answer. To other recipients it may go as well, for mail programs divide long lists (RFC 5321 §4.5.3.1.10).
+// But notices are matched by Message-ID and recipient: another message under the ID of one that the recipient gets already is refused
+// (RFC 5322 §3.6.4).
+func used(tx *store.Tx, m *store.Message) error {
+	before, err := tx.MessagesByHeaderID(m.Header.MessageID)
+	if err != nil {
+		return err
+	}
+	for _, b := range before {
+		if b.Direction != transit.Outbound || !b.Envelope.From.Address.Equal(m.Envelope.From.Address) {
+			continue
+		}
+		if len(m.Dedupe) > 0 && bytes.Equal(b.Dedupe, m.Dedupe) {
+			return &repeated{b.ID}
+		}
+		rs, err := tx.Recipients(b.ID)
+		if err != nil {
+			return err
+		}
+		for _, r := range rs {
+			if slices.ContainsFunc(m.Envelope.To, r.Address.Equal) {
+				return &Refusal{"RFC 5322 §3.6.4", "another message with this Message-ID has been sent to a recipient of this one"}
+			}
+		}
+	}
+	return nil
+}
 
 // once leaves out addresses that are named again.
 func once(to []addr.Address) (out []addr.Address) {
@@ -158,14 +200,12 @@ func once(to []addr.Address) (out []addr.Address) {
 	return out
 }
 
-// spool copies r to the draft. What repeats have in common is hashed: inbound, all but the Received field that our own
+// spool copies a message from the network to the draft. What repeats have in common is hashed: all but the Received field that our own
 // listener put in front (RFC 5321 §4.4), for it holds the time.
-func spool(d *blob.Draft, digest hash.Hash, r io.Reader, dir transit.Direction) error {
+func spool(d *blob.Draft, digest hash.Hash, r io.Reader) error {
 	br := bufio.NewReaderSize(r, 64<<10)
-	if dir == transit.Inbound {
-		if err := trace(d, br); err != nil {
-			return err
-		}
+	if err := trace(d, br); err != nil {
+		return err
 	}
 	_, err := io.CopyBuffer(io.MultiWriter(d, digest), br, make([]byte, 256<<10))
 	return err
@@ -220,14 +260,17 @@ func shown(h message.Header) store.Header {
 }
 
 // repeat is the same for repeats of a transmission: sender, recipients, Message-ID, content. Sealed bytes are random, so that
-// equal ones are no coincidence, however much later.
-func (f *Flow) repeat(env transit.Envelope, h message.Header, digest []byte) []byte {
+// equal ones are no coincidence, however much later; nor is a Message-ID of a mail program's.
+func (f *Flow) repeat(dir transit.Direction, env transit.Envelope, h message.Header, digest []byte) []byte {
 	var to []string
 	for _, a := range env.To {
 		to = append(to, a.Key())
 	}
 	slices.Sort(to)
 	value := strings.Join([]string{env.From.String(), strings.Join(to, ","), h.MessageID(), hex.EncodeToString(digest)}, "\n")
+	if dir == transit.Outbound {
+		return f.Store.Box().Hash("submitted", value)
+	}
 	return f.Store.Box().Hash("repeat", value)
 }
 

@@ -58,7 +58,7 @@ func (f *Flow) Queued(ctx context.Context, by audit.Actor, id string) (out Backl
 func behind(tx *store.Tx, w store.Work) (b Backlog, err error) {
 	b.Work = w
 	switch w.Kind {
-	case kindOutbound, kindInbound:
+	case kindOutbound, kindInbound, kindDelay, kindPurge:
 		b.Message = w.Ref
 	case kindDeliver:
 		var d store.Delivery

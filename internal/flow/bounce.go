@@ -52,18 +52,27 @@ func (f *Flow) bounce(m store.Message, failed []failure, now time.Time) (bounced
 	return bounced{ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: r.From.String(), Date: now}}, nil
 }
 
-// failureReport is a failed DSN from the postmaster of one of our domains.
-func (f *Flow) failureReport(d addr.Domain, to addr.Address, h store.Header, failed []failure, now time.Time) (dsn.Report, error) {
+// report begins a DSN of the postmaster of one of our domains, about a message with header h.
+func (f *Flow) report(d addr.Domain, to addr.Address, h store.Header, now time.Time) (dsn.Report, error) {
 	id, err := message.NewMessageID(rand.Reader, d)
 	if err != nil {
 		return dsn.Report{}, fmt.Errorf("flow: report: %w", err)
 	}
+	return dsn.Report{
+		From: addr.Address{Endpoint: "postmaster", Domain: d}, To: []addr.Address{to}, Date: now, MessageID: id,
+		OriginalMessageID: h.MessageID, ReportingMTA: f.Hostname,
+	}, nil
+}
+
+// failureReport is a failed DSN.
+func (f *Flow) failureReport(d addr.Domain, to addr.Address, h store.Header, failed []failure, now time.Time) (dsn.Report, error) {
+	r, err := f.report(d, to, h, now)
+	if err != nil {
+		return dsn.Report{}, err
+	}
+	r.Subject = "Not delivered: " + or(h.Subject, "(no subject)")
 	var text strings.Builder
 	text.WriteString("Your message did not reach everybody. Not reached:\n")
-	r := dsn.Report{
-		From: addr.Address{Endpoint: "postmaster", Domain: d}, To: []addr.Address{to}, Date: now, MessageID: id,
-		Subject: "Not delivered: " + or(h.Subject, "(no subject)"), OriginalMessageID: h.MessageID, ReportingMTA: f.Hostname,
-	}
 	for _, x := range failed {
 		fmt.Fprintf(&text, "\n%s\n  %s\n  Rule: %s. What can be done: %s\n", x.recipient.Address, x.reason, x.clause, remedy(x))
 		r.Recipients = append(r.Recipients, dsn.Status{
@@ -81,6 +90,8 @@ func remedy(x failure) string {
 		return "check the address; ask the recipient to publish a certificate, or to name one to your administrator."
 	case x.event == transit.Refuse:
 		return "ask your administrator whether the recipient's authority may be trusted; ask the recipient for a valid certificate."
+	case x.event == transit.Cancel:
+		return "ask the operator of your own gateway, whose decision it was."
 	case x.event == transit.Expire:
 		return "ask the recipient's operator whether their server is running, then send it again."
 	case strings.HasPrefix(x.code, "5.1."):
@@ -119,10 +130,15 @@ func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) 
 			return err
 		}
 	}
-	if fresh == 0 {
+	if fresh > 0 {
+		if err := f.intoMailbox(tx, m.Envelope.From.Address, b); err != nil {
+			return err
+		}
+	}
+	if len(failed) == 0 {
 		return nil
 	}
-	return f.intoMailbox(tx, m.Envelope.From.Address, b)
+	return f.settled(tx, m.ID)
 }
 
 // intoMailbox shows a report of ours to one of our own senders.

@@ -36,10 +36,10 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	defer p.body.Close()
 	if len(p.recipients) == 0 {
 		return nil
 	}
+	defer p.body.Close()
 	outcome, err := f.handOver(ctx, j, p)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 				return err
 			}
 		}
-		return nil
+		return f.settled(tx, p.Message)
 	})
 	if err != nil {
 		return err
@@ -114,6 +114,9 @@ func (f *Flow) parcel(ctx context.Context, id string) (*parcel, error) {
 		if r.State == transit.Sealed {
 			p.recipients = append(p.recipients, r)
 		}
+	}
+	if len(p.recipients) == 0 {
+		return p, nil // its body may be gone already
 	}
 	p.body, err = f.body(ctx, p.Blob)
 	return p, err

@@ -39,12 +39,11 @@ const (
 	kindNotice   = "notice"   // answer with a processed MDN; about a recipient
 	kindFailure  = "failure"  // answer with a failed DSN after that; about a recipient
 	kindDeadline = "deadline" // no notice came; about a recipient
+	kindDelay    = "delay"    // not handed over yet: its sender is told; about a message
+	kindPurge    = "purge"    // what was set aside has been kept long enough; about a message
 )
 
 const actor = audit.Actor("flow")
-
-// huge is the size in bytes from which a message keeps to its own lane.
-const huge = 8 << 20
 
 // Transport hands sealed mail to other servers: relay.Client is one.
 type Transport interface {
@@ -69,7 +68,7 @@ type Options struct {
 	Patience time.Duration // how long a processed notice is awaited [1 hour]
 	Repeats  time.Duration // how long after its last try a message is still matched with notices about it [7 days]
 
-	DelayNotice time.Duration // after how long a sender is told that a message has not been handed over yet [4 hours]
+	DelayNotice time.Duration // after how long a sender is told that a message has not been handed over yet [4 hours]; negative: never
 	KeepAside   time.Duration // how long a message that was set aside is kept [30 days]
 
 	// Progress, if set, is told how far long work is: "seal", "send", "open", "check".
@@ -113,18 +112,20 @@ func New(o Options) *Flow {
 	return f
 }
 
-// Handlers are the steps, for queue.New.
+// Handlers are the steps, for queue.New. Steps that ask strangers something (their servers, directories, authorities) may hang for
+// minutes: then they keep no others waiting.
 func (f *Flow) Handlers() []queue.Handler {
-	both := func(kind string, small int, do func(context.Context, *queue.Job) error) []queue.Handler {
-		return []queue.Handler{
-			{Kind: kind, Lane: store.Small, Workers: small, Do: do},
-			{Kind: kind, Lane: store.Huge, Workers: 1, Do: do},
-		}
+	both := func(h queue.Handler, ofHuge int, do func(context.Context, *queue.Job) error) []queue.Handler {
+		h.Do = do
+		other := h
+		h.Lane, other.Lane = store.Small, store.Huge
+		other.Workers, other.Stalled = ofHuge, min(h.Stalled, 4*ofHuge)
+		return []queue.Handler{h, other}
 	}
-	hs := both(kindOutbound, 2, f.outbound)
-	hs = append(hs, both(kindDeliver, 8, f.deliver)...)
-	hs = append(hs, both(kindInbound, 2, f.inbound)...)
-	hs = append(hs, both(kindFailure, 1, f.failure)...) // it looks into the file-set again
+	hs := both(queue.Handler{Kind: kindOutbound, Workers: 2, Stalled: 16}, 1, f.outbound)
+	hs = append(hs, both(queue.Handler{Kind: kindDeliver, Workers: 8, Stalled: 64}, 3, f.deliver)...)
+	hs = append(hs, both(queue.Handler{Kind: kindInbound, Workers: 2, Stalled: 16}, 1, f.inbound)...)
+	hs = append(hs, both(queue.Handler{Kind: kindFailure, Workers: 1}, 1, f.failure)...) // it looks into the file-set again
 	hs = append(hs,
 		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},
 		queue.Handler{Kind: kindDeadline, Workers: 1, Do: f.deadline},
@@ -132,7 +133,11 @@ func (f *Flow) Handlers() []queue.Handler {
 	for i := range hs {
 		hs[i].Do = f.guarded(hs[i].Do)
 	}
-	return hs
+	// Nobody waits for these, so nobody fails with them.
+	return append(hs,
+		queue.Handler{Kind: kindDelay, Workers: 1, Do: f.delay},
+		queue.Handler{Kind: kindPurge, Workers: 1, Do: f.purge},
+	)
 }
 
 // Refusal is the answer to a message that cannot be taken as it is.
@@ -150,14 +155,6 @@ func (f *Flow) IsLocal(ctx context.Context, d addr.Domain) (bool, error) {
 		return err
 	})
 	return found(err)
-}
-
-// lane keeps bodies of gigabytes out of the letters' way.
-func lane(size int64) store.Lane {
-	if size >= huge {
-		return store.Huge
-	}
-	return store.Small
 }
 
 // body opens a stored body by its id.

@@ -39,7 +39,7 @@ func (f *Flow) afterwards(ctx context.Context, j *queue.Job, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	m, waiting, lookErr := f.about(ctx, j)
+	m, waiting, lookErr := f.about(ctx, j.Work)
 	over := lookErr == nil && expired(m, f.Clock())
 	if !over && !hopeless(err) {
 		return err
@@ -59,14 +59,14 @@ func (f *Flow) afterwards(ctx context.Context, j *queue.Job, err error) error {
 }
 
 // about finds the message that a piece of work is about, and the recipients who wait for just this work.
-func (f *Flow) about(ctx context.Context, j *queue.Job) (m store.Message, waiting []store.Recipient, err error) {
+func (f *Flow) about(ctx context.Context, w store.Work) (m store.Message, waiting []store.Recipient, err error) {
 	var in []transit.State // which of them wait
 	err = f.Store.View(ctx, func(tx *store.Tx) (err error) {
 		waiting = nil
-		id := j.Ref
-		switch j.Kind {
+		id := w.Ref
+		switch w.Kind {
 		case kindDeliver:
-			d, err := tx.Delivery(j.Ref)
+			d, err := tx.Delivery(w.Ref)
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (f *Flow) about(ctx context.Context, j *queue.Job) (m store.Message, waitin
 			}
 			id, in = d.Message, []transit.State{transit.Sealed}
 		case kindNotice, kindFailure, kindDeadline:
-			r, err := tx.Recipient(j.Ref)
+			r, err := tx.Recipient(w.Ref)
 			if err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ func (f *Flow) giveUp(ctx context.Context, m store.Message, waiting []store.Reci
 					return err
 				}
 			}
-			return nil
+			return f.settled(tx, m.ID)
 		})
 	}
 	var failed []failure

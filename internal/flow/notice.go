@@ -50,7 +50,7 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 	if len(o.to) == 0 || o.recipient.State != transit.Opened {
 		return f.Store.Tx(ctx, func(tx *store.Tx) error {
 			if o.recipient.State == transit.Opened {
-				if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", "the message names nobody who could be answered"); err != nil {
+				if err := f.discharge(tx, o, "the message names nobody who could be answered"); err != nil {
 					return err
 				}
 			}
@@ -79,13 +79,21 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 		if err != nil {
 			return err
 		}
-		if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", lines("answered", "a processed notice is on its way")); err != nil {
+		if err := f.discharge(tx, o, lines("answered", "a processed notice is on its way")); err != nil {
 			return err
 		}
 		return j.Finish(tx)
 	}, ref)
 	crash.Point("notice.rows-durable")
 	return err
+}
+
+// discharge ends the duty to answer.
+func (f *Flow) discharge(tx *store.Tx, o *owed, detail string) error {
+	if err := f.move(tx, o.recipient, transit.Discharge, "Direct 3.2", detail); err != nil {
+		return err
+	}
+	return f.settled(tx, o.message.ID)
 }
 
 // failure answers, after the processed notice, that a message cannot be delivered or used as it is: nobody has the address, or
@@ -174,7 +182,11 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 	if !known {
 		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address"}, nil
 	}
+	const unusable = "the DICOM file-set is not usable as it arrived"
 	body, err := f.body(ctx, o.message.Work)
+	if errors.Is(err, store.ErrNotFound) { // its recipient has deleted it since
+		return failure{o.recipient, transit.Fail, "5.6.0", "PS3.12 V.1.2.2", unusable}, nil
+	}
 	if err != nil {
 		return failure{}, err
 	}
@@ -183,7 +195,7 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 	if err != nil {
 		return failure{}, err
 	}
-	reason := "the DICOM file-set is not usable as it arrived"
+	reason := unusable
 	if r != nil {
 		reason = "the DICOM file-set is " + r.Verdict.String() + faults(r)
 	}

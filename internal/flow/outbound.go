@@ -47,7 +47,9 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	defer m.body.Close()
+	if m.body != nil {
+		defer m.body.Close()
+	}
 	var decision agent.Decision
 	if len(m.waiting) > 0 { // else an earlier run was stopped before its last transaction
 		if decision, err = f.decide(ctx, j, m); err != nil {
@@ -75,15 +77,27 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 		if undecided != "" {
 			return j.Retry(tx, -1, undecided)
 		}
-		if m.State == store.Received {
-			if err := tx.SetMessageState(m.ID, m.Version, store.Decided, ""); err != nil {
-				return err
-			}
+		if err := f.decided(tx, m.ID, ""); err != nil {
+			return err
 		}
 		return j.Finish(tx)
 	}, bounced.ref)
 	crash.Point("outbound.settled")
 	return err
+}
+
+// decided notes that every recipient of a message has been decided about, and closes it where that is the end.
+func (f *Flow) decided(tx *store.Tx, id, cause string) error {
+	m, err := tx.Message(id) // as it stands now: what was sealed first may have been answered already
+	if err != nil {
+		return err
+	}
+	if m.State == store.Received {
+		if err := tx.SetMessageState(id, m.Version, store.Decided, cause); err != nil {
+			return err
+		}
+	}
+	return f.settled(tx, id)
 }
 
 func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
@@ -103,6 +117,9 @@ func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
 		if r.State == transit.Accepted {
 			m.waiting = append(m.waiting, r)
 		}
+	}
+	if len(m.waiting) == 0 {
+		return m, nil // its body may be gone already
 	}
 	if m.body, err = f.body(ctx, m.Raw); err != nil {
 		return nil, err
@@ -251,7 +268,7 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 			return err
 		}
 	}
-	return tx.InsertWork(&store.Work{Kind: kindDeliver, Ref: delivery.ID, Lane: lane(s.ref.Size), Dest: s.Domain.String(),
+	return tx.InsertWork(&store.Work{Kind: kindDeliver, Ref: delivery.ID, Lane: queue.Lane(s.ref.Size), Dest: s.Domain.String(),
 		Unique: kindDeliver + ":" + delivery.ID})
 }
 

@@ -59,12 +59,6 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-func TestLane(t *testing.T) {
-	if lane(huge-1) != store.Small || lane(huge) != store.Huge || lane(0) != store.Small {
-		t.Error("gigabytes in the letters' way")
-	}
-}
-
 func TestExpired(t *testing.T) {
 	now := time.Now()
 	for _, tc := range []struct {

@@ -198,6 +198,7 @@ func legible(reason string) string {
 // further on already changes nothing; it is audited all the same (DIR-30).
 func (f *Flow) apply(tx *store.Tx, notes []change) error {
 	shown := map[*bounced]bool{}
+	moved := map[string]bool{} // messages
 	for _, c := range notes {
 		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "notice.receive", Object: "recipient:" + c.recipient.ID, Detail: map[string]string{"what": c.words}})
 		if err != nil {
@@ -213,11 +214,17 @@ func (f *Flow) apply(tx *store.Tx, notes []change) error {
 		if err != nil {
 			return err
 		}
+		moved[c.recipient.Message] = true
 		if told && !shown[c.bounced] {
 			shown[c.bounced] = true
 			if err := f.intoMailbox(tx, c.sender, *c.bounced); err != nil {
 				return err
 			}
+		}
+	}
+	for id := range moved {
+		if err := f.settled(tx, id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -39,10 +39,8 @@ func (f *Flow) conclude(tx *store.Tx, j *queue.Job, a *arrival, undecided string
 	if undecided != "" {
 		return j.Retry(tx, -1, undecided)
 	}
-	if a.State == store.Received {
-		if err := tx.SetMessageState(a.ID, a.Version, store.Decided, ""); err != nil {
-			return err
-		}
+	if err := f.decided(tx, a.ID, ""); err != nil {
+		return err
 	}
 	return j.Finish(tx)
 }
@@ -139,7 +137,7 @@ func (f *Flow) setAside(ctx context.Context, j *queue.Job, a *arrival, clause, r
 				return err
 			}
 		}
-		if err := tx.SetMessageState(a.ID, a.Version, store.Decided, clause); err != nil {
+		if err := f.decided(tx, a.ID, clause); err != nil {
 			return err
 		}
 		return j.Finish(tx)

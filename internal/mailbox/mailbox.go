@@ -26,8 +26,8 @@ type Service struct {
 	Blobs *blob.Store
 }
 
-// Deliver puts m into a folder of a local address, once per message, in the caller's transaction. ErrNoAccount where the
-// address is unknown.
+// Deliver puts m into a folder of a local address, once per message, in the caller's transaction, and has it laid into the folders
+// outside that the account's holder wants it in. ErrNoAccount where the address is unknown.
 func (s *Service) Deliver(tx *store.Tx, to addr.Address, folder string, m store.Mail) error {
 	account, err := tx.Account(to)
 	if errors.Is(err, store.ErrNotFound) {
@@ -41,7 +41,11 @@ func (s *Service) Deliver(tx *store.Tx, to addr.Address, folder string, m store.
 		return fmt.Errorf("mailbox: %w", err)
 	}
 	m.Mailbox = box.ID
-	if _, err := tx.AppendMail(&m); err != nil {
+	fresh, err := tx.AppendMail(&m)
+	if err == nil && fresh {
+		err = drop(tx, account, m)
+	}
+	if err != nil {
 		return fmt.Errorf("mailbox: %w", err)
 	}
 	return nil

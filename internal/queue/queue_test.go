@@ -527,3 +527,9 @@ func TestMovingWorkKeepsItsWorker(t *testing.T) {
 		t.Errorf("%d at once", most.Load())
 	}
 }
+
+func TestLane(t *testing.T) {
+	if Lane(HugeSize-1) != store.Small || Lane(HugeSize) != store.Huge || Lane(0) != store.Small {
+		t.Error("gigabytes in the letters' way")
+	}
+}
