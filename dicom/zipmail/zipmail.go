@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/quotedprintable"
 	"strings"
 	"time"
 
@@ -43,36 +42,35 @@ type Letter struct {
 	MessageID string // with angle brackets
 	Profile   Profile
 	Fields    []message.Field // further header fields, as they are
+
+	Attachments []message.Attachment // other files, after the File-set
 }
 
 // Compose streams the whole RFC 5322 message. *ProfileError, before the first byte, says what the profile does not allow.
 // The message is not compressed (X.3.2 d) and is plain: GenSec and Dental must be sealed before they leave.
 func Compose(ctx context.Context, w io.Writer, l Letter, p *fileset.Plan, boundary string, progress func(done, total int64)) error {
-	if err := Allow(l.Profile, p.Instances); err != nil {
-		return err
-	}
-	if err := head(w, l, boundary); err != nil {
-		return fmt.Errorf("zipmail: %w", err)
-	}
-	if _, err := fmt.Fprintf(w, "\r\n--%s\r\nContent-Type: %s\r\nContent-Disposition: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n",
-		boundary, ContentType, Disposition); err != nil {
-		return fmt.Errorf("zipmail: %w", err)
-	}
-	b := message.NewBase64Writer(w)
-	if err := p.WriteZIP(ctx, b, progress); err != nil {
-		return err
-	}
-	if err := b.Close(); err != nil {
-		return fmt.Errorf("zipmail: %w", err)
-	}
-	if _, err := fmt.Fprintf(w, "\r\n--%s--\r\n", boundary); err != nil {
-		return fmt.Errorf("zipmail: %w", err)
-	}
-	return nil
+	return ComposeSet(w, l, p.Instances, func(w io.Writer) error { return p.WriteZIP(ctx, w, progress) }, boundary)
 }
 
-// head writes the message header and the text part.
-func head(w io.Writer, l Letter, boundary string) error {
+// ComposeSet is Compose for a DICOM.ZIP that is there already: xs are its instances, archive gives its bytes.
+func ComposeSet(w io.Writer, l Letter, xs []fileset.Instance, archive func(w io.Writer) error, boundary string) error {
+	if err := Allow(l.Profile, xs); err != nil {
+		return err
+	}
+	set := message.Attachment{Type: ContentType, Disposition: Disposition, Write: archive}
+	text := l.Text
+	if text == "" {
+		text = defaultText
+	}
+	head := header(l)
+	if err := head.Err(); err != nil {
+		return fmt.Errorf("zipmail: %w", err)
+	}
+	return message.WriteLetter(w, head, text, boundary, append([]message.Attachment{set}, l.Attachments...)...)
+}
+
+// header is that of the message.
+func header(l Letter) *message.Builder {
 	var b message.Builder
 	b.AddMailboxes("From", message.Mailbox{Address: l.From})
 	for _, to := range []struct {
@@ -94,25 +92,7 @@ func head(w io.Writer, l Letter, boundary string) error {
 	for _, f := range l.Fields {
 		b.AddRaw(f)
 	}
-	b.Add("MIME-Version", "1.0").Add("Content-Type", `multipart/mixed; boundary="`+boundary+`"`)
-	if err := b.Err(); err != nil {
-		return err
-	}
-	if _, err := b.WriteTo(w); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(w, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", boundary); err != nil {
-		return err
-	}
-	text := l.Text
-	if text == "" {
-		text = defaultText
-	}
-	q := quotedprintable.NewWriter(w)
-	if _, err := io.WriteString(q, strings.ReplaceAll(text, "\r\n", "\n")); err != nil {
-		return err
-	}
-	return q.Close()
+	return &b
 }
 
 // Subject gives a subject that holds the phrase of PS3.11 X.3.2 e, in plain ASCII whatever the rest is.
