@@ -1,0 +1,210 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/store"
+	"carepost/internal/vault"
+)
+
+// Verify reads all of a backup. With a nil kek it compares hashes only; with the key-encryption key a copy of the database is opened (in the
+// directory for temporary files), read through, and every live body is compared with its digest. The error that goes with
+// problems in the Report wraps ErrDamaged, or ErrIncomplete where the only fault is that bodies had been lost before; ErrKEK.
+func Verify(ctx context.Context, src string, kek vault.Keeper) (Report, error) {
+	r := Report{Problems: []Problem{}}
+	err := r.verify(ctx, src, kek)
+	if err == nil {
+		err = r.verdict()
+	}
+	return r, prefix(err)
+}
+
+func (r *Report) verify(ctx context.Context, src string, kek vault.Keeper) error {
+	list, err := r.open(ctx, src, kek)
+	if err != nil {
+		return err
+	}
+	defer list.close()
+	if err := r.compare(ctx, src, list); err != nil {
+		return err
+	}
+	r.lost()
+	if kek == nil || r.bad[database] {
+		return nil
+	}
+	return r.openCopy(ctx, src, kek)
+}
+
+// open reads what tells of the rest.
+func (r *Report) open(ctx context.Context, src string, kek vault.Keeper) (*listReader, error) {
+	info, err := os.Stat(src)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%w: %s is no directory", ErrPlace, src)
+	}
+	if r.Manifest, err = readManifest(src); errors.Is(err, fs.ErrNotExist) {
+		r.add(Problem{Path: manifestFile, What: Missing})
+		return nil, fmt.Errorf("%w: %s has no %s", ErrDamaged, src, manifestFile)
+	} else if errors.Is(err, ErrDamaged) {
+		r.add(Problem{Path: manifestFile, What: Changed})
+	}
+	if err == nil && kek != nil {
+		err = r.Manifest.proven(ctx, kek)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, err := openList(src, r.Manifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.add(Problem{Path: listFile, What: Missing})
+		return nil, fmt.Errorf("%w: %s has no %s", ErrDamaged, src, listFile)
+	} else if errors.Is(err, ErrDamaged) {
+		r.add(Problem{Path: listFile, What: Changed})
+	}
+	return list, err
+}
+
+// lost repeats what the manifest says.
+func (r *Report) lost() {
+	for _, id := range r.Manifest.LostIDs {
+		r.add(Problem{Body: id, What: Lost})
+	}
+}
+
+// compare goes through the files and the list side by side.
+func (r *Report) compare(ctx context.Context, src string, list *listReader) error {
+	missing := func() error {
+		r.add(Problem{Path: list.cur.path, What: Missing})
+		return list.next()
+	}
+	err := filepath.WalkDir(src, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, name)
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if rel == manifestFile || rel == listFile {
+			return nil
+		}
+		for list.cur != nil && before(list.cur.path, rel) {
+			if err := missing(); err != nil {
+				return err
+			}
+		}
+		if list.cur == nil || list.cur.path != rel {
+			r.add(Problem{Path: rel, What: Extra})
+			return ctx.Err()
+		}
+		want := list.cur.sum
+		if err := list.next(); err != nil {
+			return err
+		}
+		r.Files++
+		sum, _, err := hashFile(ctx, name, func(int64) {})
+		r.judge(rel, sum == want, err)
+		return ctx.Err()
+	})
+	for err == nil && list.cur != nil {
+		err = missing()
+	}
+	return err
+}
+
+// judge notes what reading a file has shown.
+func (r *Report) judge(rel string, same bool, err error) {
+	switch {
+	case errors.Is(err, errIrregular), err == nil && !same:
+		r.add(Problem{Path: rel, What: Changed})
+	case errors.Is(err, fs.ErrNotExist):
+		r.add(Problem{Path: rel, What: Missing})
+	case err != nil:
+		r.add(Problem{Path: rel, What: Unreadable})
+	}
+}
+
+// openCopy opens a copy of the database, so that the backup stays as it is.
+func (r *Report) openCopy(ctx context.Context, src string, kek vault.Keeper) error {
+	scratch, err := os.MkdirTemp("", "carepost-verify-*") // 0700
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	if _, err := copyFile(ctx, filepath.Join(src, database), filepath.Join(scratch, "data", "carepost.db"), func(int64) {}); err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, store.Options{Dir: filepath.Join(scratch, "data"), KEK: kek})
+	switch {
+	case errors.Is(err, vault.ErrKEK):
+		return ErrKEK
+	case err != nil && ctx.Err() == nil:
+		r.add(Problem{Path: database, What: Unsound})
+		return nil
+	case err != nil:
+		return err
+	}
+	r.Opened = true
+	if err := r.rows(ctx, s, filepath.Join(scratch, "again.db")); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return errors.Join(r.read(ctx, s, filepath.Join(src, "data")), s.Close())
+}
+
+// rows reads every page of the database, which writing it anew does, and every audit entry.
+func (r *Report) rows(ctx context.Context, s *store.Store, scratch string) error {
+	err := s.Snapshot(ctx, scratch)
+	for after := ""; err == nil; {
+		var list []audit.Record
+		err = s.View(ctx, func(tx *store.Tx) (err error) {
+			list, err = audit.List(tx, audit.Filter{After: after, Limit: 1000})
+			return err
+		})
+		if len(list) == 0 {
+			break
+		}
+		after = list[len(list)-1].ID
+	}
+	if err != nil && ctx.Err() == nil {
+		r.add(Problem{Path: database, What: Unsound})
+		return nil
+	}
+	return err
+}
+
+// read compares every live body under the data directory dir with its digest.
+func (r *Report) read(ctx context.Context, s *store.Store, dir string) error {
+	blobs, err := blob.ReadOnly(blob.Options{Dir: dir, Box: s.Box()})
+	if err != nil {
+		return err
+	}
+	lost := make(map[string]bool)
+	for _, id := range r.Manifest.LostIDs {
+		lost[id] = true
+	}
+	return eachBody(ctx, s, func(b store.Blob) error {
+		err := blobs.Check(ctx, blob.Ref(b))
+		switch {
+		case err == nil:
+			r.Bodies++
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case lost[b.ID]:
+		case b.Key == "":
+			r.add(Problem{Path: database, Body: b.ID, What: Unsound})
+		default:
+			r.add(Problem{Path: "data/" + b.Key, Body: b.ID, What: Unsound})
+		}
+		return nil
+	})
+}
