@@ -32,7 +32,7 @@ func (e *sqlite) write(ctx context.Context, fn func(querier) error) (err error) 
 	b, err := s.join()
 	if err != nil {
 		e.w <- s
-		return prefix(err)
+		return prefix(full(err))
 	}
 	kept := false
 	defer func() {
@@ -40,7 +40,7 @@ func (e *sqlite) write(ctx context.Context, fn func(querier) error) (err error) 
 			s.undo()
 		}
 		if end := e.settle(s, b); end != nil {
-			err = prefix(end) // without the other: that one may be about rows which are not there
+			err = prefix(full(end)) // without the other: that one may be about rows which are not there
 		}
 	}()
 	if err := fn(s); err != nil {
@@ -51,7 +51,7 @@ func (e *sqlite) write(ctx context.Context, fn func(querier) error) (err error) 
 	}
 	if b.size > 1 {
 		if err := s.do("RELEASE part"); err != nil {
-			return prefix(err)
+			return prefix(full(err))
 		}
 	}
 	kept = true

@@ -9,11 +9,12 @@ import (
 
 // dialect is what differs between the engines.
 type dialect struct {
-	name  goose.Dialect
-	ddl   *strings.Replacer // for migrations
-	text  *strings.Replacer // for statements: {now} is the engine's clock in ms (on SQLite an argument: Tx.statement), {skip} locks rows that nobody else has
-	lock  string            // has transactions that give the same word go one after the other; empty: they do anyhow
-	goose func() ([]goose.ProviderOption, error)
+	name   goose.Dialect
+	ddl    *strings.Replacer // for migrations
+	text   *strings.Replacer // for statements: {now} is the engine's clock in ms (on SQLite an argument: Tx.statement), {skip} locks rows that nobody else has
+	lock   string            // has transactions that give the same word go one after the other; empty: they do anyhow
+	oldest string            // reads when the oldest open transaction of the database began; empty: this one is the only one
+	goose  func() ([]goose.ProviderOption, error)
 }
 
 func sqliteDialect() *dialect {
@@ -35,7 +36,8 @@ func postgresDialect() *dialect {
 			"{now}", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
 			"{skip}", "FOR UPDATE SKIP LOCKED",
 		),
-		lock: `SELECT pg_advisory_xact_lock(hashtext($1))`,
+		oldest: `SELECT CAST(EXTRACT(EPOCH FROM MIN(xact_start)) * 1000 AS BIGINT) FROM pg_stat_activity WHERE datname = current_database()`,
+		lock:   `SELECT pg_advisory_xact_lock(hashtext($1))`,
 		goose: func() ([]goose.ProviderOption, error) {
 			l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // once a second, for five minutes
 			return []goose.ProviderOption{goose.WithSessionLocker(l)}, err

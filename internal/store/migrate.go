@@ -13,8 +13,9 @@ import (
 var texts embed.FS
 
 // migrate brings the schema up to date. The texts are run by us and not parsed by goose, so that the dialect may adapt them; goose
-// keeps the version and, on PostgreSQL, the lock against other nodes.
-func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
+// keeps the version and, on PostgreSQL, the lock against other nodes. before (may be nil) is called when the schema is older than this program's,
+// with the number of the first step to come.
+func migrate(ctx context.Context, db *sql.DB, d *dialect, before func(step int64) error) error {
 	entries, err := texts.ReadDir("migrations")
 	if err != nil {
 		return err
@@ -42,6 +43,16 @@ func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
 	p, err := goose.NewProvider(d.name, db, nil, options...)
 	if err != nil {
 		return err
+	}
+	if before != nil {
+		switch have, want, err := p.GetVersions(ctx); {
+		case err != nil:
+			return err
+		case 0 < have && have < want:
+			if err := before(have + 1); err != nil {
+				return err
+			}
+		}
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return err

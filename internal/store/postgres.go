@@ -17,14 +17,15 @@ const connections = 16
 
 // postgres is the operator's PostgreSQL. Transactions are READ COMMITTED: every change of state is conditional, so nothing more is needed.
 type postgres struct {
-	db *sql.DB
+	db       *sql.DB
+	warnings []string
 
 	mu         sync.Mutex
 	committing map[*pgconn.PgConn]*pgconn.Notice // connections on which a COMMIT is under way, and what the server warned of meanwhile
 }
 
-func openPostgres(ctx context.Context, dsn string, d *dialect) (engine, error) {
-	config, err := pgx.ParseConfig(dsn)
+func openPostgres(ctx context.Context, o Options, d *dialect) (*postgres, error) {
+	config, err := pgx.ParseConfig(o.DSN)
 	if err != nil {
 		return nil, errors.New("the PostgreSQL DSN does not parse") // not err: it may show the password
 	}
@@ -36,11 +37,39 @@ func openPostgres(ctx context.Context, dsn string, d *dialect) (engine, error) {
 	e.db = db
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	if err := migrate(ctx, db, d); err != nil {
+	if err := e.inspect(ctx, o.Unsafe); err != nil {
+		db.Close()
+		return nil, err
+	}
+	if err := migrate(ctx, db, d, nil); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	return e, nil
+}
+
+// inspect refuses a server that would lose what it said is committed, and notes what its operator should know.
+func (e *postgres) inspect(ctx context.Context, unsafe bool) error {
+	var fsync, pages, commit, names, version string
+	var standbys int
+	if err := e.db.QueryRowContext(ctx, `SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+		current_setting('synchronous_standby_names'), current_setting('server_version_num'), (SELECT COUNT(*) FROM pg_stat_replication)`).
+		Scan(&fsync, &pages, &commit, &names, &version, &standbys); err != nil {
+		return fmt.Errorf("the server's settings: %w", err)
+	}
+	switch {
+	case len(version) < 6 || version < "150000":
+		return errors.New("the server is older than PostgreSQL 15")
+	case unsafe:
+	case fsync != "on" || pages != "on":
+		return fmt.Errorf("the server loses commits when the power is cut: fsync is %s, full_page_writes is %s; both must be on", fsync, pages)
+	case commit != "on": // asked for with the connection: something in between does not pass it on
+		return fmt.Errorf("the server loses commits when the power is cut: synchronous_commit is %s in our sessions, though they ask for it to be on", commit)
+	}
+	if standbys > 0 && names == "" {
+		e.warnings = append(e.warnings, "PostgreSQL has standbys but synchronous_standby_names is empty: messages that were accepted are lost when the primary is")
+	}
+	return nil
 }
 
 func (e *postgres) write(ctx context.Context, fn func(querier) error) error {

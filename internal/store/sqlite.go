@@ -70,7 +70,10 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, writer, d); err != nil {
+	before := func(step int64) error { // of migrations that go wrong
+		return vacuumInto(ctx, writer, fmt.Sprintf("%s.before-%d", e.path, step), os.Rename)
+	}
+	if err := migrate(ctx, writer, d, before); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	var mode string

@@ -17,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"carepost/internal/transit"
@@ -45,6 +47,13 @@ type Store struct {
 	ticks   *ticks // of the queue; nil: the engine has a clock of its own
 	ids     vault.Sequence
 	woken   chan struct{}
+	due     due // what woken stands for
+
+	warnings []string
+
+	kek       atomic.Pointer[vault.Keeper]
+	opened    time.Time
+	refreshed atomic.Int64 // when the store keys were read last, as time since opened; 0: to be read before the next transaction
 }
 
 // engine runs transactions. There are two: SQLite and PostgreSQL.
@@ -61,7 +70,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if (o.Dir == "") == (o.DSN == "") || o.KEK == nil {
 		return nil, errors.New("store: options: want a KEK and either Dir or DSN")
 	}
-	s := &Store{clock: o.Clock, woken: make(chan struct{}, 1)}
+	s := &Store{clock: o.Clock, woken: make(chan struct{}, 1), opened: time.Now()}
+	s.kek.Store(&o.KEK)
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -74,13 +84,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	} else {
 		s.dialect = postgresDialect()
-		s.engine, err = openPostgres(ctx, o.DSN, s.dialect)
+		var e *postgres
+		if e, err = openPostgres(ctx, o, s.dialect); err == nil {
+			s.engine, s.warnings = e, e.warnings
+		}
 	}
 	if err != nil {
 		return nil, prefix(err)
 	}
 	if err = s.openTicks(ctx); err == nil {
-		s.box, err = s.openBox(ctx, o.KEK)
+		err = s.openBox(ctx)
 	}
 	if err != nil {
 		s.engine.close()
@@ -89,62 +102,18 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// openBox reads the store keys; a new store gets its first ones. Of two nodes that are first together one makes the hashing key,
-// and both keep theirs for sealing.
-func (s *Store) openBox(ctx context.Context, kek vault.Keeper) (*vault.Box, error) {
-	keys, err := s.storeKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(keys) == 0 {
-		for _, p := range []vault.Purpose{vault.Hashing, vault.Sealing} {
-			k, err := vault.NewStoreKey(ctx, kek, p)
-			if err != nil {
-				return nil, err
-			}
-			keys = append(keys, k)
-		}
-		if err := s.Tx(ctx, func(tx *Tx) error { return tx.insertStoreKeys(keys) }); err != nil {
-			return nil, err
-		}
-		if keys, err = s.storeKeys(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return vault.NewBox(ctx, kek, keys)
-}
-
-func (s *Store) storeKeys(ctx context.Context) (keys []vault.StoreKey, err error) {
-	err = s.View(ctx, func(tx *Tx) error {
-		keys, err = all(tx, func(scan scanner) (k vault.StoreKey, err error) {
-			return k, scan(&k.KID, &k.Purpose, &k.Wrapped)
-		}, `SELECT kid, purpose, wrapped FROM sealkey ORDER BY created_at, kid`)
-		return err
-	})
-	return keys, err
-}
-
-func (tx *Tx) insertStoreKeys(keys []vault.StoreKey) error {
-	for _, k := range keys {
-		if _, err := tx.exec(`INSERT INTO sealkey (kid, purpose, wrapped, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-			k.KID, string(k.Purpose), k.Wrapped, msec(tx.Now())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Close waits for running transactions and closes the engine.
 func (s *Store) Close() error { return prefix(s.engine.close()) }
 
-// Box gives the store keys, for rooms that seal outside SQL.
+// Box gives the store keys, for rooms that seal outside SQL. What is to become part of a row is sealed within the transaction that writes the
+// row, for a store key that nothing uses is deleted after a rotation; the data keys of bodies alone may be older (InsertBlob).
 func (s *Store) Box() *vault.Box { return s.box }
+
+// Warnings tells what an operator should know about the engine's settings, as they were when the store was opened.
+func (s *Store) Warnings() []string { return slices.Clone(s.warnings) }
 
 // Exclusive says that this process alone owns the store (SQLite).
 func (s *Store) Exclusive() bool { _, ok := s.engine.(*sqlite); return ok }
-
-// Woken is signalled after each commit that changed what is due. Signals are merged; there is one listener.
-func (s *Store) Woken() <-chan struct{} { return s.woken }
 
 // Tx runs fn in one transaction and commits if it returns nil: then everything in it is durable. On any error nothing of it is
 // there, except that an error of the commit itself leaves it in doubt. fn does no I/O besides its Tx, for others wait, and begins no
@@ -154,7 +123,11 @@ func (s *Store) Tx(ctx context.Context, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
 		var tx *Tx
 		err := s.engine.write(ctx, func(q querier) error {
-			tx = &Tx{ctx: ctx, q: q, s: s, now: s.clock(), write: true}
+			tx = s.tx(ctx, q)
+			tx.write = true
+			if err := tx.refresh(); err != nil {
+				return err
+			}
 			if err := fn(tx); err != nil {
 				return err
 			}
@@ -164,7 +137,7 @@ func (s *Store) Tx(ctx context.Context, fn func(*Tx) error) error {
 		case err == nil:
 			tx.committed()
 			return nil
-		case try == tries || !s.engine.passing(err):
+		case try == tries || !s.engine.passing(err) && !s.unknownKey(err):
 			return err
 		}
 		select {
@@ -176,11 +149,24 @@ func (s *Store) Tx(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // View runs fn on one snapshot that cannot be written to. fn begins no other View: there are few snapshots, and all could be waiting for
-// one more.
+// one more. It may be run again where another node has made a new store key (PostgreSQL), as in Tx.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return s.engine.read(ctx, func(q querier) error {
-		return fn(&Tx{ctx: ctx, q: q, s: s, now: s.clock()})
-	})
+	for again := false; ; again = true {
+		err := s.engine.read(ctx, func(q querier) error {
+			tx := s.tx(ctx, q)
+			if err := tx.refresh(); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
+		if err == nil || again || !s.unknownKey(err) {
+			return err
+		}
+	}
+}
+
+func (s *Store) tx(ctx context.Context, q querier) *Tx {
+	return &Tx{ctx: ctx, q: q, s: s, now: s.clock()}
 }
 
 func prefix(err error) error {

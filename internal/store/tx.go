@@ -41,7 +41,8 @@ type Tx struct {
 	write bool
 	tick  int64 // the queue's time where it is an argument; 0 until asked for
 	ord   int64 // of the last recipient inserted
-	wake  bool  // something became due
+	wake  bool  // something became due, nobody knows what
+	due   []Due // this became due
 	after []func()
 
 	// failed is the first error of a statement: the transaction is lost then, and fn cannot save it. So it is in PostgreSQL; SQLite may go on
@@ -68,12 +69,7 @@ func (tx *Tx) committed() {
 	for _, f := range tx.after {
 		f()
 	}
-	if tx.wake {
-		select {
-		case tx.s.woken <- struct{}{}:
-		default: // one is waiting already
-		}
-	}
+	tx.wakeUp()
 }
 
 // exec runs a statement and tells how many rows it changed.
@@ -115,6 +111,7 @@ func (tx *Tx) statement(text string, args []any) (string, []any, error) {
 
 // fail notes an error of the engine.
 func (tx *Tx) fail(err error) error {
+	err = full(err)
 	if err != nil && tx.failed == nil {
 		tx.failed = prefix(err)
 	}

@@ -52,7 +52,7 @@ func (tx *Tx) InsertWork(w *Work) error {
 	if w.Lane == "" {
 		w.Lane = Small
 	}
-	tx.wake = true
+	tx.wakes(w.Kind, w.Lane)
 	return tx.insert(`INSERT INTO work (id, kind, ref, lane, dest, state, next_at, retry_at, owner, epoch, attempt, uniq, created_at)
 		VALUES ($1, $2, $3, $4, $5, 'ready', {now} + $6, 0, '', 0, 0, $7, $8)
 		ON CONFLICT (uniq) WHERE state IN ('ready', 'leased', 'held') DO NOTHING`,
@@ -170,17 +170,20 @@ func (tx *Tx) ExtendWork(id string, epoch int64, ttl time.Duration) error {
 
 // FinishWork removes leased work. ErrLeaseLost.
 func (tx *Tx) FinishWork(id string, epoch int64) error {
-	return tx.end(`DELETE FROM work WHERE id = $1 AND epoch = $2 AND state = 'leased' RETURNING dest`, id, epoch)
+	return tx.end(`DELETE FROM work WHERE id = $1 AND epoch = $2 AND state = 'leased' RETURNING dest, kind, lane`, id, epoch)
 }
 
 // end runs a statement that ends a lease for good. Where the work has a destination, other work may have waited for that.
 func (tx *Tx) end(text string, args ...any) error {
-	var dest string
-	err := tx.one(text, args, &dest)
+	var dest, kind string
+	var lane Lane
+	err := tx.one(text, args, &dest, &kind, &lane)
 	if errors.Is(err, ErrNotFound) {
 		return ErrLeaseLost
 	}
-	tx.wake = tx.wake || dest != ""
+	if dest != "" {
+		tx.wakes(kind, lane)
+	}
 	return err
 }
 
@@ -199,7 +202,7 @@ func (tx *Tx) RetryWork(id string, epoch int64, after time.Duration, reason stri
 
 // BuryWork ends leased work for good but keeps the row for the operator. ErrLeaseLost.
 func (tx *Tx) BuryWork(id string, epoch int64, reason string) error {
-	return tx.end(`UPDATE work SET state = 'dead', owner = '', last_error = $3 WHERE id = $1 AND epoch = $2 AND state = 'leased' RETURNING dest`,
+	return tx.end(`UPDATE work SET state = 'dead', owner = '', last_error = $3 WHERE id = $1 AND epoch = $2 AND state = 'leased' RETURNING dest, kind, lane`,
 		id, epoch, tx.seal("work.last_error", id, reason))
 }
 

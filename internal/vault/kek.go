@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/crypto/nacl/secretbox"
 )
@@ -18,8 +19,12 @@ import (
 // scheme begins the one line of a KEK file: the URL that gocloud.dev/secrets takes for a local key.
 const scheme = "base64key://"
 
+// following is what is added to the name of a KEK file for the one that is to follow it.
+const following = ".next"
+
 // OpenKEK reads the key-encryption key in the file at path, or makes one if there is no such file (0600, fsynced, with its
-// name and those of its directories). It refuses a file that others may read.
+// name and those of its directories). It refuses a file that others may read. While a rotation is under way (RotateKEK), also one that was
+// cut short, its Keeper opens what either key wrapped and wraps by the one that is to stay.
 func OpenKEK(path string) (Keeper, error) {
 	k, err := LoadKEK(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -31,8 +36,37 @@ func OpenKEK(path string) (Keeper, error) {
 	return LoadKEK(path)
 }
 
-// LoadKEK reads the key-encryption key in the file at path; a missing file is an error that wraps fs.ErrNotExist.
+// LoadKEK is OpenKEK for a file that must be there; a missing one is an error that wraps fs.ErrNotExist.
 func LoadKEK(path string) (Keeper, error) {
+	held, err := loadKeys(path)
+	if err != nil {
+		return nil, err
+	}
+	return &fileKeeper{path: path, held: held}, nil
+}
+
+// loadKeys reads the key at path and the one that is to follow it, which comes first. They are read in this order: the latter may take the
+// former's place meanwhile.
+func loadKeys(path string) (either, error) {
+	next, err := loadKey(path + following)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	k, err := loadKey(path)
+	switch {
+	case next == nil && err != nil:
+		return nil, err
+	case next == nil:
+		return either{k}, nil
+	case errors.Is(err, fs.ErrNotExist): // no doing of ours
+		return either{next}, nil
+	case err != nil:
+		return nil, err
+	}
+	return either{next, k}, nil
+}
+
+func loadKey(path string) (*localKeeper, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("vault: reading the key-encryption key: %w", err)
@@ -54,6 +88,57 @@ func LoadKEK(path string) (Keeper, error) {
 		return nil, fmt.Errorf("vault: %s is no key-encryption key", path) // not err: it may show the key
 	}
 	return &localKeeper{secret: [keySize]byte(secret)}, nil
+}
+
+// RotateKEK begins to replace the key-encryption key in the file at path: it makes the next one, durably, in path.next, or finds it there
+// when an earlier rotation was cut short. The caller then wraps every store key by next (store.RewrapKeys) and calls finish, which puts
+// path.next in the place of path. Between any two of these steps the process may end: OpenKEK opens what either key wrapped, and all of it may
+// be done again. The old key is gone after finish: backups made before open with a copy of it only.
+func RotateKEK(path string) (next Keeper, finish func() error, err error) {
+	if _, err := loadKeys(path); err != nil { // nothing to follow
+		return nil, nil, err
+	}
+	if err := createKEK(path + following); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, nil, fmt.Errorf("vault: making the next key-encryption key: %w", err)
+	}
+	k, err := loadKey(path + following)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := SyncDir(filepath.Dir(path)); err != nil { // its maker may have been killed before it came to that
+		return nil, nil, fmt.Errorf("vault: the next key-encryption key: %w", err)
+	}
+	return k, func() error { return replaceKEK(path, k) }, nil
+}
+
+// Rotating says that a rotation of the key at path was begun and not finished: both files are needed.
+func Rotating(path string) bool {
+	_, err := os.Lstat(path + following)
+	return err == nil
+}
+
+// replaceKEK ends a rotation; doing so twice is harmless.
+func replaceKEK(path string, next *localKeeper) error {
+	k, err := loadKey(path + following)
+	if errors.Is(err, fs.ErrNotExist) {
+		k, err = loadKey(path)
+		if err == nil && k.secret == next.secret {
+			return nil
+		}
+	}
+	if err == nil && k.secret != next.secret {
+		err = fmt.Errorf("vault: %s is another key than the one this rotation began with", path+following)
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(path+following, path); err != nil {
+		return fmt.Errorf("vault: replacing the key-encryption key: %w", err)
+	}
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("vault: replacing the key-encryption key: %w", err)
+	}
+	return nil
 }
 
 // createKEK writes a new key under a passing name and links it to path, so that path never holds half a key and a key that is
@@ -80,8 +165,37 @@ func createKEK(path string) error {
 	return SyncDir(dir)
 }
 
-// RotateKEK makes the key-encryption key that is to follow the one at path, in path.next.
-func RotateKEK(path string) (next Keeper, finish func() error, err error) { panic("soon") }
+// fileKeeper is the key at path and, during a rotation, the one that is to follow it. It looks at the files again when it wraps and when it
+// does not open, so that a process that runs on while its key is replaced needs no restart; without the files it goes on with what it read last.
+type fileKeeper struct {
+	path string
+
+	mu   sync.Mutex
+	held either
+}
+
+func (k *fileKeeper) keys(reload bool) either {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if reload {
+		if held, err := loadKeys(k.path); err == nil {
+			k.held = held
+		}
+	}
+	return k.held
+}
+
+func (k *fileKeeper) Encrypt(ctx context.Context, plaintext []byte) ([]byte, error) {
+	return k.keys(true).Encrypt(ctx, plaintext)
+}
+
+func (k *fileKeeper) Decrypt(ctx context.Context, ciphertext []byte) ([]byte, error) {
+	plain, err := k.keys(false).Decrypt(ctx, ciphertext)
+	if err != nil {
+		plain, err = k.keys(true).Decrypt(ctx, ciphertext)
+	}
+	return plain, err
+}
 
 // localKeeper wraps under a key in memory. Its output is that of localsecrets: a random nonce of 24 bytes, then a NaCl secretbox.
 type localKeeper struct{ secret [keySize]byte }

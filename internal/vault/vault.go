@@ -67,4 +67,37 @@ func NewStoreKey(ctx context.Context, k Keeper, p Purpose) (StoreKey, error) {
 	return sk, nil
 }
 
+// Rewrap wraps a store key by another Keeper. The error wraps ErrKEK if it does not unwrap by the one it is said to be under.
+func Rewrap(ctx context.Context, from, to Keeper, sk StoreKey) (StoreKey, error) {
+	_, secret, err := unwrap(ctx, from, sk)
+	if err != nil {
+		return StoreKey{}, err
+	}
+	defer clear(secret)
+	if sk.Wrapped, err = to.Encrypt(ctx, append(label(sk), secret...)); err != nil {
+		return StoreKey{}, fmt.Errorf("vault: wrapping a store key: %w", err)
+	}
+	return sk, nil
+}
+
+// Either opens what any of these keepers wrapped, asking them in this order; it wraps by the first.
+func Either(keepers ...Keeper) Keeper { return either(keepers) }
+
+type either []Keeper
+
+func (e either) Encrypt(ctx context.Context, plaintext []byte) ([]byte, error) {
+	return e[0].Encrypt(ctx, plaintext)
+}
+
+func (e either) Decrypt(ctx context.Context, ciphertext []byte) (plaintext []byte, err error) {
+	for _, k := range e {
+		var kerr error
+		if plaintext, kerr = k.Decrypt(ctx, ciphertext); kerr == nil {
+			return plaintext, nil
+		}
+		err = errors.Join(err, kerr)
+	}
+	return nil, err
+}
+
 func label(sk StoreKey) []byte { return []byte("carepost/" + string(sk.Purpose) + "/" + sk.KID + "/") }

@@ -42,7 +42,7 @@ func Postgres(t testing.TB) (dsn string) {
 	if out, err := command(filepath.Join(bin, "initdb"), "-D", data, "-U", "carepost", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	const script = `"$0" -D "$1" -k "$2" -c listen_addresses= -c fsync=off >"$2/log" 2>&1 & pid=$!; cat >/dev/null; kill -INT $pid; wait $pid`
+	const script = `"$0" -D "$1" -k "$2" -c listen_addresses= >"$2/log" 2>&1 & pid=$!; cat >/dev/null; kill -INT $pid; wait $pid`
 	server := command("sh", "-c", script, filepath.Join(bin, "postgres"), data, dir)
 	alive, err := server.StdinPipe()
 	if err != nil {
