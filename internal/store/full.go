@@ -6,12 +6,12 @@ import (
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
+	driver "modernc.org/sqlite"
 )
 
 // full has an engine's word for a full disk wrap syscall.ENOSPC, for those who tell senders why.
 func full(err error) error {
-	var lite *sqlite.Error
+	var lite *driver.Error
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &lite) && (lite.Code()&0xff == 13 || lite.Code() == 10|19<<8): // SQLITE_FULL; SQLITE_IOERR_SHMSIZE: no room for the index of the log
