@@ -77,20 +77,20 @@ var errPatience = errors.New("queue: no progress for too long")
 // do runs one piece of work under a renewed lease and settles it if its handler did not.
 func (q *Queue) do(ctx context.Context, h *handler, j *Job, p *place) {
 	leased, stop := context.WithCancelCause(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop(nil) // also when the handler ends its goroutine
-	wg.Go(func() { q.keep(leased, stop, h, j) })
+	begun := time.Now()
+	kept := later(q.o.TTL/3, func() { q.keep(leased, stop, h, j, begun) })
+	watched := func() {}
 	if h.Stalled > 0 {
-		wg.Go(func() { p.watch(leased, h.Brisk, j) })
+		watched = later(h.Brisk, func() { p.watch(leased, h.Brisk, j) })
 	}
+	end := sync.OnceFunc(func() { stop(nil); kept(); watched() })
+	defer end() // also when the handler ends its goroutine
 	err := j.Safely(leased, h.Do)
 	crash.Point("work.done")
 	if cause := context.Cause(leased); err != nil && cause != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	stop(nil)
-	wg.Wait()
+	end()
 
 	log := q.o.Log.With("kind", j.Kind, "work", j.ID, "ref", j.Ref, "attempt", j.Attempt)
 	switch {
@@ -131,18 +131,25 @@ func (j *Job) Safely(ctx context.Context, do func(context.Context, *Job) error) 
 	return do(ctx, j)
 }
 
-// keep renews the lease of j until ctx ends, while there is progress. When the lease is lost it stops the work.
-func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handler, j *Job) {
+// later runs f in a goroutine of its own once d has passed; most work is done before. The function returned sees to it that f will not
+// run any more, or waits for its end.
+func later(d time.Duration, f func()) func() {
+	done := make(chan struct{})
+	timer := time.AfterFunc(d, func() { defer close(done); f() })
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
+	}
+}
+
+// keep renews the lease of j, which is of that age, each third of its time until ctx ends, while there is progress. When the lease is lost
+// it stops the work.
+func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handler, j *Job, renewed time.Time) {
 	tick := time.NewTicker(q.o.TTL / 3)
 	defer tick.Stop()
-	renewed := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if j.settled.Load() {
+	for ; ; waitFor(ctx, tick.C) {
+		if ctx.Err() != nil || j.settled.Load() {
 			return
 		}
 		if time.Since(time.Unix(0, j.moved.Load())) > h.Patience {
@@ -161,5 +168,13 @@ func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handl
 			stop(store.ErrLeaseLost)
 			return
 		}
+	}
+}
+
+// waitFor waits for a tick or the end of ctx.
+func waitFor(ctx context.Context, tick <-chan time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-tick:
 	}
 }

@@ -15,9 +15,10 @@ type place struct {
 	hangs         bool // set by watch, which has ended when leave is called
 }
 
-// watch moves j to the stalled when it has not moved for brisk, as soon as there is room among them.
+// watch begins when j has been at it for brisk. It moves j to the stalled when it has not moved for that long, as soon as there is room among
+// them.
 func (p *place) watch(ctx context.Context, brisk time.Duration, j *Job) {
-	timer := time.NewTimer(brisk)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {

@@ -123,7 +123,11 @@ func (q *Queue) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-q.o.Store.Woken():
+			may := q.o.Store.Due()
 			for _, h := range q.handlers {
+				if !may(store.Due{Kind: h.Kind, Lane: h.Lane}) {
+					continue
+				}
 				select {
 				case h.bell <- struct{}{}:
 				default: // it rings already
@@ -142,6 +146,7 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 	defer wg.Wait()
 	busy := make(chan struct{}, h.Workers)    // one token for each piece of work being done
 	stalled := make(chan struct{}, h.Stalled) // or for each that hangs
+	rung := true                              // there may be work
 	for {
 		select {
 		case busy <- struct{}{}: // somebody is idle
@@ -149,7 +154,13 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 		case <-ctx.Done():
 			return
 		}
-		jobs, idle, err := q.due(ctx, h, min(h.Workers-len(busy), batch))
+		select {
+		case <-h.bell:
+			rung = true
+		default:
+		}
+		room := min(h.Workers-len(busy), batch)
+		jobs, idle, err := q.due(ctx, h, room, rung)
 		if err != nil && ctx.Err() == nil {
 			q.o.Log.Error("looking for work", "kind", h.Kind, "err", err)
 		}
@@ -162,12 +173,13 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 				q.do(ctx, h, j, p)
 			})
 		}
-		if len(jobs) > 0 {
+		if rung = len(jobs) == room; rung {
 			continue
 		}
 		timer := time.NewTimer(idle)
 		select {
 		case <-h.bell:
+			rung = true
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -175,37 +187,51 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 	}
 }
 
-// due claims up to n pieces of due work, or tells how long to wait before looking again. Nothing is written when nothing is due.
-func (q *Queue) due(ctx context.Context, h *handler, n int) (jobs []*Job, idle time.Duration, err error) {
+// due claims up to n pieces of due work; where there are fewer, it tells how long to wait before looking again. It looks before it asks for
+// the writer, unless it was rung that there is work.
+func (q *Queue) due(ctx context.Context, h *handler, n int, rung bool) (jobs []*Job, idle time.Duration, err error) {
 	idle = jitter(q.o.Poll)
 	var in time.Duration
 	var ok bool
-	err = q.o.Store.View(ctx, func(tx *store.Tx) (err error) { in, ok, err = tx.NextWork(q.claimOf(h)); return err })
-	switch {
-	case err != nil || !ok:
-		return nil, idle, err
-	case in > 0:
-		return nil, min(idle, in), nil
+	next := func(tx *store.Tx) (err error) {
+		if in, ok, err = tx.NextWork(q.claimOf(h)); err == nil && !ok {
+			in = idle
+		}
+		return err
 	}
-	jobs, err = q.claim(ctx, h, n)
-	return jobs, idle, err
+	if !rung {
+		if err := q.o.Store.View(ctx, next); err != nil {
+			return nil, idle, err
+		}
+		if in > 0 {
+			return nil, min(idle, in), nil
+		}
+	}
+	in = idle
+	if jobs, err = q.claim(ctx, h, n, next); len(jobs) == 0 && in == 0 {
+		in = idle // somebody else has it
+	}
+	return jobs, min(idle, in), err
 }
 
 // Claim leases up to n pieces of due work without running them.
 func (q *Queue) Claim(ctx context.Context, kind string, lane store.Lane, n int) ([]*Job, error) {
-	return q.claim(ctx, &handler{Handler: Handler{Kind: kind, Lane: cmp.Or(lane, store.Small), Backoff: Backoff}}, n)
+	return q.claim(ctx, &handler{Handler: Handler{Kind: kind, Lane: cmp.Or(lane, store.Small), Backoff: Backoff}}, n, nil)
 }
 
 func (q *Queue) claimOf(h *handler) store.Claim {
 	return store.Claim{Kind: h.Kind, Lane: h.Lane, PerDest: h.PerDest, Owner: q.o.Owner, TTL: q.o.TTL, Backoff: h.Backoff}
 }
 
-func (q *Queue) claim(ctx context.Context, h *handler, n int) ([]*Job, error) {
+// claim leases up to n pieces of work. When there are fewer, it runs short in the same transaction.
+func (q *Queue) claim(ctx context.Context, h *handler, n int, short func(*store.Tx) error) ([]*Job, error) {
 	var rows []store.Work
 	err := q.o.Store.Tx(ctx, func(tx *store.Tx) (err error) {
 		c := q.claimOf(h)
 		c.Limit = n
-		rows, err = tx.ClaimWork(c)
+		if rows, err = tx.ClaimWork(c); err == nil && len(rows) < n && short != nil {
+			err = short(tx)
+		}
 		return err
 	})
 	if err != nil {
