@@ -5,8 +5,9 @@
 //
 // Passwords are kept as PHC strings of argon2id with the second recommended parameters of RFC 9106 §4, in a sealed column. A sign-in costs
 // the same work whether or not there is such an account, whether or not it has a password. No more than Options.Hashes are computed at
-// once, with 64 MiB each, however many clients come; others wait their turn for Options.Wait and are then told to come again. Failures
-// make a client wait, the longer the more there were: see tries.
+// once, however many clients come; others wait their turn for Options.Wait and are then told to come again. So sign-ins hold at most
+// Options.Hashes times 64 MiB, and about as much again until the collector comes. Failures make a client wait, the longer the more there
+// were: see tries.
 //
 // Every act is audited in its own transaction. What somebody typed as a name is kept nowhere, for it may be a password.
 //

@@ -79,7 +79,7 @@ func checkPassword(a addr.Address, password string) (string, error) {
 // prepare makes equal what was typed alike (RFC 8265 §4.2). ok is false for what no password can be.
 func prepare(password string) (prepared string, ok bool) {
 	prepared, err := precis.OpaqueString.String(password)
-	return prepared, err == nil && prepared != ""
+	return prepared, err == nil && prepared != "" && utf8.ValidString(password)
 }
 
 // newHash computes a PHC string.
@@ -108,7 +108,7 @@ func parse(phc string) (salt, tag []byte, ok bool) {
 	first, second, both := strings.Cut(rest, "$")
 	salt, err := b64.DecodeString(first)
 	tag, err2 := b64.DecodeString(second)
-	if !ok || !both || err != nil || err2 != nil || len(salt) != saltBytes || len(tag) != tagBytes {
+	if !ok || !both || strings.ContainsAny(rest, "\r\n") || err != nil || err2 != nil || len(salt) != saltBytes || len(tag) != tagBytes {
 		return make([]byte, saltBytes), make([]byte, tagBytes), false
 	}
 	return salt, tag, true

@@ -2,7 +2,10 @@ package admin
 
 import (
 	"crypto/sha256"
+	"maps"
+	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +19,7 @@ const (
 	freeAccount = 20 // with one name from anywhere; clients that have signed in with it lately do not wait for others
 
 	firstWait   = time.Second      // doubled with each failure more
-	longestWait = 15 * time.Minute // and no further
+	longestWait = 10 * time.Minute // and no further
 	forgive     = 10 * time.Minute // one failure is forgotten in this time
 	remember    = 30 * 24 * time.Hour
 	mostCounts  = 20000 // about 4 MiB
@@ -91,7 +94,7 @@ func (t *tries) add(k key, free int, now time.Time) {
 	}
 	c.failed = c.left(now) + 1
 	c.at = now
-	if over := int(c.failed) - free; over > 0 {
+	if over := int(math.Ceil(c.failed)) - free; over > 0 {
 		c.until = now.Add(min(firstWait<<min(over-1, 20), longestWait))
 	}
 	t.counts[k] = c
@@ -113,25 +116,26 @@ func (c count) left(now time.Time) float64 {
 	return max(0, c.failed-max(0, float64(now.Sub(c.at))/float64(forgive)))
 }
 
-// room makes room for one more count: what says nothing any more goes, and when that is nothing, what has been quiet longest.
+// room makes room for one more count: what says nothing any more goes, and when that is not enough, the quarter that has been quiet
+// longest.
 func (t *tries) room(now time.Time) {
 	if len(t.counts) < mostCounts {
 		return
 	}
-	var oldest key
-	var last time.Time
-	for k, c := range t.counts {
-		quiet := c.at
-		if c.good.After(quiet) {
-			quiet = c.good
-		}
-		if c.left(now) == 0 && now.Sub(c.good) > remember {
-			delete(t.counts, k)
-		} else if last.IsZero() || quiet.Before(last) {
-			oldest, last = k, quiet
-		}
+	maps.DeleteFunc(t.counts, func(_ key, c count) bool { return c.left(now) == 0 && now.Sub(c.good) > remember })
+	if len(t.counts) < mostCounts*3/4 {
+		return
 	}
-	if len(t.counts) >= mostCounts {
-		delete(t.counts, oldest)
+	byAge := slices.SortedFunc(maps.Keys(t.counts), func(a, b key) int { return t.counts[a].last().Compare(t.counts[b].last()) })
+	for _, k := range byAge[:mostCounts/4] {
+		delete(t.counts, k)
 	}
+}
+
+// last is when the count changed last.
+func (c count) last() time.Time {
+	if c.good.After(c.at) {
+		return c.good
+	}
+	return c.at
 }
