@@ -7,7 +7,7 @@
 //	SHA256SUMS       the SHA-256 of every other file, in the form of sha256sum, which can check it where there is no Carepost
 //	data/carepost.db the database at one moment
 //	data/b/…         the bodies that were live then, sealed, each a hard link on the same disk and a copy elsewhere
-//	carepost.toml, dns/…
+//	carepost.toml, card.toml, partners/…, dns/…
 //
 // The database is copied first. Its bodies are durable before their rows, never change, and stay for days after they have died, so that what
 // it names is there while the gateway goes on writing. The directory appears under its name when all of it is durable.

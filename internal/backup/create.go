@@ -250,22 +250,27 @@ func (c *creation) place(b store.Blob) error {
 	return nil
 }
 
-// config copies what is written down beside the data. Keys are not.
+// beside is what is written down beside the data. Keys are not in it, and the key of a TLS certificate is wherever its owner keeps it.
+var beside = [...]string{configFile, "card.toml", "partners", "dns"}
+
+// config copies it.
 func (c *creation) config() error {
-	names := []string{configFile}
-	err := filepath.WalkDir(filepath.Join(c.Dir, "dns"), func(name string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !e.Type().IsRegular() {
-			return nil
-		}
-		rel, bad := filepath.Rel(c.Dir, name)
-		names = append(names, rel)
-		return errors.Join(err, bad)
-	})
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if _, err := copyFile(c.ctx, filepath.Join(c.Dir, name), filepath.Join(c.at, name), func(int64) {}); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range beside {
+		err := filepath.WalkDir(filepath.Join(c.Dir, name), func(name string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && !e.Type().IsRegular() {
+				return nil
+			}
+			rel, bad := filepath.Rel(c.Dir, name)
+			if err := errors.Join(err, bad); err != nil {
+				return err
+			}
+			_, err = copyFile(c.ctx, name, filepath.Join(c.at, rel), func(int64) {})
+			if errors.Is(err, fs.ErrNotExist) { // replaced meanwhile under a passing name
+				return nil
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -131,18 +131,15 @@ func (r *restoration) fill(keeper vault.Keeper, list *listReader) error {
 // database copies the database and opens it: whether the key is the right one should be known before hours of copying.
 func (r *restoration) database(keeper vault.Keeper, list *listReader) (*store.Store, error) {
 	sum, err := copyFile(r.ctx, filepath.Join(r.src, database), filepath.Join(r.into, database), func(int64) {})
-	if errors.Is(err, fs.ErrNotExist) {
-		r.add(Problem{Path: database, What: Missing})
-		return nil, fmt.Errorf("%w: %s is missing", ErrDamaged, database)
-	} else if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIrregular) {
 		return nil, err
 	}
-	want, err := find(r.src, r.Manifest, database)
-	if err != nil {
-		return nil, err
+	want, bad := find(r.src, r.Manifest, database)
+	if bad != nil {
+		return nil, bad
 	}
-	if want == nil || want.sum != sum {
-		r.add(Problem{Path: database, What: Changed})
+	r.judge(database, want != nil && want.sum == sum, err)
+	if r.bad[database] {
 		return nil, fmt.Errorf("%w: %s", ErrDamaged, database)
 	}
 	s, err := store.Open(r.ctx, store.Options{Dir: filepath.Join(r.into, "data"), KEK: keeper})
