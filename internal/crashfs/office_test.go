@@ -131,7 +131,7 @@ func (w *world) open(t *testing.T, dir string, unsafe bool) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := blob.New(blob.Options{Dir: data, Box: rows.Box()})
+	blobs, err := blob.New(blob.Options{Dir: data, Box: rows.Box(), Reserve: -1})
 	if err != nil {
 		rows.Close()
 		return nil, err
@@ -140,7 +140,7 @@ func (w *world) open(t *testing.T, dir string, unsafe bool) (*office, error) {
 		Store: rows, Blobs: blobs, Keys: keyring.New(rows), Mailboxes: &mailbox.Service{Store: rows, Blobs: blobs},
 		Directory: w, Judge: trust.NewJudge(w.server), Transport: w, Hostname: "mx.north.example",
 	})}
-	if o.queue, err = queue.New(queue.Options{Store: rows}, o.Handlers()...); err != nil {
+	if o.queue, err = queue.New(queue.Options{Store: rows, TTL: 6 * time.Second}, o.Handlers()...); err != nil {
 		rows.Close()
 		return nil, err
 	}
