@@ -29,7 +29,7 @@ var Rooms = map[string]Layer{
 	"internal/vault": State, "internal/store": State, "internal/blob": State, "internal/keyring": State,
 	"internal/audit": State, "internal/queue": State,
 
-	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/admin": Services,
+	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/drop": Services, "internal/admin": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges,
@@ -53,6 +53,7 @@ var Arrows = map[string][]string{
 	"internal/audit":   {"internal/store"},
 	"internal/queue":   {"internal/store", "internal/vault"},
 	"internal/flow":    {"internal/mailbox"},
+	"internal/drop":    {"internal/mailbox"},
 	"cmd/carepost":     {"internal/demo", "internal/gateway", "internal/config"},
 	"internal/demo":    {"internal/gateway", "internal/demo/study"},
 }
