@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,14 +117,6 @@ func dash(s string) string {
 		return "-"
 	}
 	return printable(s)
-}
-
-// writeJSON writes one document for programs.
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 func newAccountAddCmd() *cobra.Command {

@@ -20,9 +20,9 @@ import (
 func newCertCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",
-		Short: "Certificates: finds those of others",
+		Short: "Certificates: finds those of others, has our own issued",
 	}
-	cmd.AddCommand(newCertFindCmd())
+	cmd.AddCommand(newCertFindCmd(), newCertRequestCmd(), newCertImportCmd())
 	return cmd
 }
 

@@ -4,5 +4,9 @@ import "github.com/spf13/cobra"
 
 // commands lists the verbs in the order in which a newcomer meets them. Each stands in a file of its own name.
 func commands() []*cobra.Command {
-	return []*cobra.Command{newDemoCmd(), newSealCmd(), newOpenCmd(), newDicomCmd(), newCertCmd()}
+	return []*cobra.Command{
+		newDemoCmd(),
+		newInitCmd(), newServeCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
+		newDicomCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
+	}
 }

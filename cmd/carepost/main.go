@@ -17,12 +17,18 @@ import (
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
+	if !signal.Ignored(syscall.SIGHUP) && !staysOnHangup(os.Args[1:]) { // nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not ask
 	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// staysOnHangup says whether the command is one for which SIGHUP has a meaning of its own.
+func staysOnHangup(args []string) bool {
+	cmd, _, err := newRoot().Find(args)
+	return err == nil && cmd.Annotations[hangsUp] != ""
 }
 
 // grace is how long an interrupted command may take to clean up before it is left where it stands.

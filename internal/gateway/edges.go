@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"carepost/addr"
+	"carepost/internal/admin"
 	"carepost/internal/flow"
 	"carepost/internal/smtpd"
 	"carepost/internal/transit"
@@ -17,6 +18,15 @@ func (g *Gateway) edges(rooms map[string]func(context.Context) error) {
 	l := g.opts.Listeners
 	if l.MX != nil {
 		rooms["mx"] = func(ctx context.Context) error { return g.mx.Serve(ctx, l.MX) }
+	}
+	if l.Submission != nil {
+		rooms["submission"] = func(ctx context.Context) error { return g.submission.Serve(ctx, l.Submission) }
+	}
+	if l.Submissions != nil {
+		rooms["submissions"] = func(ctx context.Context) error { return g.submission.ServeTLS(ctx, l.Submissions) }
+	}
+	if l.Admin != nil {
+		rooms["admind"] = func(ctx context.Context) error { return g.admind.Serve(ctx, l.Admin) }
 	}
 	if l.DNS != nil {
 		rooms["dnsd"] = func(ctx context.Context) error { return g.dns.Serve(ctx, l.DNS, l.DNSTCP) }
@@ -51,8 +61,35 @@ func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Read
 		env.To[i] = g.home(env.To[i])
 	}
 	id, err := g.flow.Accept(ctx, env, body)
-	if r := (*flow.Refusal)(nil); errors.As(err, &r) {
-		return "", &smtpd.Refusal{Text: r.Clause + ": " + r.Reason}
+	return id, refusal(err, 0, "")
+}
+
+// signIn says whose account a mail program speaks for.
+func (g *Gateway) signIn(ctx context.Context, s smtpd.Session, user, password string) (addr.Address, error) {
+	a, err := g.admin.Authenticate(ctx, s.Peer.Addr(), user, password)
+	if errors.Is(err, admin.ErrCredentials) {
+		return a, smtpd.ErrCredentials
 	}
-	return id, err
+	return a, err
+}
+
+// submit takes mail of our own accounts (RFC 6409). Who sends has been proven by signIn.
+func (g *Gateway) submit(ctx context.Context, env transit.Envelope, body io.Reader) (string, error) {
+	by, err := g.admin.Actor(ctx, env.From.Address)
+	if errors.Is(err, admin.ErrNoAccount) { // closed since
+		return "", &smtpd.Refusal{Code: 550, Enhanced: "5.7.1", Text: "Direct 1.4: the account is closed"}
+	}
+	if err != nil {
+		return "", err
+	}
+	id, err := g.flow.Submit(ctx, by, env, body)
+	return id, refusal(err, 550, "5.7.1")
+}
+
+// refusal turns a refusal of the flow into a reply; other errors are temporary for the client.
+func refusal(err error, code int, enhanced string) error {
+	if r := (*flow.Refusal)(nil); errors.As(err, &r) {
+		return &smtpd.Refusal{Code: code, Enhanced: enhanced, Text: r.Clause + ": " + r.Reason}
+	}
+	return err
 }

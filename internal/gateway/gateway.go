@@ -10,12 +10,15 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"carepost/addr"
 
+	"carepost/internal/admin"
+	"carepost/internal/admind"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/certd"
@@ -29,6 +32,7 @@ import (
 
 	"carepost/internal/smtpd"
 	"carepost/internal/store"
+	"carepost/internal/sweep"
 	"carepost/internal/transit"
 	"carepost/internal/vault"
 
@@ -55,7 +59,11 @@ type Options struct {
 	Clock    transit.Clock
 	Log      *slog.Logger
 	Progress func(what string, done, total int64)
-	Reload   func(context.Context) error // what a person asks for over the admin socket; nil = not to be had
+
+	// What the operator's commands can ask for besides; nil = not to be had.
+	Reload  func(context.Context) error
+	Partner func(ctx context.Context, by audit.Actor, card admind.Card) error
+	Version string
 }
 
 // Face is where others reach the installation. What is empty is read off the Listeners.
@@ -76,14 +84,18 @@ type Gateway struct {
 	keys      *keyring.Keyring
 	authority *pilot.Authority // nil without a pilot authority
 	mailboxes *mailbox.Service
+	admin     *admin.Service
+	sweep     *sweep.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
 	ways      ways
+	started   atomic.Pointer[time.Time] // nil: not running
 
 	mx         *smtpd.Server
 	submission *smtpd.Server
 	dns        *dnsd.Server
 	http       *certd.Server
+	admind     *admind.Server
 
 	tls        atomic.Pointer[TLS]
 	shown      atomic.Pointer[tls.Certificate] // to those who deliver or submit
@@ -161,6 +173,8 @@ func (g *Gateway) openState(ctx context.Context) error {
 	}
 	g.keys = keyring.New(g.store)
 	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs}
+	g.admin = admin.New(admin.Options{Store: g.store, Private: []string{data, filepath.Join(o.Dir, "keys")}, Clock: o.Clock})
+	g.sweep = &sweep.Service{Store: g.store, Blobs: g.blobs, Clock: o.Clock, Log: o.Log}
 	return nil
 }
 
@@ -199,10 +213,10 @@ func (g *Gateway) build(ctx context.Context) error {
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
 		Hostname: o.Hostname, Policy: o.Policy, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
-		Lifetime: o.Queue.Lifetime, Patience: o.Queue.Patience,
+		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
 	var err error
-	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, g.flow.Handlers()...); err != nil {
+	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), g.sweep.Handlers())...); err != nil {
 		return err
 	}
 	if err := g.Show(ctx, o.TLS); err != nil {
@@ -210,6 +224,8 @@ func (g *Gateway) build(ctx context.Context) error {
 	}
 	face := &tls.Config{GetCertificate: g.certificate}
 	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
+	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Accept: g.submit})
+	g.admind = admind.New(g.operators())
 	g.http = certd.New(certd.Options{
 		Certificate: func(_ context.Context, name string) ([]byte, bool) {
 			if g.authority == nil || name != pilot.Name {
@@ -243,6 +259,12 @@ func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
 
 // Run serves until ctx ends or a room fails, then stops all of them and returns when they have.
 func (g *Gateway) Run(ctx context.Context) error {
+	if err := g.sweep.Start(ctx); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	now := g.opts.Clock()
+	g.started.Store(&now)
+	defer g.started.Store(nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none

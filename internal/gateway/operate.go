@@ -2,53 +2,32 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 
 	"carepost/addr"
+	"carepost/internal/admin"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/pilot"
 	"carepost/internal/store"
-	"carepost/internal/transit"
 )
 
 // Trust adds an anchor of the whole domain, for both directions (Direct 4.2.1). An anchor that is there already stays.
 func (g *Gateway) Trust(ctx context.Context, by audit.Actor, anchor *x509.Certificate, source string) error {
-	print := sha256.Sum256(anchor.Raw)
-	for _, d := range []transit.Direction{transit.Inbound, transit.Outbound} {
-		err := g.store.Tx(ctx, func(tx *store.Tx) error {
-			a := store.Anchor{Owner: store.Owner{Domain: g.opts.Domain}, Direction: d, DER: anchor.Raw, Source: source}
-			if err := tx.InsertAnchor(&a); err != nil {
-				return err
-			}
-			return audit.Write(tx, audit.Entry{Actor: by, Action: "anchor.add", Object: "anchor:" + a.ID,
-				Detail: map[string]string{"sha256": hex.EncodeToString(print[:]), "subject": anchor.Subject.String(), "source": source}})
-		})
-		if err != nil && !errors.Is(err, store.ErrDuplicate) {
-			return fmt.Errorf("gateway: anchor: %w", err)
-		}
-	}
-	return nil
+	_, err := g.admin.AddAnchor(ctx, by, admin.Owner{Domain: g.opts.Domain}, anchor, source)
+	return err
 }
 
 // AddAccount gives the domain an address. One that is there already stays.
 func (g *Gateway) AddAccount(ctx context.Context, by audit.Actor, a addr.Address) error {
-	err := g.store.Tx(ctx, func(tx *store.Tx) error {
-		account, err := tx.InsertAccount(a)
-		if err != nil {
-			return err
-		}
-		return audit.Write(tx, audit.Entry{Actor: by, Action: "account.create", Object: "account:" + account.ID})
-	})
-	if err != nil && !errors.Is(err, store.ErrDuplicate) {
-		return fmt.Errorf("gateway: account: %w", err)
+	err := g.admin.AddAccount(ctx, by, a)
+	if errors.Is(err, admin.ErrOpen) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // ExportIdentity writes the organisation's private key (PKCS #8) and certificate in PEM: for a person who asked for exactly that.
@@ -76,19 +55,7 @@ func (g *Gateway) ExportIdentity(ctx context.Context, by audit.Actor) (key, cert
 
 // Sealed opens the sealed message of a recipient, as it went over the wire. The caller closes it.
 func (g *Gateway) Sealed(ctx context.Context, r store.Recipient) (*blob.Body, error) {
-	var row store.Blob
-	err := g.store.View(ctx, func(tx *store.Tx) error {
-		d, err := tx.Delivery(r.Delivery)
-		if err != nil {
-			return err
-		}
-		row, err = tx.Blob(d.Blob)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("gateway: sealed message: %w", err)
-	}
-	return g.blobs.Open(blob.Ref(row))
+	return g.flow.Sealed(ctx, r)
 }
 
 // Revoke takes the organisation's certificates back, also those replaced since, as far as our own authority issued them: the

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"carepost/addr"
+	"carepost/internal/config"
+	"carepost/internal/gateway"
+	"carepost/internal/store"
+)
+
+// setup is what the command line of init says.
+type setup struct {
+	domain, hostname, address, partner string
+	accounts                           []string
+	pilot                              bool
+}
+
+func newInitCmd() *cobra.Command {
+	var s setup
+	cmd := &cobra.Command{
+		Use:   "init DIR --domain DOMAIN",
+		Short: "Makes an installation: directory, keys, configuration, DNS records",
+		Long: `Makes the directory of an installation for one Health Domain: carepost.toml to look through, the sealed store in data/, the
+key that opens it in keys/, and in dns/ the records to publish, which are printed too, ready to paste.
+
+With --pilot the installation gets an authority of its own and is ready at once: for trials, with partners who are given its
+card (card.toml) or, on the same machine, its directory. Without, it writes a certificate request to be signed by the
+authority that your partners trust; "carepost cert import" takes the answer.
+
+Ports are unprivileged and free ones; carepost.toml has them. Nothing runs until "carepost serve".`,
+		Example: `  carepost init north --domain north.example --pilot --account desk
+  carepost init south --domain south.example --pilot --account desk --partner north
+  carepost init /srv/carepost --domain clinic.example --address 192.0.2.10`,
+		Args:                  cobra.ExactArgs(1),
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.run(cmd.Context(), args[0], cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&s.domain, "domain", "", "the Health Domain: what stands behind the @ of its addresses")
+	flags.StringVar(&s.hostname, "hostname", "", "`NAME` of the mail server (default mx.DOMAIN)")
+	flags.StringVar(&s.address, "address", "127.0.0.1", "`IP` address to listen on and to be reached at")
+	flags.BoolVar(&s.pilot, "pilot", false, "an authority of its own, ready at once: for trials")
+	flags.StringArrayVar(&s.accounts, "account", nil, "make this `ADDRESS` (desk, or desk@DOMAIN) an account; may be repeated")
+	flags.StringVar(&s.partner, "partner", "", "with --pilot: the partner's card, or the `DIR`ectory of another installation here, which is introduced to this one as well")
+	return cmd
+}
+
+func (s *setup) run(ctx context.Context, dir string, out io.Writer) error {
+	made, err := s.read()
+	if err != nil {
+		return err
+	}
+	accounts, err := s.addresses(made.Domain)
+	if err != nil {
+		return err
+	}
+	if there, err := config.Exists(dir); err != nil {
+		return notNow(err)
+	} else if there {
+		return refused(fmt.Errorf("there is an installation in %s already; nothing was changed", dir))
+	}
+	var p *partner
+	if s.partner != "" {
+		if p, err = findPartner(s.partner); err != nil {
+			return err
+		}
+	}
+	if made.Ports, err = config.Free(made.Address, p.taken()); err != nil {
+		return notNow(err)
+	}
+	i, err := s.install(ctx, dir, made, accounts)
+	if err != nil {
+		return err
+	}
+	defer i.Close()
+	if p != nil {
+		if err := p.meet(ctx, i); err != nil {
+			return err
+		}
+	}
+	return s.tell(ctx, out, dir, i, accounts, p)
+}
+
+// read checks what was typed.
+func (s *setup) read() (made config.Setup, err error) {
+	if err := missing(needed{"--domain", s.domain != ""}); err != nil {
+		return made, err
+	}
+	made.Pilot = s.pilot
+	if made.Domain, err = addr.ParseDomain(s.domain); err != nil {
+		return made, usage(fmt.Errorf("--domain: %q is no domain such as clinic.example", s.domain))
+	}
+	if s.hostname != "" {
+		host, err := addr.ParseDomain(s.hostname)
+		if err != nil {
+			return made, usage(fmt.Errorf("--hostname: %q is no host name such as mx.clinic.example", s.hostname))
+		}
+		made.Hostname = host.String()
+	}
+	if made.Address, err = netip.ParseAddr(s.address); err != nil || made.Address.IsUnspecified() || made.Address.Zone() != "" {
+		return made, usage(fmt.Errorf("--address: %q is no IP address that others could reach", s.address))
+	}
+	if s.partner != "" && !s.pilot {
+		return made, usage(errors.New("--partner goes with --pilot; without, partners are trusted by \"carepost trust add\""))
+	}
+	return made, nil
+}
+
+func (s *setup) addresses(d addr.Domain) (out []addr.Address, err error) {
+	for _, a := range s.accounts {
+		if !strings.Contains(a, "@") {
+			a += "@" + d.String()
+		}
+		parsed, err := parseAddress("--account: ", a)
+		if err != nil {
+			return nil, err
+		}
+		if parsed.Domain != d {
+			return nil, usage(fmt.Errorf("--account: %s is not at %s", a, d))
+		}
+		out = append(out, parsed)
+	}
+	return out, nil
+}
+
+// install makes everything; carepost.toml comes last, so that a try that was cut short can be made again.
+func (s *setup) install(ctx context.Context, dir string, made config.Setup, accounts []addr.Address) (*installation, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, notNow(err)
+	}
+	c, err := config.Parse(filepath.Join(dir, config.Name), made.Text())
+	if err != nil {
+		return nil, err
+	}
+	i, err := openInstallation(ctx, c, gateway.Listeners{}, slog.New(slog.DiscardHandler))
+	if errors.Is(err, store.ErrLocked) {
+		return nil, notNow(fmt.Errorf("another process makes an installation in %s", dir))
+	}
+	if err != nil {
+		return nil, notNow(err)
+	}
+	err = func() error {
+		for _, a := range accounts {
+			if err := i.AddAccount(ctx, operator(), a); err != nil {
+				return err
+			}
+		}
+		if made.Pilot {
+			return config.SaveOwnCard(dir, cardOf(c, i.Gateway))
+		}
+		request, err := i.Request(ctx, operator())
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, requestName(made.Domain)), request, 0o644)
+	}()
+	if err == nil {
+		_, err = config.Create(dir, made)
+	}
+	if err != nil {
+		i.Close()
+		return nil, notNow(err)
+	}
+	return i, nil
+}
+
+func requestName(d addr.Domain) string { return d.String() + ".csr" }
+
+// tell says what there is now and what to do next.
+func (s *setup) tell(ctx context.Context, out io.Writer, dir string, i *installation, accounts []addr.Address, p *partner) error {
+	records, err := os.ReadFile(filepath.Join(i.conf.Dir, "dns", i.conf.Domain.String()+".zone"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return notNow(err)
+	}
+	w := &strings.Builder{}
+	fmt.Fprintf(w, "%s is installed in %s.\n\n", i.conf.Domain, dir)
+	fmt.Fprintf(w, "  carepost.toml   what it listens on, and what else can be set\n")
+	fmt.Fprintf(w, "  keys/kek        opens everything it keeps: copy it to a safe place, apart from backups\n")
+	if s.pilot {
+		fmt.Fprintf(w, "  card.toml       for partners on trial: carepost partner add card.toml\n")
+		fmt.Fprintf(w, "                  fingerprint %s\n", config.Fingerprint(i.Anchor()))
+	} else {
+		fmt.Fprintf(w, "  %s   certificate request for your authority\n", requestName(i.conf.Domain))
+	}
+	for _, a := range accounts {
+		fmt.Fprintf(w, "  account         %s\n", a)
+	}
+	if p != nil {
+		fmt.Fprintf(w, "  partner         %s\n", p.said())
+	}
+	fmt.Fprintf(w, "\nRecords to publish in DNS (dns/%s.zone)%s:\n\n%s\n", i.conf.Domain, s.whenNeeded(), records)
+	at := shellWord(dir)
+	w.WriteString("Next:\n")
+	if !s.pilot {
+		fmt.Fprintf(w, "  send %s to your authority, then\n  carepost cert import --config %s CERTIFICATE.pem\n", requestName(i.conf.Domain), at)
+	}
+	if len(accounts) == 0 {
+		fmt.Fprintf(w, "  carepost account add --config %s desk@%s\n", at, i.conf.Domain)
+	}
+	fmt.Fprintf(w, "  carepost serve --config %s\n", at)
+	_, err = io.WriteString(out, w.String())
+	return err
+}
+
+func (s *setup) whenNeeded() string {
+	if s.pilot {
+		return "; partners who have the card do without"
+	}
+	return ""
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_-+:@%") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,23 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newReloadCmd() *cobra.Command {
+	return ofInstallation(&cobra.Command{
+		Use:   "reload",
+		Short: "Has a running gateway read its configuration again",
+		Long: `Has the gateway read carepost.toml, the partners' cards and the TLS certificate again, as SIGHUP does; sessions go on. Where something
+in the files is wrong, it says what and in which line, and nothing changes. What takes effect at the next start only is named in
+the gateway's log: domain, hostname, address, listeners, store, queue, policy.`,
+		Args:                  cobra.NoArgs,
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, done, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			return clientError(client.Reload(cmd.Context()))
+		},
+	})
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"carepost/internal/config"
+	"carepost/internal/gateway"
+	"carepost/internal/store"
+)
+
+func newServeCmd() *cobra.Command {
+	var verbose, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Runs the gateway of an installation",
+		Long: `Listens as carepost.toml says, accepts, opens, seals and delivers mail until it is stopped. What was accepted is durable: after a
+crash or a power cut the next start goes on where this one was.
+
+SIGTERM or Ctrl-C stops it in good order: running transactions are finished, what waits is kept. SIGHUP has it read
+carepost.toml, the partners' cards and the TLS certificate again; sessions go on.
+
+The log goes to standard error and holds no health data and no addresses.`,
+		Example: `  carepost serve --config north
+  kill -HUP $(pidof carepost)   # after an edit of carepost.toml`,
+		Args:                  cobra.NoArgs,
+		DisableFlagsInUseLine: true,
+		Annotations:           map[string]string{hangsUp: "reload"},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, newLog(cmd.ErrOrStderr(), asJSON, verbose), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "log every session and step")
+	cmd.Flags().BoolVar(&asJSON, "log-json", false, "log in JSON, one object a line")
+	return ofInstallation(cmd)
+}
+
+// hangsUp marks a command for which SIGHUP does not mean the end.
+const hangsUp = "carepost/hangup"
+
+func newLog(w io.Writer, asJSON, verbose bool) *slog.Logger {
+	o := &slog.HandlerOptions{}
+	if verbose {
+		o.Level = slog.LevelDebug
+	}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// serve runs an installation until ctx ends.
+func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Writer) error {
+	l, err := listen(c.Listen)
+	if err != nil {
+		return notNow(err)
+	}
+	defer l.Close()
+	i, err := openInstallation(ctx, c, l, log)
+	if errors.Is(err, store.ErrLocked) {
+		return notNow(fmt.Errorf("a gateway runs in %s already, or a command has it open", c.Dir))
+	}
+	if err != nil {
+		return notNow(err)
+	}
+	defer i.Close()
+	if l.Admin, err = listenSocket(socketOf(c)); err != nil {
+		return notNow(fmt.Errorf("the socket of the operator's commands: %w", err))
+	}
+	i.Operate(l.Admin)
+
+	hangup := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup: the terminal's end is no wish to reload, and the other way is carepost reload
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go i.reloadOn(ctx, hangup)
+
+	ended := make(chan error, 1)
+	go func() { ended <- i.Run(ctx) }()
+	fmt.Fprintf(out, "carepost: %s is ready: %s\n", c.Domain, hears(l))
+	if err := <-ended; err != nil {
+		return notNow(err)
+	}
+	fmt.Fprintf(out, "carepost: %s has stopped\n", c.Domain)
+	return nil
+}
+
+func (i *installation) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := i.reload(ctx); err != nil {
+				i.log.Error("the configuration stays as it was", "error", err)
+			}
+		}
+	}
+}
+
+// listen opens what carepost.toml names.
+func listen(c config.Listen) (l gateway.Listeners, err error) {
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
+	for _, x := range []struct {
+		key, at string
+		to      *net.Listener
+	}{{"mx", c.MX, &l.MX}, {"submission", c.Submission, &l.Submission}, {"submissions", c.Submissions, &l.Submissions},
+		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}} {
+		if x.at == "" {
+			continue
+		}
+		if *x.to, err = net.Listen("tcp", x.at); err != nil {
+			return l, listenError(x.key, x.at, err)
+		}
+	}
+	if c.DNS != "" {
+		if l.DNS, err = net.ListenPacket("udp", l.DNSTCP.Addr().String()); err != nil {
+			return l, listenError("dns", c.DNS, err)
+		}
+	}
+	return l, nil
+}
+
+func listenError(key, at string, err error) error {
+	remedy := "name another address"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		remedy = "another program listens there: stop it, or name another port"
+	case errors.Is(err, syscall.EACCES):
+		remedy = "ports below 1024 are for root, or for a program with the capability cap_net_bind_service"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		remedy = "this machine has no such address"
+	}
+	return fmt.Errorf("carepost.toml, [listen] %s = %q: cannot listen there: %s (%v)", key, at, remedy, errors.Unwrap(err))
+}
+
+// hears names the listeners for people.
+func hears(l gateway.Listeners) string {
+	var out []string
+	for _, x := range []struct {
+		name string
+		l    net.Listener
+	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"certificates", l.HTTP}} {
+		if x.l != nil {
+			out = append(out, x.name+" "+x.l.Addr().String())
+		}
+	}
+	if len(out) == 0 {
+		return "no listener is on"
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,162 @@
+package gateway
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"carepost/addr"
+	"carepost/internal/admin"
+	"carepost/internal/admind"
+	"carepost/internal/audit"
+	"carepost/internal/backup"
+	"carepost/internal/store"
+	"carepost/internal/vault"
+)
+
+// Admind is what the operator's commands speak to.
+func (g *Gateway) Admind() *admind.Server { return g.admind }
+
+// Operate has Run listen to the operator's commands on l.
+func (g *Gateway) Operate(l net.Listener) { g.opts.Listeners.Admin = l }
+
+// operators is what the admin socket offers.
+func (g *Gateway) operators() admind.Options {
+	h := admind.Host{
+		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner,
+		Request: g.Request, Import: g.Import, Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Code: codeOf,
+	}
+	if reload := g.opts.Reload; reload != nil {
+		h.Reload = func(ctx context.Context, by audit.Actor) error {
+			if err := g.note(ctx, by, "config.reload", "domain:"+g.opts.Domain.String()); err != nil {
+				return err
+			}
+			return reload(ctx)
+		}
+	}
+	return admind.Options{Admin: g.admin, Flow: g.flow, Mailboxes: g.mailboxes, Host: h, Log: g.opts.Log}
+}
+
+// codeOf names errors of rooms that edges do not see.
+func codeOf(err error) string {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return admind.NotFound
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrDuplicate), errors.Is(err, admin.ErrOpen), errors.Is(err, backup.ErrExists):
+		return admind.Conflict
+	case errors.Is(err, ErrCertificate):
+		return admind.Refused
+	}
+	return ""
+}
+
+// note writes one entry of the audit.
+func (g *Gateway) note(ctx context.Context, by audit.Actor, action, object string) error {
+	return g.store.Tx(ctx, func(tx *store.Tx) error {
+		return audit.Write(tx, audit.Entry{Actor: by, Action: action, Object: object})
+	})
+}
+
+func (g *Gateway) status(context.Context) (admind.Status, error) {
+	s := admind.Status{
+		Domains: []addr.Domain{g.opts.Domain}, Version: g.opts.Version, Engine: "sqlite", Warnings: g.store.Warnings(), Listeners: map[string]string{},
+	}
+	if !g.store.Exclusive() {
+		s.Engine = "postgres"
+	}
+	if since := g.started.Load(); since != nil {
+		s.Serving, s.Started = true, *since
+	}
+	l := g.opts.Listeners
+	for name, x := range map[string]net.Listener{"mx": l.MX, "submission": l.Submission, "submissions": l.Submissions, "dns": l.DNSTCP, "http": l.HTTP} {
+		if x != nil {
+			s.Listeners[name] = x.Addr().String()
+		}
+	}
+	return s, nil
+}
+
+func (g *Gateway) identity(ctx context.Context) (admind.Card, error) {
+	c := admind.Card{Domain: g.opts.Domain, Hostname: g.opts.Hostname, HTTP: g.opts.Face.HTTP}
+	l := g.opts.Listeners
+	if l.MX != nil {
+		c.SMTP = l.MX.Addr().String()
+	}
+	if l.DNSTCP != nil {
+		c.DNS = l.DNSTCP.Addr().String()
+	}
+	if g.authority != nil {
+		c.Anchor = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.authority.Certificate.Raw}))
+	}
+	err := g.store.View(ctx, func(tx *store.Tx) error {
+		cs, err := tx.Certs(store.Owner{Domain: g.opts.Domain})
+		if err == nil && len(cs) > 0 {
+			c.Certificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cs[0].DER}))
+		}
+		return err
+	})
+	return c, err
+}
+
+func (g *Gateway) kekPath() string { return filepath.Join(g.opts.Dir, "keys", "kek") }
+
+func (g *Gateway) sealingKeys(ctx context.Context) (admind.Keys, error) {
+	infos, err := g.store.SealingKeys(ctx)
+	var out admind.Keys
+	for _, k := range infos {
+		out.Sealing = append(out.Sealing, admind.SealingKey{ID: k.KID, Purpose: string(k.Purpose), Created: k.Created, Current: k.Current})
+	}
+	return out, err
+}
+
+// rotateKey has a new store key seal from now on, and seals everything anew under it. What was cut short goes on at the next call.
+func (g *Gateway) rotateKey(ctx context.Context, by audit.Actor, progress func(done, total int64)) (out admind.Rotation, err error) {
+	kek, err := vault.LoadKEK(g.kekPath())
+	if err != nil {
+		return out, err
+	}
+	if out.Key, err = g.store.RotateSealing(ctx, kek); err != nil {
+		return out, err
+	}
+	if err := g.note(ctx, by, "key.rotate", "key:"+out.Key); err != nil {
+		return out, err
+	}
+	return out, g.store.Reseal(ctx, func(done, total int64) {
+		out.Resealed = done
+		if progress != nil {
+			progress(done, total)
+		}
+	})
+}
+
+// rekey wraps the store keys with a new key-encryption key.
+func (g *Gateway) rekey(ctx context.Context, by audit.Actor) error {
+	next, finish, err := vault.RotateKEK(g.kekPath())
+	if err != nil {
+		return err
+	}
+	if err := g.note(ctx, by, "key.rekey", "domain:"+g.opts.Domain.String()); err != nil {
+		return err
+	}
+	if err := g.store.RewrapKeys(ctx, next); err != nil {
+		return err
+	}
+	return finish()
+}
+
+func (g *Gateway) backup(ctx context.Context, by audit.Actor, dir string, progress func(done, total int64)) (admind.Backup, error) {
+	kek, err := vault.LoadKEK(g.kekPath())
+	if err != nil {
+		return admind.Backup{}, err
+	}
+	m, err := backup.Create(ctx, backup.Options{
+		Store: g.store, Blobs: g.blobs, Dir: g.opts.Dir, By: by, KEK: kek, Clock: g.opts.Clock, Progress: progress,
+	}, dir)
+	if err != nil {
+		return admind.Backup{}, fmt.Errorf("gateway: %w", err)
+	}
+	return admind.Backup{Dir: dir, Created: m.Created, Files: m.Files, Bodies: m.Bodies, Bytes: m.Bytes}, nil
+}
