@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,8 +54,7 @@ func ofAccount(f func(cmd *cobra.Command, client *admind.Client, a addr.Address)
 }
 
 func newAccountListCmd() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
+	return reports(&cobra.Command{
 		Use:   "list [DOMAIN]",
 		Short: "Lists accounts, closed ones too",
 		Long:  "Lists the accounts of this installation, or of one of its domains: whether a mail program may sign in, and where mail is copied to.",
@@ -78,26 +76,21 @@ func newAccountListCmd() *cobra.Command {
 			if err != nil {
 				return clientError(err)
 			}
-			return listAccounts(cmd.OutOrStdout(), accounts, asJSON)
+			if asJSON(cmd) {
+				return writeJSON(cmd.OutOrStdout(), append([]admind.Account{}, accounts...)) // [] where there are none
+			}
+			return listAccounts(cmd.OutOrStdout(), accounts)
 		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
-	return cmd
+	})
 }
 
-func listAccounts(w io.Writer, accounts []admind.Account, asJSON bool) error {
-	if asJSON {
-		if accounts == nil {
-			accounts = []admind.Account{}
-		}
-		return writeJSON(w, accounts)
-	}
+func listAccounts(w io.Writer, accounts []admind.Account) error {
 	if len(accounts) == 0 {
 		_, err := fmt.Fprintln(w, "There are no accounts yet: carepost account add ADDRESS")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ADDRESS\tSTATE\tPASSWORD\tMAILDIR\tSTUDIES")
+	var t table
+	t.add("ADDRESS", "STATE", "PASSWORD", "MAILDIR", "STUDIES")
 	for _, a := range accounts {
 		state, password := "open", "none"
 		if !a.Closed.IsZero() {
@@ -106,17 +99,9 @@ func listAccounts(w io.Writer, accounts []admind.Account, asJSON bool) error {
 		if a.HasPassword {
 			password = "set"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.Address, state, password, dash(a.Drops.Maildir), dash(a.Drops.Studies))
+		t.add(a.Address.String(), state, password, orDash(a.Drops.Maildir), orDash(a.Drops.Studies))
 	}
-	return t.Flush()
-}
-
-// dash stands where a table has nothing to show.
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return printable(s)
+	return t.write(w, 0)
 }
 
 func newAccountAddCmd() *cobra.Command {
@@ -149,12 +134,12 @@ programs may sign in. A closed account is opened again with the mail it had, and
 						return fmt.Errorf("%s is an account now, but without a password (carepost account password sets one): %w", a, clientError(err))
 					}
 				}
-				return p.tell(cmd, client, a, a.String()+" is an account now.", password)
+				return p.tell(cmd, client, a, plain(a.String())+" is an account now.", password)
 			})(cmd, args)
 		},
 	}
 	p.register(cmd, true)
-	return cmd
+	return reports(cmd)
 }
 
 func newAccountCloseCmd() *cobra.Command {
@@ -169,7 +154,7 @@ stays, and "carepost account add" opens it again.`,
 			if err := client.CloseAccount(cmd.Context(), a); err != nil {
 				return clientError(err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is closed.\n", a)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is closed.\n", plain(a.String()))
 			return err
 		}),
 	}
@@ -215,7 +200,7 @@ clear: who can read the folder reads the mail. The gateway makes a folder that i
 				if err := client.SetDrops(cmd.Context(), a, d); err != nil {
 					return clientError(err)
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n  Maildir  %s\n  studies  %s\n", a, dash(d.Maildir), dash(d.Studies))
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n  Maildir  %s\n  studies  %s\n", plain(a.String()), orDash(plain(d.Maildir)), orDash(plain(d.Studies)))
 				return err
 			})(cmd, args)
 		},

@@ -20,8 +20,8 @@ import (
 
 // passwordFlags say where a password comes from. It never stands on the command line, which others can see.
 type passwordFlags struct {
-	ask, generate, json bool
-	file                string
+	ask, generate bool
+	file          string
 }
 
 // register adds the flags; ask is for commands that can do without a password.
@@ -34,7 +34,6 @@ func (p *passwordFlags) register(cmd *cobra.Command, ask bool) {
 	}
 	flags.StringVar(&p.file, "password-file", "", "read the password from this `FILE`, one line")
 	flags.BoolVar(&p.generate, "generate", false, "make a good password and print it, once")
-	flags.BoolVar(&p.json, "json", false, "write JSON")
 }
 
 // read gives the password, "" where none is asked for.
@@ -75,7 +74,7 @@ func (p *passwordFlags) fromInput(cmd *cobra.Command, a addr.Address) (string, e
 		}
 		return password, nil
 	}
-	first, err := askHidden(cmd, file, "New password of "+a.String()+": ")
+	first, err := askHidden(cmd, file, "New password of "+plain(a.String())+": ")
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +148,7 @@ func goodPassword() string {
 // tell says what was done, and a password that was made here.
 func (p *passwordFlags) tell(cmd *cobra.Command, client *admind.Client, a addr.Address, done, password string) error {
 	w := cmd.OutOrStdout()
-	if p.json {
+	if asJSON(cmd) {
 		out := map[string]string{"address": a.String()}
 		if p.generate {
 			out["password"] = password
@@ -175,7 +174,7 @@ func signInHint(cmd *cobra.Command, client *admind.Client, a addr.Address) strin
 	hint := ""
 	for _, l := range [][2]string{{"submission", "STARTTLS"}, {"submissions", "TLS"}} {
 		if host, port, err := net.SplitHostPort(status.Listeners[l[0]]); err == nil {
-			hint += fmt.Sprintf("\nMail programs: server %s, port %s, %s, user name %s", host, port, l[1], a)
+			hint += fmt.Sprintf("\nMail programs: server %s, port %s, %s, user name %s", host, port, l[1], plain(a.String()))
 		}
 	}
 	return hint
@@ -198,7 +197,7 @@ from standard input otherwise: 12 characters at least. What is kept is a hash (a
 			if err != nil {
 				return err
 			}
-			password, done := "", "The password of "+a.String()+" is gone; mail programs cannot sign in."
+			password, done := "", "The password of "+plain(a.String())+" is gone; mail programs cannot sign in."
 			if remove {
 				if p.generate || p.file != "" {
 					return usage(errors.New("--remove takes the password away: name no other"))
@@ -207,7 +206,7 @@ from standard input otherwise: 12 characters at least. What is kept is a hash (a
 				if password, err = p.read(cmd, a); err != nil {
 					return err
 				}
-				done = "The password of " + a.String() + " is set."
+				done = "The password of " + plain(a.String()) + " is set."
 			}
 			return ofAccount(func(cmd *cobra.Command, client *admind.Client, a addr.Address) error {
 				if err := client.SetPassword(cmd.Context(), a, password); err != nil {
@@ -219,5 +218,5 @@ from standard input otherwise: 12 characters at least. What is kept is a hash (a
 	}
 	p.register(cmd, false)
 	cmd.Flags().BoolVar(&remove, "remove", false, "take the password away")
-	return cmd
+	return reports(cmd)
 }

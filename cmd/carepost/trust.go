@@ -8,7 +8,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,6 @@ const shortPrint = 8
 
 func newTrustListCmd() *cobra.Command {
 	var owner string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "Lists the anchors",
@@ -54,33 +52,28 @@ func newTrustListCmd() *cobra.Command {
 			if err != nil {
 				return clientError(err)
 			}
-			return listAnchors(cmd.OutOrStdout(), anchors, asJSON)
+			if asJSON(cmd) {
+				return writeJSON(cmd.OutOrStdout(), append([]admind.Anchor{}, anchors...)) // [] where there are none
+			}
+			return listAnchors(cmd.OutOrStdout(), anchors)
 		},
 	}
 	cmd.Flags().StringVar(&owner, "for", "", "those of this `OWNER` alone: a domain or address of this installation")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
-	return cmd
+	return reports(cmd)
 }
 
-func listAnchors(w io.Writer, anchors []admind.Anchor, asJSON bool) error {
-	if asJSON {
-		if anchors == nil {
-			anchors = []admind.Anchor{}
-		}
-		return writeJSON(w, anchors)
-	}
+func listAnchors(w io.Writer, anchors []admind.Anchor) error {
 	rows := byCertificate(anchors)
 	if len(rows) == 0 {
 		_, err := fmt.Fprintln(w, "Nobody is trusted yet: carepost trust add FILE")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SHA-256\tFOR\tMAIL\tUNTIL\tCERTIFICATE\tSOURCE")
+	var t table
+	t.add("SHA-256", "FOR", "MAIL", "UNTIL", "CERTIFICATE", "SOURCE")
 	for _, a := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", a.SHA256[:min(len(a.SHA256), 2*shortPrint)], a.Owner, a.Direction,
-			a.NotAfter.UTC().Format(time.DateOnly), printable(distinguished(a.Subject)), dash(a.Source))
+		t.add(a.SHA256[:min(len(a.SHA256), 2*shortPrint)], a.Owner, a.Direction, a.NotAfter.UTC().Format(time.DateOnly), distinguished(a.Subject), orDash(a.Source))
 	}
-	return t.Flush()
+	return t.write(w, 0)
 }
 
 // byCertificate puts the rows of both directions together.
@@ -102,7 +95,6 @@ func byCertificate(anchors []admind.Anchor) (out []admind.Anchor) {
 
 func newTrustAddCmd() *cobra.Command {
 	var owner, source string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "add FILE…",
 		Short: "Trusts certificates, for mail in both directions",
@@ -134,12 +126,12 @@ telephone.`,
 					return clientError(err)
 				}
 				all = append(all, added...)
-				if !asJSON {
+				if !asJSON(cmd) {
 					fmt.Fprintf(cmd.OutOrStdout(), "Trusted: %s\nFingerprint, to compare by telephone:\n  %s\n",
-						printable(distinguished(c.cert.Subject.String())), config.Fingerprint(c.cert))
+						plain(distinguished(c.cert.Subject.String())), config.Fingerprint(c.cert))
 				}
 			}
-			if asJSON {
+			if asJSON(cmd) {
 				return writeJSON(cmd.OutOrStdout(), all)
 			}
 			return nil
@@ -148,8 +140,7 @@ telephone.`,
 	flags := cmd.Flags()
 	flags.StringVar(&owner, "for", "", "trusted by this `OWNER`: a domain or address of this installation (default: its only domain)")
 	flags.StringVar(&source, "source", "", "where the certificate came from, in your words (default: the file's name)")
-	flags.BoolVar(&asJSON, "json", false, "write JSON")
-	return cmd
+	return reports(cmd)
 }
 
 // anchorFile is a certificate and the file it stood in.
@@ -201,7 +192,7 @@ digits at least, or by its id. Mail already delivered stays.`, shortPrint),
 			if err := client.RemoveAnchor(cmd.Context(), a.ID); err != nil {
 				return clientError(err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s trusts it no longer: %s\n", a.Owner, printable(distinguished(a.Subject)))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s trusts it no longer: %s\n", a.Owner, plain(distinguished(a.Subject)))
 			return err
 		},
 	}
