@@ -64,6 +64,7 @@ type Store struct {
 	reserve int64
 	free    func(dir string) (int64, error) // bytes of the disk that are free
 	frozen  bool                            // for reading only
+	small   sync.Pool                       // *[InlineSize]byte for drafts; all zero
 
 	mu      sync.Mutex
 	durable map[string]bool // directories whose names are known to be on the disk; at most those of one hour
@@ -109,6 +110,7 @@ func newStore(o Options) *Store {
 	if s.clock == nil {
 		s.clock = time.Now
 	}
+	s.small.New = func() any { return new([InlineSize]byte) }
 	return s
 }
 

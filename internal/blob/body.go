@@ -1,7 +1,6 @@
 package blob
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +27,7 @@ type Body struct {
 	next    int64
 	kept    int64 // number of the package in block, or -1
 	block   []byte
+	lent    bool // block belongs to a draft
 	nothing bool // closed
 }
 
@@ -41,9 +41,9 @@ func newBody(sealed io.ReaderAt, dek []byte, id string, size int64) *Body {
 	return &Body{id: id, size: size, sealed: sealed, dek: dek, kept: -1}
 }
 
-// plainBody is for a draft that is still in memory.
+// plainBody is for a draft that is still in memory: p is the draft's, which closes the Body before it takes it back.
 func plainBody(p []byte, id string) *Body {
-	b := &Body{id: id, size: int64(len(p)), block: bytes.Clone(p)}
+	b := &Body{id: id, size: int64(len(p)), block: p, lent: true}
 	if len(p) == 0 {
 		b.kept = -1
 	}
@@ -151,8 +151,10 @@ func (b *Body) Close() error {
 		return nil
 	}
 	b.nothing = true
-	clear(b.block)
-	b.stream = nil
+	if !b.lent {
+		clear(b.block)
+	}
+	b.block, b.stream = nil, nil
 	if b.file == nil {
 		return nil
 	}

@@ -30,8 +30,9 @@ type Draft struct {
 
 	sum   hash.Hash
 	size  int64
-	asked int64        // size at which the disk was last asked whether there is room
-	small bytes.Buffer // while file is nil
+	asked int64   // size at which the disk was last asked whether there is room
+	small []byte  // while file is nil: of capacity InlineSize, from Store.small
+	shown []*Body // over small
 	file  *os.File
 	seal  io.WriteCloser // into out
 	out   *bufio.Writer  // into file
@@ -71,11 +72,15 @@ func (d *Draft) Write(p []byte) (int, error) {
 			return 0, d.fail(err)
 		}
 	}
-	to := io.Writer(&d.small)
+	n, err := len(p), error(nil)
 	if d.file != nil {
-		to = d.seal
+		n, err = d.seal.Write(p)
+	} else {
+		if d.small == nil && n > 0 {
+			d.small = d.s.small.Get().(*[InlineSize]byte)[:0]
+		}
+		d.small = append(d.small, p...)
 	}
-	n, err := to.Write(p)
 	d.sum.Write(p[:n])
 	d.size += int64(n)
 	if err != nil {
@@ -100,9 +105,8 @@ func (d *Draft) spill() (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = d.seal.Write(d.small.Bytes())
-	clear(d.small.Bytes())
-	d.small = bytes.Buffer{}
+	_, err = d.seal.Write(d.small)
+	d.wipe()
 	return err
 }
 
@@ -138,14 +142,16 @@ func (d *Draft) Body() (*Body, error) {
 		return nil, err
 	}
 	if d.file == nil {
-		return plainBody(d.small.Bytes(), d.id), nil
+		b := plainBody(d.small, d.id)
+		d.shown = append(d.shown, b)
+		return b, nil
 	}
 	return newBody(d.file, d.dek, d.id, d.size), nil
 }
 
 // Commit ends the writing and makes the body durable: bytes, name and the names of new directories. Its row is the caller's
 // next step; a crash before that leaves bytes that nothing refers to and nobody can read.
-func (d *Draft) Commit() (Ref, error) {
+func (d *Draft) Commit() (_ Ref, err error) {
 	if err := d.end(); err != nil {
 		return Ref{}, err
 	}
@@ -155,11 +161,9 @@ func (d *Draft) Commit() (Ref, error) {
 	r := Ref{ID: d.id, Size: d.size, SHA256: d.sum.Sum(nil)}
 	r.KID, r.WrappedDEK = d.s.box.WrapKey(d.id, d.dek)
 	if d.file == nil {
-		var sealed bytes.Buffer
-		if _, err := sio.Encrypt(&sealed, bytes.NewReader(d.small.Bytes()), config(d.dek)); err != nil {
+		if r.Inline, err = sealInline(d.small, d.dek); err != nil {
 			return Ref{}, d.fail(err)
 		}
-		r.Inline = append([]byte{}, sealed.Bytes()...)
 		d.forget()
 		return r, nil
 	}
@@ -217,6 +221,29 @@ func (d *Draft) Discard() {
 // forget drops what is in memory in clear.
 func (d *Draft) forget() {
 	d.gone = true
-	clear(d.small.Bytes())
-	d.small = bytes.Buffer{}
+	for _, b := range d.shown {
+		b.Close()
+	}
+	d.wipe()
+}
+
+func (d *Draft) wipe() {
+	if d.small != nil {
+		clear(d.small)
+		d.s.small.Put((*[InlineSize]byte)(d.small[:InlineSize]))
+		d.small = nil
+	}
+}
+
+// sealInline seals a body of a single package, which is what fits in a row.
+func sealInline(p, dek []byte) ([]byte, error) {
+	out := bytes.NewBuffer(make([]byte, 0, len(p)+sealing))
+	w, err := sio.EncryptWriter(struct{ io.Writer }{out}, config(dek))
+	if err == nil {
+		_, err = w.Write(p)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	return out.Bytes(), err
 }

@@ -73,7 +73,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	if dir == transit.Outbound {
 		err = f.complete(d, digest, r, env.From.Address.Domain)
 	} else {
-		err = spool(d, digest, r)
+		err = f.spool(d, digest, r)
 	}
 	if refused := (*Refusal)(nil); errors.As(err, &refused) {
 		return "", err
@@ -202,13 +202,24 @@ func once(to []addr.Address) (out []addr.Address) {
 
 // spool copies a message from the network to the draft. What repeats have in common is hashed: all but the Received field that our own
 // listener put in front (RFC 5321 §4.4), for it holds the time.
-func spool(d *blob.Draft, digest hash.Hash, r io.Reader) error {
-	br := bufio.NewReaderSize(r, 64<<10)
+func (f *Flow) spool(d *blob.Draft, digest hash.Hash, r io.Reader) error {
+	br, done := f.reader(r)
+	defer done()
 	if err := trace(d, br); err != nil {
 		return err
 	}
-	_, err := io.CopyBuffer(io.MultiWriter(d, digest), br, make([]byte, 256<<10))
+	_, err := br.WriteTo(io.MultiWriter(d, digest))
 	return err
+}
+
+// reader lends a buffer of 64 KiB over r.
+func (f *Flow) reader(r io.Reader) (br *bufio.Reader, done func()) {
+	br, ok := f.readers.Get().(*bufio.Reader)
+	if !ok {
+		br = bufio.NewReaderSize(nil, 64<<10)
+	}
+	br.Reset(r)
+	return br, func() { br.Reset(nil); f.readers.Put(br) }
 }
 
 // trace copies the leading Received field, if there is one.
@@ -247,7 +258,7 @@ func headerOf(d *blob.Draft) (message.Header, error) {
 }
 
 func readHeader(b transit.Body) (message.Header, error) {
-	return message.ReadHeader(bufio.NewReaderSize(io.NewSectionReader(b, 0, b.Size()), 16<<10), message.Limits{})
+	return message.ReadHeader(bufio.NewReaderSize(io.NewSectionReader(b, 0, b.Size()), 4<<10), message.Limits{})
 }
 
 // shown is what lists show of a message.

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/rand"
 	"errors"
@@ -20,7 +19,8 @@ import (
 //
 // What repeats have in common is hashed: the message as it came, but for the Received field that our own listener put in front.
 func (f *Flow) complete(d *blob.Draft, digest hash.Hash, r io.Reader, from addr.Domain) error {
-	br := bufio.NewReaderSize(r, 64<<10)
+	br, done := f.reader(r)
+	defer done()
 	h, err := message.ReadHeader(br, message.Limits{})
 	if err != nil {
 		return unreadable(err)
@@ -32,7 +32,7 @@ func (f *Flow) complete(d *blob.Draft, digest hash.Hash, r io.Reader, from addr.
 	if _, err := d.Write(head); err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(io.MultiWriter(d, digest), br, make([]byte, 256<<10))
+	_, err = br.WriteTo(io.MultiWriter(d, digest))
 	return err
 }
 

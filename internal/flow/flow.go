@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"carepost/addr"
@@ -78,7 +79,8 @@ type Options struct {
 // Flow is made by New and safe for concurrent use.
 type Flow struct {
 	Options
-	agent *agent.Agent
+	agent   *agent.Agent
+	readers sync.Pool // *bufio.Reader of 64 KiB, for what is accepted
 }
 
 // New makes a Flow. Its steps are run by a queue given its Handlers.
