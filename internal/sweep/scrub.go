@@ -13,7 +13,7 @@ import (
 
 const (
 	pass  = 7 * 24 * time.Hour // from the beginning of one reading of all bodies to that of the next, at least
-	bytes = 8 << 30            // read in one hour, about: 1 TB in five days
+	slice = 8 << 30            // read in one hour, about: 1 TB in five days
 	shown = 100                // damaged bodies that are named
 )
 
@@ -51,7 +51,7 @@ func (s *Service) scrub(ctx context.Context, j *queue.Job) error {
 		}
 		state.Began, state.Checked, state.Found = now, 0, nil
 	}
-	for read := int64(0); read < bytes; {
+	for read := int64(0); read < slice; {
 		var rows []store.Blob
 		if err := s.Store.View(ctx, func(tx *store.Tx) (err error) { rows, err = tx.LiveBlobs(state.After, batch); return err }); err != nil {
 			return err
