@@ -27,7 +27,8 @@ type Options struct {
 type Faults struct {
 	Size          int64 // bytes that files may hold together; ENOSPC beyond; 0: no limit
 	IgnoreDirSync bool  // fsync of a directory says yes and does nothing
-	FailSync      bool  // fsync says EIO; the bytes are taken for clean, and are lost
+	FailSync      bool  // fsync of a file says EIO; the bytes are taken for clean, and are lost
+	FailDirSync   bool  // fsync of a directory says EIO; the next one may do better
 	FailWrite     bool  // write says EIO
 }
 

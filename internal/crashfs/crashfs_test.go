@@ -307,7 +307,7 @@ func TestFaults(t *testing.T) {
 	m.syncDir(".")
 	m.put("a", "two", false)
 	m.put("b", "x", false)
-	m.must(m.Set(crashfs.Faults{FailSync: true}))
+	m.must(m.Set(crashfs.Faults{FailSync: true, FailDirSync: true}))
 	for _, name := range []string{"a", "b", "."} {
 		if err := vault.SyncDir(m.path(name)); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s: %v", name, err)

@@ -244,7 +244,10 @@ func (d *disk) sync(n *node) syscall.Errno {
 	d.flusher.wait(d.Flush)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.FailSync {
+	switch {
+	case n.isDir() && d.FailDirSync:
+		return syscall.EIO
+	case !n.isDir() && d.FailSync:
 		for s, w := range x.writes {
 			if n.dirty[s] == w {
 				delete(n.dirty, s)

@@ -185,3 +185,5 @@ func TestPowerCutWhileAccepting(t *testing.T) {
 		})
 	}
 }
+
+func sum(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
