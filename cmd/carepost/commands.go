@@ -7,6 +7,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
 		newInitCmd(), newServeCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
+		newSendCmd(), newMailCmd(), newQueueCmd(),
 		newDicomCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
 	}
 }

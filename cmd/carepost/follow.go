@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"carepost/internal/admind"
+	"carepost/internal/transit"
+)
+
+// watcher prints the way of a message as it goes.
+type watcher struct {
+	c       *admind.Client
+	id      string
+	out     io.Writer
+	columns int
+	quiet   bool // prints nothing
+
+	seen    int
+	waiting string // last words about what is waited for
+	err     error
+}
+
+// How often is looked: quickly at first, for most is over in a second.
+const (
+	quickLook = 100 * time.Millisecond
+	slowLook  = 2 * time.Second
+	quietLook = 3 * time.Second  // without news: then why is asked
+	againLook = 30 * time.Second // and again
+)
+
+// follow prints events until every recipient has its end, ctx ends, or out takes no more. The timeline is the last one seen.
+func (w *watcher) follow(ctx context.Context) (last admind.Timeline, err error) {
+	pause, news := quickLook, time.Now()
+	ask := quietLook
+	for {
+		// The last look is not cut short: what is known is told.
+		t, err := w.c.Message(context.WithoutCancel(ctx), w.id)
+		if err != nil {
+			return last, clientError(err)
+		}
+		last = t
+		if w.tell(t) {
+			pause, news, ask = quickLook, time.Now(), quietLook
+		}
+		if w.err != nil {
+			return last, notNow(w.err)
+		}
+		if over(t) {
+			return last, nil
+		}
+		if time.Since(news) > ask {
+			ask += againLook
+			w.ask(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-time.After(pause):
+			pause = min(pause*5/4, slowLook)
+		}
+	}
+}
+
+// over says that nothing more will be told of a message.
+func over(t admind.Timeline) bool {
+	for _, r := range t.Recipients {
+		switch transit.State(r.State) {
+		case transit.Processed, transit.Failed:
+		default:
+			if !r.Final {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// tell prints what is new and says whether anything is.
+func (w *watcher) tell(t admind.Timeline) bool {
+	fresh := t.Events[min(w.seen, len(t.Events)):]
+	w.seen = len(t.Events)
+	for _, e := range fresh {
+		w.event(t, e)
+	}
+	return len(fresh) > 0
+}
+
+func (w *watcher) event(t admind.Timeline, e admind.Event) {
+	head := fmt.Sprintf("%8s  ", elapsed(e.At.Sub(t.Received)))
+	if e.Seq == 0 {
+		w.print(head+fmt.Sprintf("%-10s ", "accepted"), t.ID)
+		return
+	}
+	whom := ""
+	for _, r := range t.Recipients {
+		if r.ID == e.Recipient && len(t.Recipients) > 1 {
+			whom = r.Address.String() + ": "
+		}
+	}
+	if e.Recipient == "" && e.Detail == "" {
+		return // the message as a whole: its recipients say it better
+	}
+	if strings.TrimSpace(e.Detail) == "" {
+		w.print(head+fmt.Sprintf("%-10s ", e.To), whom+e.Cause)
+		return
+	}
+	for line := range strings.Lines(e.Detail) {
+		line = strings.TrimSpace(line)
+		what, words, ok := strings.Cut(line, ": ")
+		if !ok || strings.Contains(what, " ") || e.To == string(transit.Failed) {
+			what, words = e.To, line
+			if e.Cause != "" {
+				words = e.Cause + ": " + line
+			}
+		}
+		w.print(head+fmt.Sprintf("%-10s ", plain(what)), whom+words)
+	}
+}
+
+// ask says what a message waits for that has not moved for a while.
+func (w *watcher) ask(ctx context.Context) {
+	works, err := w.c.Queue(ctx, "", 0)
+	if err != nil {
+		return // the timeline is what matters
+	}
+	for _, k := range works {
+		if k.Message != w.id || k.Error == "" {
+			continue
+		}
+		words := k.Error
+		switch k.State {
+		case "ready":
+			words += "; next try " + age(k.Next, time.Now())
+		case "held", "dead":
+			words += fmt.Sprintf("; it is %s (carepost queue retry %s)", k.State, k.ID)
+		}
+		if key := k.ID + k.Error; key != w.waiting {
+			w.waiting = key
+			w.print(fmt.Sprintf("%8s  %-10s ", "", "waiting"), words)
+		}
+	}
+}
+
+func (w *watcher) print(head, text string) {
+	if w.quiet || w.err != nil {
+		return
+	}
+	width := w.columns - len(head)
+	if width < 20 {
+		width = 1 << 20
+	}
+	for _, part := range fill(plain(text), width) {
+		if _, w.err = fmt.Fprintln(w.out, head+part); w.err != nil {
+			return
+		}
+		head = strings.Repeat(" ", len(head))
+	}
+}
+
+// elapsed is a time since the beginning, for a column.
+func elapsed(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%.1f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.1f h", d.Hours())
+}
+
+// verdictOn says how a message ended.
+func verdictOn(t admind.Timeline) error {
+	var lost []string
+	byRule := false
+	for _, r := range t.Recipients {
+		if r.State != string(transit.Failed) {
+			continue
+		}
+		byRule = byRule || r.Refused || r.Code >= 500
+		lost = append(lost, plain(r.Address.String()+": "+why(t, r)))
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	text := fmt.Errorf("not delivered to %d of %d recipients:\n  %s", len(lost), len(t.Recipients), strings.Join(lost, "\n  "))
+	if len(t.Recipients) == 1 {
+		text = errors.New("not delivered to " + lost[0])
+	}
+	if byRule {
+		return refused(text)
+	}
+	return notNow(text)
+}
+
+// why is the clause and the reason of a failure.
+func why(t admind.Timeline, r admind.Recipient) string {
+	reason := r.Text
+	for _, e := range t.Events {
+		if e.Recipient == r.ID && e.To == string(transit.Failed) {
+			reason = strings.TrimSpace(e.Detail)
+			if e.Cause != "" && reason != "" {
+				reason = e.Cause + ": " + reason
+			} else if reason == "" {
+				reason = e.Cause
+			}
+		}
+	}
+	if reason == "" {
+		return "failed"
+	}
+	return reason
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"carepost/addr"
+	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
+	"carepost/internal/admind"
+	"carepost/message"
+)
+
+// parcel is the files of a letter.
+type parcel struct {
+	dicom   []string // files and folders of a File-set to be made
+	archive string   // a DICOM.ZIP that is there already
+	files   []file   // to be attached as they are
+
+	plan *fileset.Plan      // of dicom
+	set  []fileset.Instance // of archive
+	size int64              // bytes to read, all in all
+}
+
+// file is attached as it is.
+type file struct {
+	path, media string
+	size        int64
+}
+
+func (p *parcel) hasSet() bool { return len(p.dicom) > 0 || p.archive != "" }
+
+// sortPaths looks at the beginning of every file that was named.
+func sortPaths(ctx context.Context, paths []string) (p parcel, err error) {
+	for _, path := range paths {
+		if ctx.Err() != nil {
+			return p, ctx.Err()
+		}
+		if err := p.add(path); err != nil {
+			return p, err
+		}
+	}
+	if p.archive != "" && len(p.dicom) > 0 {
+		return p, usage(fmt.Errorf("%s is a File-set already: send it in a mail of its own", p.archive))
+	}
+	return p, nil
+}
+
+func (p *parcel) add(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return usage(fmt.Errorf("there is no %q", path))
+	case err != nil:
+		return notNow(err)
+	case info.IsDir():
+		p.dicom = append(p.dicom, path)
+		return nil
+	case !info.Mode().IsRegular():
+		return usage(fmt.Errorf("%s is neither a file nor a folder", path))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return notNow(err)
+	}
+	defer f.Close()
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return notNow(err)
+	}
+	head = head[:n]
+	ext := strings.ToLower(filepath.Ext(path))
+	switch {
+	case n >= 132 && string(head[128:132]) == "DICM", ext == ".dcm", ext == ".dicom":
+		p.dicom = append(p.dicom, path)
+	case strings.HasPrefix(string(head), "PK\x03\x04") && strings.EqualFold(filepath.Base(path), zipmail.AttachmentName):
+		if p.archive != "" {
+			return usage(fmt.Errorf("%s and %s are two File-sets: send them in mails of their own", p.archive, path))
+		}
+		p.archive = path
+	default:
+		p.files = append(p.files, file{path: path, media: mediaType(ext, head), size: info.Size()})
+		p.size += info.Size()
+	}
+	return nil
+}
+
+// mediaType goes by the name, as the recipient's system will.
+func mediaType(ext string, head []byte) string {
+	known := map[string]string{
+		".pdf": "application/pdf", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".tif": "image/tiff",
+		".tiff": "image/tiff", ".webp": "image/webp", ".heic": "image/heic", ".bmp": "image/bmp", ".svg": "image/svg+xml", ".xml": "application/xml",
+		".json": "application/json", ".zip": "application/zip", ".rtf": "application/rtf", ".odt": "application/vnd.oasis.opendocument.text",
+		".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+		".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+		".mp4":  "video/mp4", ".stl": "model/stl", ".ply": "application/octet-stream",
+	}
+	if t := known[ext]; t != "" {
+		return t
+	}
+	if ext == ".txt" || ext == ".csv" || ext == ".md" || ext == ".hl7" {
+		for i := 0; i < utf8.UTFMax && len(head) > 0 && !utf8.Valid(head); i++ { // a character may be cut at the end
+			head = head[:len(head)-1]
+		}
+		if len(head) > 0 && utf8.Valid(head) && !strings.ContainsRune(string(head), 0) {
+			return map[bool]string{true: "text/csv", false: "text/plain"}[ext == ".csv"] + "; charset=utf-8"
+		}
+	}
+	return "application/octet-stream"
+}
+
+// open plans the File-set, or judges the one that is there.
+func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (err error) {
+	switch {
+	case len(p.dicom) > 0:
+		p.plan, err = fileset.Scan(ctx, fileset.ScanOptions{AllowNames: f.names, SkipForeign: f.skip}, p.dicom...)
+		var bad *fileset.InputError
+		if errors.As(err, &bad) {
+			if slices.ContainsFunc(bad.Problems, unreadable) && !slices.ContainsFunc(bad.Problems, func(p fileset.Problem) bool { return p.Damaged }) {
+				return notNow(err)
+			}
+			return badInput(bad)
+		}
+		if err != nil {
+			return notNow(err)
+		}
+		p.size += p.plan.Bytes
+		if err := zipmail.Allow(profile, p.plan.Instances); err != nil {
+			return refused(err)
+		}
+	case p.archive != "":
+		return p.judge(ctx, profile)
+	}
+	return nil
+}
+
+// judge looks whether an archive is fit to be sent: what the recipient would refuse does not leave.
+func (p *parcel) judge(ctx context.Context, profile zipmail.Profile) error {
+	f, err := os.Open(p.archive)
+	if err != nil {
+		return notNow(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return notNow(err)
+	}
+	report, err := fileset.CheckZIP(ctx, f, info.Size(), fileset.CheckOptions{})
+	if err != nil {
+		return notNow(err)
+	}
+	report.Add(zipmail.CheckProfile(profile, instances(report.Tree))...)
+	p.size += info.Size()
+	p.set = instances(report.Tree)
+	if err := verdictError(p.archive, report.Verdict); err != nil {
+		return &exitError{exitCode(err), fmt.Errorf("nothing was sent: %s is %s (carepost dicom check %s tells why)", p.archive, report.Verdict, p.archive)}
+	}
+	return nil
+}
+
+// send composes l while it is handed over. Nothing of it is written anywhere on the way.
+func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client, from addr.Address, subject string) (id string, err error) {
+	messageID, err := message.NewMessageID(rand.Reader, from.Domain)
+	if err != nil {
+		return "", notNow(err)
+	}
+	boundary, err := message.NewBoundary(rand.Reader)
+	if err != nil {
+		return "", notNow(err)
+	}
+	bar := newDicomBar(progress, "sending")
+	r, pipe := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w := bufio.NewWriterSize(pipe, 256<<10)
+		err := l.compose(ctx, w, zipmail.Letter{
+			From: from, To: l.to, Cc: l.cc, Subject: subject, Text: l.text, Date: time.Now(), MessageID: messageID, Profile: l.profile,
+		}, boundary, bar)
+		if err == nil {
+			err = w.Flush()
+		}
+		pipe.CloseWithError(err)
+	}()
+	id, err = c.Send(ctx, from, slices.Concat(l.to, l.cc), r)
+	r.CloseWithError(io.ErrClosedPipe) // a refused message is not composed to its end
+	<-done
+	bar.stop()
+	switch {
+	case errors.Is(err, fileset.ErrChanged):
+		return "", incomplete(fmt.Errorf("nothing was sent: %w", err))
+	case err != nil:
+		return "", clientError(err)
+	}
+	return id, nil
+}
+
+// compose writes the message. Without a File-set it is an ordinary mail.
+func (l *letter) compose(ctx context.Context, w io.Writer, z zipmail.Letter, boundary string, bar *dicomBar) error {
+	p, read := &l.parcel, int64(0)
+	count := func(n int64) {
+		read += n
+		bar.set(read, p.size)
+	}
+	for _, f := range p.files {
+		z.Attachments = append(z.Attachments, message.NewAttachment(f.path, f.media, func(w io.Writer) error { return copyFile(ctx, w, f.path, f.size, count) }))
+	}
+	switch {
+	case p.plan != nil:
+		before := int64(0)
+		return zipmail.Compose(ctx, w, z, p.plan, boundary, func(done, _ int64) {
+			count(done - before)
+			before = done
+		})
+	case p.archive != "":
+		return zipmail.ComposeSet(w, z, p.set, func(w io.Writer) error { return copyFile(ctx, w, p.archive, -1, count) }, boundary)
+	}
+	head := new(message.Builder).AddMailboxes("From", message.Mailbox{Address: z.From})
+	for _, x := range []struct {
+		name string
+		list []addr.Address
+	}{{"To", z.To}, {"Cc", z.Cc}} {
+		var ms []message.Mailbox
+		for _, a := range x.list {
+			ms = append(ms, message.Mailbox{Address: a})
+		}
+		if len(ms) > 0 {
+			head.AddMailboxes(x.name, ms...)
+		}
+	}
+	if z.Subject != "" {
+		head.Add("Subject", z.Subject)
+	}
+	head.AddDate(z.Date).Add("Message-ID", z.MessageID)
+	return message.WriteLetter(w, head, z.Text, boundary, z.Attachments...)
+}
+
+// copyFile copies a file that must still have the size that it had (-1: any).
+func copyFile(ctx context.Context, w io.Writer, path string, size int64, count func(int64)) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, buf := int64(0), make([]byte, 256<<10)
+	for {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		k, err := f.Read(buf)
+		if k > 0 {
+			if _, err := w.Write(buf[:k]); err != nil {
+				return err
+			}
+			n += int64(k)
+			count(int64(k))
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if size >= 0 && n != size {
+		return fmt.Errorf("%w: %s", fileset.ErrChanged, path)
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"carepost/internal/admind"
+)
+
+func newQueueCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "queue",
+		Short: "What waits to be done: shows it, tries again, gives up",
+		Long: `The queue holds what the gateway has still to do: seal and deliver, open what came in, answer, and its own housekeeping. Each row
+is done once and goes; what fails is tried again later and later, up to the lifetime in carepost.toml.
+
+States: ready waits for its time; leased is being done; held waits for you; dead is given up.`,
+	}
+	cmd.AddCommand(newQueueListCmd(), newQueueShowCmd(),
+		queueAct("retry", "Tries again now", "tried again now", "Makes work due at once that waits, is held or was given up.", (*admind.Client).RetryWork),
+		queueAct("hold", "Lets work rest until it is retried", "held", "Work that is held is not done until \"carepost queue retry\". Its message goes on aging.",
+			(*admind.Client).HoldWork),
+		queueAct("cancel", "Gives work up", "cancelled", `Recipients for whom the work is outstanding fail, and the sender gets a notice that says so. Mail that has not been opened yet
+is set aside. An answer that is owed to another system cannot be cancelled.`, (*admind.Client).CancelWork))
+	return ofInstallation(cmd)
+}
+
+func newQueueListCmd() *cobra.Command {
+	var state string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Lists what waits, soonest first",
+		Example: `  carepost queue list
+  carepost queue list --state dead --json`,
+		Args:                  cobra.NoArgs,
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains([]string{"", "ready", "leased", "held", "dead"}, state) {
+				return usage(fmt.Errorf("--state: %q is none of ready, leased, held, dead", state))
+			}
+			c, done, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			works, err := c.Queue(cmd.Context(), state, 0)
+			if err != nil {
+				return clientError(err)
+			}
+			return printQueue(cmd, works)
+		},
+	}
+	cmd.Flags().StringVar(&state, "state", "", "only rows in this `STATE`: ready, leased, held or dead")
+	return reports(cmd)
+}
+
+// mostListed is how many rows one answer holds.
+const mostListed = 1000
+
+func printQueue(cmd *cobra.Command, works []admind.Work) error {
+	out, now := cmd.OutOrStdout(), time.Now()
+	if asJSON(cmd) {
+		return writeJSON(out, works)
+	}
+	if len(works) == 0 {
+		_, err := fmt.Fprintln(out, "nothing waits")
+		return err
+	}
+	var t table
+	t.add("ID", "KIND", "FOR", "STATE", "TRIES", "NEXT", "LAST ERROR")
+	for _, w := range works {
+		t.add(w.ID, w.Kind, orDash(w.Dest), w.State, strconv.FormatInt(w.Attempts, 10), due(w, now), w.Error)
+	}
+	if err := t.write(out, columns(os.Stdout)); err != nil {
+		return err
+	}
+	if len(works) == mostListed {
+		_, err := fmt.Fprintf(out, "\nthese are the first %d\n", mostListed)
+		return err
+	}
+	return nil
+}
+
+// due says when work is done next.
+func due(w admind.Work, now time.Time) string {
+	switch w.State {
+	case "leased":
+		return "runs"
+	case "ready":
+		if !w.Next.After(now) {
+			return "now"
+		}
+		return age(w.Next, now)
+	}
+	return "–"
+}
+
+func newQueueShowCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:                   "show ID",
+		Short:                 "Shows one row, and the message behind it",
+		Example:               `  carepost queue show 01JD3Z…`,
+		Args:                  exactlyOne("the ID of a row, as \"carepost queue list\" shows it"),
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, done, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			w, err := c.Work(cmd.Context(), args[0])
+			if err != nil {
+				return clientError(err)
+			}
+			if asJSON(cmd) {
+				return writeJSON(cmd.OutOrStdout(), w)
+			}
+			return printWork(cmd, w)
+		},
+	}
+	return reports(cmd)
+}
+
+func printWork(cmd *cobra.Command, w admind.Work) error {
+	now := time.Now()
+	out := cmd.OutOrStdout()
+	for _, x := range [][2]string{
+		{"ID", w.ID}, {"Kind", w.Kind}, {"For", w.Dest}, {"State", w.State}, {"Tries", strconv.FormatInt(w.Attempts, 10)}, {"Next", due(w, now)},
+		{"Made", age(w.Created, now) + " ago, " + w.Created.Local().Format(time.DateTime)}, {"Last error", w.Error}, {"Message", w.Message},
+	} {
+		if x[1] == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "%-11s %s\n", x[0]+":", plain(x[1])); err != nil {
+			return err
+		}
+	}
+	if w.Message != "" {
+		_, err := fmt.Fprintf(out, "\nThe way of the message:  carepost send --follow %s\n", plain(w.Message))
+		return err
+	}
+	return nil
+}
+
+// queueAct is a command that does something to rows, one after the other.
+func queueAct(verb, short, did, long string, act func(*admind.Client, context.Context, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use:                   verb + " ID…",
+		Short:                 short,
+		Long:                  long,
+		Example:               "  carepost queue " + verb + " 01JD3Z…",
+		Args:                  atLeastOne("the ID of a row, as \"carepost queue list\" shows it"),
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			c, done, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			for _, id := range ids {
+				if err := act(c, cmd.Context(), id); err != nil {
+					if len(ids) > 1 {
+						err = fmt.Errorf("%s: %w", plain(id), err)
+					}
+					return clientError(err)
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", plain(id), did); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}

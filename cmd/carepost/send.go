@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"carepost/addr"
+	"carepost/dicom/zipmail"
+	"carepost/internal/admind"
+	"carepost/message"
+)
+
+// send holds the flags of `send`.
+type send struct {
+	from, subject, text, textFile, profile string
+	to, cc                                 []string
+	noWait, names, skip                    bool
+	follow                                 string
+	wait                                   time.Duration
+}
+
+// mostText is how long the text of a letter may be, in bytes; what is longer is a file to attach.
+const mostText = 1 << 20
+
+func newSendCmd() *cobra.Command {
+	var f send
+	cmd := &cobra.Command{
+		Use:   "send [PATH…]",
+		Short: "Sends images, documents and letters, and follows what becomes of them",
+		Long: `Sends from an account of this installation. DICOM files, and folders of them, go as a DICOM File-set: one DICOM.ZIP with its
+directory, made while it is sent. A DICOM.ZIP that is there already goes as it is, if it is whole. Other files are attached as
+they are. The text comes from --text or --text-file, and where nothing else is sent from standard input.
+
+Once the message is accepted it is durable, and its way is shown until every recipient's system has taken it over and said so,
+or it has failed; Ctrl-C ends the watching, not the message. If no gateway runs, the message waits for "carepost serve".
+
+The subject is sealed with the message; the mail's own envelope shows nobody what it is about. A mail with a File-set says
+DICOM-ZIP in its subject, as the standard wants it.
+
+Exit codes:
+  0  every recipient's system has taken the message over; with --no-wait: it is accepted
+  1  it could not be done now, or watching ended before the message did
+  2  wrong usage
+  3  refused by a rule: an untrusted recipient, a foreign sender, a profile broken
+  4  a file is cut or damaged; nothing was sent`,
+		Example: `  carepost send --from imaging@north.example --to reception@south.example ~/studies/panoramic
+  carepost send --to reception@south.example --subject "Referral" --text-file letter.txt report.pdf
+  echo "The appointment is on Monday." | carepost send --to reception@south.example
+  carepost send --follow 01JD3Z…     # a message sent before`,
+		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		DisableFlagsInUseLine: true,
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.from, "from", "", "the `ACCOUNT` that sends (default: the only one)")
+	fl.StringArrayVar(&f.to, "to", nil, "`ADDRESS` of a recipient; may be repeated")
+	fl.StringArrayVar(&f.cc, "cc", nil, "`ADDRESS` of a recipient of a copy; may be repeated")
+	fl.StringVar(&f.subject, "subject", "", "subject `TEXT`; name no patient in the subject of a File-set")
+	fl.StringVar(&f.text, "text", "", "the `TEXT` to send")
+	fl.StringVar(&f.textFile, "text-file", "", "a `FILE` with the text, UTF-8; \"-\" reads standard input")
+	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile `NAME` that DICOM files must fit: gen, gen-sec or dental")
+	fl.BoolVar(&f.names, "allow-names", false, "send although one Patient ID has different patient names")
+	fl.BoolVar(&f.skip, "skip-foreign", false, "leave out files in folders that are no DICOM objects (viewers, readme files)")
+	fl.BoolVar(&f.noWait, "no-wait", false, "do not watch what becomes of the message")
+	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this, for example 10m (default: until it is over)")
+	fl.StringVar(&f.follow, "follow", "", "send nothing; show the way of the message with this `ID`")
+	return ofInstallation(reports(cmd))
+}
+
+func (f *send) run(cmd *cobra.Command, paths []string) error {
+	if f.follow != "" {
+		return f.rejoin(cmd, paths)
+	}
+	l, err := f.read(cmd, paths)
+	if err != nil {
+		return err
+	}
+	c, done, err := connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.dispatch(cmd, c, l)
+}
+
+// rejoin follows a message that was sent before.
+func (f *send) rejoin(cmd *cobra.Command, paths []string) error {
+	if len(paths) > 0 || len(f.to) > 0 || len(f.cc) > 0 || f.text != "" || f.textFile != "" || f.subject != "" {
+		return usage(errors.New("--follow sends nothing: it goes with neither recipients, text nor files"))
+	}
+	c, done, err := connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.watch(cmd, c, f.follow)
+}
+
+// letter is what is to be sent.
+type letter struct {
+	to, cc  []addr.Address
+	text    string
+	profile zipmail.Profile
+	parcel  parcel
+}
+
+// read reads the flags and looks at the files, before anybody is asked for anything.
+func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
+	if l.to, err = recipients("--to", f.to); err != nil {
+		return l, err
+	}
+	if l.cc, err = recipients("--cc", f.cc); err != nil {
+		return l, err
+	}
+	if len(l.to)+len(l.cc) == 0 {
+		return l, usage(errors.New("--to is missing"))
+	}
+	if f.from != "" {
+		if _, err := parseAddress("--from: ", f.from); err != nil {
+			return l, err
+		}
+	}
+	if l.profile, err = zipmail.ParseProfile(f.profile); err != nil {
+		return l, usage(err)
+	}
+	if err := new(message.Builder).Add("Subject", f.subject).Err(); err != nil || !utf8.ValidString(f.subject) {
+		return l, usage(errors.New("--subject: a subject is one line of text"))
+	}
+	if l.parcel, err = sortPaths(cmd.Context(), paths); err != nil {
+		return l, err
+	}
+	if cmd.Flags().Changed("profile") && !l.parcel.hasSet() {
+		return l, usage(errors.New("--profile is for DICOM files, and there are none"))
+	}
+	l.text, err = f.readText(cmd, len(paths) == 0)
+	return l, err
+}
+
+// recipients reads addresses, one or several of them at a time, with or without names.
+func recipients(flag string, given []string) (out []addr.Address, err error) {
+	for _, text := range given {
+		if a, err := addr.Parse(text); err == nil {
+			out = append(out, a)
+			continue
+		}
+		list, err := message.ParseMailboxes(text)
+		if err != nil || len(list) == 0 {
+			return nil, usage(fmt.Errorf("%s: not an address such as lab@clinic.example", flag))
+		}
+		for _, m := range list {
+			out = append(out, m.Address)
+		}
+	}
+	return out, nil
+}
+
+// readText reads the text of the letter; bare says that there is nothing else to send.
+func (f *send) readText(cmd *cobra.Command, bare bool) (string, error) {
+	given := cmd.Flags().Changed("text")
+	switch {
+	case given && f.textFile != "":
+		return "", usage(errors.New("--text and --text-file are two texts; give one"))
+	case given:
+		return checkText("--text", f.text, bare)
+	case f.textFile == "-", f.textFile == "" && bare:
+		in := newInput(cmd, "reading")
+		defer in.close()
+		b, err := io.ReadAll(io.LimitReader(in, mostText+1))
+		if err != nil {
+			return "", notNow(err)
+		}
+		return checkText("standard input", string(b), bare)
+	case f.textFile == "":
+		return "", nil
+	}
+	file, err := os.Open(f.textFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", usage(fmt.Errorf("there is no %q", f.textFile))
+	}
+	if err != nil {
+		return "", notNow(err)
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, mostText+1))
+	if err != nil {
+		return "", notNow(err)
+	}
+	return checkText(f.textFile, string(b), bare)
+}
+
+func checkText(what, text string, bare bool) (string, error) {
+	switch {
+	case len(text) > mostText:
+		return "", usage(fmt.Errorf("%s: longer than %s; attach it as a file", what, byteCount(mostText)))
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		return "", usage(fmt.Errorf("%s: no text in UTF-8; attach it as a file", what))
+	case bare && strings.TrimSpace(text) == "":
+		return "", usage(errors.New("there is nothing to send: name files, or give a text with --text"))
+	case text != "" && !strings.HasSuffix(text, "\n"):
+		text += "\n"
+	}
+	return text, nil
+}
+
+// dispatch sends l and follows it.
+func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
+	ctx := cmd.Context()
+	from, err := theAccount(ctx, c, f.from)
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return clientError(err)
+	}
+	if err := l.parcel.open(ctx, f, l.profile); err != nil {
+		return err
+	}
+	id, err := l.send(ctx, cmd.ErrOrStderr(), c, from, f.subject)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	switch {
+	case status.Serving && !f.noWait:
+		return f.watch(cmd, c, id)
+	case asJSON(cmd):
+		return f.tell(cmd, c, id)
+	}
+	if _, err := fmt.Fprintf(out, "accepted as %s\n", id); err != nil {
+		return notNow(err)
+	}
+	if !status.Serving {
+		fmt.Fprintf(out, "It waits: no gateway runs. \"carepost serve\" sends it.\n")
+	}
+	fmt.Fprintf(out, "Its way:  carepost send --follow %s\n", id)
+	return nil
+}
+
+// tell prints a timeline as JSON.
+func (f *send) tell(cmd *cobra.Command, c *admind.Client, id string) error {
+	t, err := c.Message(cmd.Context(), id)
+	if err != nil {
+		return clientError(err)
+	}
+	return writeJSON(cmd.OutOrStdout(), t)
+}
+
+// watch follows a message to its end.
+func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string) error {
+	ctx := cmd.Context()
+	if f.wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.wait)
+		defer cancel()
+	}
+	if f.noWait {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = ended
+	}
+	w := &watcher{c: c, id: id, out: cmd.OutOrStdout(), columns: columns(os.Stdout), quiet: asJSON(cmd)}
+	t, err := w.follow(ctx)
+	if asJSON(cmd) && t.ID != "" {
+		if err := writeJSON(cmd.OutOrStdout(), t); err != nil {
+			return notNow(err)
+		}
+	}
+	switch {
+	case err == nil:
+		return verdictOn(t)
+	case ctx.Err() == nil || t.ID == "":
+		return err
+	case f.noWait && cmd.Context().Err() == nil:
+		return nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "The message goes on; \"carepost send --follow %s\" shows how it fares.\n", id)
+	if cmd.Context().Err() != nil {
+		return cmd.Context().Err()
+	}
+	return notNow(fmt.Errorf("not over after %s", f.wait))
+}
