@@ -205,6 +205,9 @@ func (s *Store) RewrapKeys(ctx context.Context, to vault.Keeper) error {
 	return err
 }
 
+// KEK wraps and opens as the keeper does that the store was opened with, or that RewrapKeys got last.
+func (s *Store) KEK() vault.Keeper { return s.keeper() }
+
 func (s *Store) keeper() vault.Keeper { return *s.kek.Load() }
 
 // learnKeys has the box learn what keys there are.

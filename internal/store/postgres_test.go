@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,17 +14,7 @@ import (
 // An operator cancels a commit that waits for a standby: the server says COMMIT with a warning, and the store must not call it done.
 func TestCommitThatIsCancelled(t *testing.T) {
 	dsn := storetest.Postgres(t)
-	host, _, _ := strings.Cut(strings.TrimPrefix(dsn, "host="), " ")
-	psql := func(text string) string {
-		t.Helper()
-		c := exec.Command("psql", "-qAt", "-h", host, "-U", "carepost", "-d", "postgres")
-		c.Stdin = strings.NewReader(text)
-		out, err := c.CombinedOutput()
-		if err != nil {
-			t.Fatalf("psql: %v\n%s", err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
+	psql := func(text string) string { t.Helper(); return storetest.SQL(t, dsn, text) }
 	s := open(t, store.Options{DSN: dsn, KEK: storetest.Keeper(t)})
 	insert := func() error {
 		after := false

@@ -19,6 +19,10 @@ func TestSQLite(t *testing.T) {
 		dir, kek := t.TempDir(), storetest.Keeper(t)
 		return func(t *testing.T) *store.Store { return open(t, store.Options{Dir: dir, KEK: kek}) }
 	})
+	t.Run("Rotation", func(t *testing.T) {
+		dir, kek := t.TempDir(), storetest.Keeper(t)
+		storetest.Rotation(t, func(t *testing.T) *store.Store { return open(t, store.Options{Dir: dir, KEK: kek}) }, func(*testing.T) {})
+	})
 }
 
 func TestPostgres(t *testing.T) {
@@ -29,6 +33,13 @@ func TestPostgres(t *testing.T) {
 		own := fmt.Sprintf("%s search_path=s%d", dsn, n.Add(1))
 		storetest.Schema(t, own)
 		return func(t *testing.T) *store.Store { return open(t, store.Options{DSN: own, KEK: kek}) }
+	})
+	t.Run("Rotation", func(t *testing.T) {
+		own, kek := dsn+" search_path=rotation", storetest.Keeper(t)
+		storetest.Schema(t, own)
+		storetest.Rotation(t, func(t *testing.T) *store.Store { return open(t, store.Options{DSN: own, KEK: kek}) }, func(t *testing.T) {
+			storetest.SQL(t, own, "UPDATE sealkey SET created_at = created_at - 7200000")
+		})
 	})
 }
 

@@ -43,6 +43,75 @@ func account(t *testing.T, s *store.Store) {
 	}))
 }
 
+// An account that is closed is nobody's; opened again it has its mailboxes, but nobody's password.
+func closed(t *testing.T, s *store.Store) {
+	lee := address(t, "lee@h.example")
+	do(t, s, func(tx *store.Tx) error { return tx.InsertDomain("h.example") })
+	var a, other store.Account
+	do(t, s, func(tx *store.Tx) (err error) { a, err = tx.InsertAccount(lee); return err })
+	do(t, s, func(tx *store.Tx) (err error) { other, err = tx.InsertAccount(address(t, "lab@h.example")); return err })
+	read := func() (got store.Account) {
+		must(t, s.View(t.Context(), func(tx *store.Tx) (err error) { got, err = tx.AccountByID(a.ID); return err }))
+		return got
+	}
+	password := func() (phc string) {
+		must(t, s.View(t.Context(), func(tx *store.Tx) (err error) { phc, err = tx.Password(a.ID); return err }))
+		return phc
+	}
+	if got := read(); got.HasPassword || got.Drops != (store.Drops{}) || !got.Closed.IsZero() || password() != "" {
+		t.Errorf("fresh: %+v", got)
+	}
+	drops := store.Drops{Maildir: "/home/lee/Maildir", Studies: "/srv/studies/ü"}
+	do(t, s, func(tx *store.Tx) error {
+		return errors.Join(tx.SetPassword(a.ID, "$argon2id$v=19$x"), tx.SetDrops(a.ID, drops))
+	})
+	if got := read(); !got.HasPassword || got.Drops != drops || password() != "$argon2id$v=19$x" {
+		t.Errorf("with password and drops: %+v, %q", got, password())
+	}
+	do(t, s, func(tx *store.Tx) error {
+		return errors.Join(tx.SetPassword(a.ID, ""), tx.SetDrops(a.ID, store.Drops{Studies: "/x"}))
+	})
+	if got := read(); got.HasPassword || got.Drops != (store.Drops{Studies: "/x"}) || password() != "" {
+		t.Errorf("without: %+v", got)
+	}
+	do(t, s, func(tx *store.Tx) error { return tx.SetPassword(a.ID, "again") })
+	do(t, s, func(tx *store.Tx) error { _, err := tx.EnsureMailbox(a.ID, "INBOX"); return err })
+
+	do(t, s, func(tx *store.Tx) error { return tx.CloseAccount(a.ID) })
+	if got := read(); got.Closed.IsZero() || got.HasPassword || got.Drops != (store.Drops{}) || password() != "" || got.Address != lee {
+		t.Errorf("closed: %+v", got)
+	}
+	for what, fn := range map[string]func(*store.Tx) error{
+		"Account": func(tx *store.Tx) error { _, err := tx.Account(lee); return err }, "CloseAccount": func(tx *store.Tx) error { return tx.CloseAccount(a.ID) },
+		"SetPassword": func(tx *store.Tx) error { return tx.SetPassword(a.ID, "x") }, "SetDrops": func(tx *store.Tx) error { return tx.SetDrops(a.ID, drops) },
+		"close nothing": func(tx *store.Tx) error { return tx.CloseAccount("none") }, "password of nobody": func(tx *store.Tx) error { _, err := tx.Password("none"); return err },
+	} {
+		if err := s.Tx(t.Context(), fn); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must(t, s.View(t.Context(), func(tx *store.Tx) error {
+		list, err := tx.Accounts("h.example")
+		if len(list) != 2 || list[0].Closed.IsZero() || list[1].ID != other.ID || !list[1].Closed.IsZero() {
+			t.Errorf("%+v", list)
+		}
+		return err
+	}))
+	var again store.Account
+	do(t, s, func(tx *store.Tx) (err error) { again, err = tx.InsertAccount(address(t, "Lee@h.example")); return err })
+	if again.ID != a.ID || again.HasPassword || !again.Closed.IsZero() || again != read() || again.Address.String() != "Lee@h.example" {
+		t.Errorf("opened again: %+v", again)
+	}
+	must(t, s.View(t.Context(), func(tx *store.Tx) error {
+		boxes, err := tx.Mailboxes(a.ID)
+		if len(boxes) != 1 {
+			t.Errorf("mailboxes: %+v", boxes)
+		}
+		return err
+	}))
+	want(t, s.Tx(t.Context(), func(tx *store.Tx) error { _, err := tx.InsertAccount(lee); return err }), store.ErrDuplicate)
+}
+
 func setting(t *testing.T, s *store.Store) {
 	get := func() (v []byte, n int64, err error) {
 		err = s.View(t.Context(), func(tx *store.Tx) (err error) { v, n, err = tx.Setting("k"); return err })

@@ -91,13 +91,26 @@ func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 // Schema makes the schema that a DSN of Postgres names in its search_path.
 func Schema(t testing.TB, dsn string) {
 	t.Helper()
-	host, rest, _ := strings.Cut(strings.TrimPrefix(dsn, "host="), " ")
-	_, schema, ok := strings.Cut(rest, "search_path=")
+	_, schema, ok := strings.Cut(dsn, "search_path=")
 	if !ok {
 		t.Fatal("the DSN names no search_path")
 	}
-	out, err := exec.Command("psql", "-q", "-h", host, "-U", "carepost", "-d", "postgres", "-c", "CREATE SCHEMA "+schema).CombinedOutput()
+	SQL(t, dsn, "CREATE SCHEMA "+schema)
+}
+
+// SQL has psql run statements in the schema of a DSN of Postgres, and returns what it prints: one line for each row.
+func SQL(t testing.TB, dsn, text string) string {
+	t.Helper()
+	host, rest, _ := strings.Cut(strings.TrimPrefix(dsn, "host="), " ")
+	_, schema, _ := strings.Cut(rest, "search_path=")
+	c := exec.Command("psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", "carepost", "-d", "postgres")
+	if schema != "" {
+		c.Env = append(os.Environ(), "PGOPTIONS=-c search_path="+schema)
+	}
+	c.Stdin = strings.NewReader(text)
+	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("psql: %v\n%s", err, out)
 	}
+	return strings.TrimSpace(string(out))
 }
