@@ -241,6 +241,9 @@ func decode(path, text string, v any) error {
 		var key string
 		if n, _ := fmt.Sscanf(e.Reason, "line %d (last key %q):", &e.Line, &key); n == 2 {
 			_, why, _ := strings.Cut(e.Reason, "): ")
+			if strings.HasPrefix(why, "incompatible types") {
+				why = "the value is of another kind than this key wants"
+			}
 			e.Reason = fmt.Sprintf("%s: %s", key, why)
 		}
 		return e

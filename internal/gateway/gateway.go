@@ -23,6 +23,7 @@ import (
 	"carepost/internal/blob"
 	"carepost/internal/certd"
 	"carepost/internal/dnsd"
+	"carepost/internal/drop"
 
 	"carepost/internal/flow"
 	"carepost/internal/keyring"
@@ -215,8 +216,9 @@ func (g *Gateway) build(ctx context.Context) error {
 		Hostname: o.Hostname, Policy: o.Policy, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
+	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
 	var err error
-	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), g.sweep.Handlers())...); err != nil {
+	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.sweep.Handlers())...); err != nil {
 		return err
 	}
 	if err := g.Show(ctx, o.TLS); err != nil {

@@ -46,13 +46,19 @@ type Practice struct {
 // New makes an installation for each domain. They run only when told to, and trust only their own authority.
 func New(tb testing.TB, domains ...addr.Domain) *World {
 	tb.Helper()
+	return NewIn(tb, func(d addr.Domain) string { return filepath.Join(tb.TempDir(), d.String()) }, domains...)
+}
+
+// NewIn is New with the installations in folders of the caller's, which are made.
+func NewIn(tb testing.TB, dir func(addr.Domain) string, domains ...addr.Domain) *World {
+	tb.Helper()
 	w := &World{tb: tb}
 	for _, d := range domains {
 		l, err := gateway.Loopback()
 		if err != nil {
 			tb.Fatal(err)
 		}
-		w.All = append(w.All, &Practice{Address: addr.Address{Endpoint: "desk", Domain: d}, Dir: filepath.Join(tb.TempDir(), d.String()), Hears: l,
+		w.All = append(w.All, &Practice{Address: addr.Address{Endpoint: "desk", Domain: d}, Dir: dir(d), Hears: l,
 			Valve: newValve(tb, l.MX.Addr().String())})
 	}
 	var wg sync.WaitGroup
