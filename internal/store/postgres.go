@@ -127,10 +127,11 @@ func (e *postgres) noticed(pg *pgconn.PgConn, n *pgconn.Notice) {
 	}
 }
 
-// passing: serialization_failure and deadlock_detected.
+// passing: serialization_failure and deadlock_detected; and unique_violation where work comes back to life while another takes its place,
+// for every insert of ours says itself what is to be done about a conflict.
 func (e *postgres) passing(err error) bool {
 	var p *pgconn.PgError
-	return errors.As(err, &p) && (p.Code == "40001" || p.Code == "40P01")
+	return errors.As(err, &p) && (p.Code == "40001" || p.Code == "40P01" || p.Code == "23505" && p.ConstraintName == "work_uniq")
 }
 
 func (e *postgres) close() error { return e.db.Close() }
