@@ -20,6 +20,7 @@ import (
 // msg/s is the rate of durable acceptance, "done" the rate with everything behind it; CPU seconds are of all of a server's processes,
 // for the whole round.
 func BenchmarkAccept(b *testing.B) {
+	carepost := build(b)
 	for _, m := range []struct {
 		name     string
 		sessions int
@@ -33,7 +34,7 @@ func BenchmarkAccept(b *testing.B) {
 	} {
 		b.Run(m.name, func(b *testing.B) {
 			dir := b.TempDir()
-			us, they := startGateway(b, filepath.Join(dir, "us")), startPostfix(b)
+			us, they := startGateway(b, carepost, filepath.Join(dir, "us")), startPostfix(b)
 			if a, p := device(b, dir), device(b, they.dir); a != p {
 				b.Fatalf("the two are on different disks: %s and %s", dir, they.dir)
 			}

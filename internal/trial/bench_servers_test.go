@@ -1,63 +1,42 @@
 package trial_test
 
 import (
-	"bufio"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"carepost/internal/gateway"
 )
 
-const gatewayDir = "CAREPOST_TRIAL_GATEWAY" // environment: the installation that a process of ours is to run
+// build makes the binary that is to be measured.
+func build(b *testing.B) string {
+	b.Helper()
+	carepost := filepath.Join(b.TempDir(), "carepost")
+	if out, err := exec.Command("go", "build", "-o", carepost, "carepost/cmd/carepost").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return carepost
+}
 
-// TestGatewayProcess is no test, but the process that startGateway starts: a whole gateway, which logs to a file.
-func TestGatewayProcess(t *testing.T) {
-	dir := os.Getenv(gatewayDir)
-	if dir == "" {
-		return
+// startGateway runs an installation as one is made for a first trial, until the benchmark ends.
+func startGateway(b *testing.B, carepost, dir string) *server {
+	b.Helper()
+	if out, err := exec.Command(carepost, "init", dir, "--domain", "north.example", "--pilot", "--account", "b").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
 	}
 	log, err := os.Create(dir + ".log")
 	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := gateway.Loopback()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.Open(t.Context(), gateway.Options{Dir: dir, Domain: "north.example", Listeners: l, Log: slog.New(slog.NewTextHandler(log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
-	stop, cancel := signal.NotifyContext(t.Context(), syscall.SIGTERM)
-	defer cancel()
-	fmt.Println("listens", l.SMTP.Addr())
-	if err := g.Run(stop); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// startGateway runs a gateway in a process of its own until the benchmark ends.
-func startGateway(b *testing.B, dir string) *server {
-	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestGatewayProcess$", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), gatewayDir+"="+dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
 		b.Fatal(err)
 	}
+	defer log.Close()
+	cmd := exec.Command(carepost, "serve", "--config", dir)
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -67,13 +46,13 @@ func startGateway(b *testing.B, dir string) *server {
 			b.Error(err)
 		}
 	})
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if at, ok := strings.CutPrefix(lines.Text(), "listens "); ok {
-			go func() { // what the test binary says at its end
-				for lines.Scan() {
-				}
-			}()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, rest, ok := strings.Cut(string(text), " is ready: mail "); ok {
+			at, _, _ := strings.Cut(rest, ",")
 			return &server{at: at, dir: dir, pid: cmd.Process.Pid}
 		}
 	}
