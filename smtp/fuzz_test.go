@@ -2,6 +2,8 @@ package smtp
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"errors"
 	"io"
 	"strings"
@@ -49,6 +51,30 @@ func FuzzCommand(f *testing.F) {
 		}
 		if strings.ContainsAny(path, "\r\n\x00") {
 			t.Fatalf("%q passes", path)
+		}
+	})
+}
+
+// What is read as a PLAIN message is exactly what was sent, in one way of writing it.
+func FuzzAuth(f *testing.F) {
+	for _, s := range []string{"PLAIN AGEAYg==", "PLAIN", "plain =", "PLAIN *", "PLAIN AGEAYh==", "X-1_ AAAA", "PLAIN  AGEAYg==", "PLAIN AGEA\nYg=="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, args string) {
+		a, refused := ParseAuth(args)
+		if refused != nil {
+			if !refused.Permanent() || a.Initial != nil {
+				t.Fatalf("%q: %+v %+v", args, refused, a)
+			}
+			return
+		}
+		name, text, given := strings.Cut(args, " ")
+		if !strings.EqualFold(name, a.Mechanism) || given != a.Given || given && text != cmp.Or(base64.StdEncoding.EncodeToString(a.Initial), "=") {
+			t.Fatalf("%q is read as %+v", args, a)
+		}
+		as, user, password, refused := ParsePlain(a.Initial)
+		if refused == nil && (as+"\x00"+user+"\x00"+password != string(a.Initial) || user == "" || password == "" || strings.Contains(user+password, "\x00")) {
+			t.Fatalf("%q: %q %q %q", args, as, user, password)
 		}
 	})
 }
