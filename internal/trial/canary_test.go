@@ -1,0 +1,6 @@
+package trial_test
+
+const (
+	canarySubject = "Zeisigwort"
+	canaryBody    = "Pirolsatz"
+)
