@@ -17,7 +17,7 @@ import (
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) && !staysOnHangup(os.Args[1:]) { // nohup
+	if !signal.Ignored(syscall.SIGHUP) && !serves(os.Args[1:]) { // nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
@@ -25,19 +25,26 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// staysOnHangup says whether the command is one for which SIGHUP has a meaning of its own.
-func staysOnHangup(args []string) bool {
+// serves says whether the command is a server: SIGHUP has a meaning of its own then, and stopping takes as long as running transactions.
+func serves(args []string) bool {
 	cmd, _, err := newRoot().Find(args)
-	return err == nil && cmd.Annotations[hangsUp] != ""
+	return err == nil && cmd.Annotations[server] != ""
 }
 
 // grace is how long an interrupted command may take to clean up before it is left where it stands.
-const grace = 10 * time.Second
+const (
+	grace       = 10 * time.Second
+	serverGrace = time.Minute
+)
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
+	patience := grace
+	if serves(args) {
+		patience = serverGrace
+	}
 	var cmd *cobra.Command
 	var err error
 	done := make(chan struct{})
@@ -50,7 +57,7 @@ func run(ctx context.Context, args []string) int {
 	case <-ctx.Done():
 		select {
 		case <-done:
-		case <-time.After(grace):
+		case <-time.After(patience):
 			return interrupted(os.Stderr)
 		}
 	}

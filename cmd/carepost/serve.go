@@ -35,7 +35,7 @@ The log goes to standard error and holds no health data and no addresses.`,
   kill -HUP $(pidof carepost)   # after an edit of carepost.toml`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
-		Annotations:           map[string]string{hangsUp: "reload"},
+		Annotations:           map[string]string{server: "yes"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
 			if err != nil {
@@ -49,8 +49,8 @@ The log goes to standard error and holds no health data and no addresses.`,
 	return ofInstallation(cmd)
 }
 
-// hangsUp marks a command for which SIGHUP does not mean the end.
-const hangsUp = "carepost/hangup"
+// server marks a command that runs until it is stopped.
+const server = "carepost/server"
 
 func newLog(w io.Writer, asJSON, verbose bool) *slog.Logger {
 	o := &slog.HandlerOptions{}

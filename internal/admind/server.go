@@ -2,6 +2,7 @@ package admind
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,9 @@ type Host struct {
 	RotateKey func(ctx context.Context, by audit.Actor, progress func(done, total int64)) (Rotation, error)
 	Rekey     func(ctx context.Context, by audit.Actor) error
 	Backup    func(ctx context.Context, by audit.Actor, dir string, progress func(done, total int64)) (Backup, error)
+
+	Request func(ctx context.Context, by audit.Actor) (pem []byte, err error)
+	Import  func(ctx context.Context, by audit.Actor, chain []*x509.Certificate) error
 
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
@@ -97,6 +101,9 @@ func (s *Server) routes() *http.ServeMux {
 		"POST /v1/queue/{id}/retry":  s.retry,
 		"POST /v1/queue/{id}/cancel": s.cancel,
 		"POST /v1/queue/{id}/hold":   s.hold,
+
+		"GET /v1/certificate/request": s.certificateRequest,
+		"POST /v1/certificate":        s.importCertificate,
 
 		"GET /v1/keys":         s.keys,
 		"POST /v1/keys/rotate": s.rotateKey,
