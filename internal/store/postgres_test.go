@@ -16,9 +16,15 @@ import (
 	"carepost/internal/vault"
 )
 
-// An operator cancels a commit that waits for a standby: the server says COMMIT with a warning, and the store must not call it done.
-func TestCommitThatIsCancelled(t *testing.T) {
+func TestPostgresServer(t *testing.T) {
 	dsn := storetest.Postgres(t)
+	t.Run("CommitThatIsCancelled", func(t *testing.T) { commitThatIsCancelled(t, dsn+" search_path=cancelled") })
+	t.Run("Settings", func(t *testing.T) { settings(t, dsn+" search_path=settings") })
+}
+
+// An operator cancels a commit that waits for a standby: the server says COMMIT with a warning, and the store must not call it done.
+func commitThatIsCancelled(t *testing.T, dsn string) {
+	storetest.Schema(t, dsn)
 	psql := func(text string) string { t.Helper(); return storetest.SQL(t, dsn, text) }
 	s := open(t, store.Options{DSN: dsn, KEK: storetest.Keeper(t)})
 	insert := func() error {
@@ -74,8 +80,9 @@ func TestCommitThatIsCancelled(t *testing.T) {
 }
 
 // A server that loses commits is refused; one whose standbys are not waited for is told of.
-func TestPostgresSettings(t *testing.T) {
-	dsn, kek := storetest.Postgres(t), storetest.Keeper(t)
+func settings(t *testing.T, dsn string) {
+	storetest.Schema(t, dsn)
+	kek := storetest.Keeper(t)
 	s := open(t, store.Options{DSN: dsn, KEK: kek})
 	if w := s.Warnings(); len(w) != 0 {
 		t.Errorf("warnings: %v", w)
@@ -123,8 +130,8 @@ func TestPostgresSettings(t *testing.T) {
 
 // Two nodes: one makes a new store key, the other reads what is sealed with it at once, and seals with it soon. The old one is not deleted while
 // a node may still use it.
-func TestRotationBetweenNodes(t *testing.T) {
-	dsn, kek := storetest.Postgres(t), storetest.Keeper(t)
+func rotationBetweenNodes(t *testing.T, dsn string) {
+	kek := storetest.Keeper(t)
 	a, b := open(t, store.Options{DSN: dsn, KEK: kek}), open(t, store.Options{DSN: dsn, KEK: kek})
 	set := func(s *store.Store, key, value string) {
 		t.Helper()
@@ -184,8 +191,8 @@ func TestRotationBetweenNodes(t *testing.T) {
 }
 
 // Many retry dead work whose duty others take up: one lives in the end.
-func TestRetryRace(t *testing.T) {
-	s := open(t, store.Options{DSN: storetest.Postgres(t), KEK: storetest.Keeper(t)})
+func retryRace(t *testing.T, dsn string) {
+	s := open(t, store.Options{DSN: dsn, KEK: storetest.Keeper(t)})
 	claim := func(n int) (got []store.Work) {
 		t.Helper()
 		must(t, s.Tx(t.Context(), func(tx *store.Tx) (err error) {

@@ -10,14 +10,7 @@ import (
 )
 
 // DIR-06: a certificate that is used no more stays, with its key.
-func TestRetireCert(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) { retire(t, storetest.SQLite(t)) })
-	t.Run("Postgres", func(t *testing.T) {
-		own := storetest.Postgres(t) + " search_path=retire"
-		storetest.Schema(t, own)
-		retire(t, open(t, store.Options{DSN: own, KEK: storetest.Keeper(t)}))
-	})
-}
+func TestRetireCert(t *testing.T) { retire(t, storetest.SQLite(t)) }
 
 func retire(t *testing.T, s *store.Store) {
 	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)

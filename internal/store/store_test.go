@@ -26,21 +26,30 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	dsn := storetest.Postgres(t)
+	server := storetest.Postgres(t)
 	var n atomic.Int32
+	schema := func(t *testing.T) (dsn string) {
+		dsn = fmt.Sprintf("%s search_path=s%d", server, n.Add(1))
+		storetest.Schema(t, dsn)
+		return dsn
+	}
 	storetest.Run(t, func(t *testing.T) storetest.Opener {
-		kek := storetest.Keeper(t)
-		own := fmt.Sprintf("%s search_path=s%d", dsn, n.Add(1))
-		storetest.Schema(t, own)
-		return func(t *testing.T) *store.Store { return open(t, store.Options{DSN: own, KEK: kek}) }
+		dsn, kek := schema(t), storetest.Keeper(t)
+		return func(t *testing.T) *store.Store { return open(t, store.Options{DSN: dsn, KEK: kek}) }
 	})
 	t.Run("Rotation", func(t *testing.T) {
-		own, kek := dsn+" search_path=rotation", storetest.Keeper(t)
-		storetest.Schema(t, own)
-		storetest.Rotation(t, func(t *testing.T) *store.Store { return open(t, store.Options{DSN: own, KEK: kek}) }, func(t *testing.T) {
-			storetest.SQL(t, own, "UPDATE sealkey SET created_at = created_at - 7200000")
+		dsn, kek := schema(t), storetest.Keeper(t)
+		storetest.Rotation(t, func(t *testing.T) *store.Store { return open(t, store.Options{DSN: dsn, KEK: kek}) }, func(t *testing.T) {
+			storetest.SQL(t, dsn, "UPDATE sealkey SET created_at = created_at - 7200000")
 		})
 	})
+	t.Run("RotateKEK", func(t *testing.T) {
+		dsn := schema(t)
+		rotateKEK(t, func(kek vault.Keeper) store.Options { return store.Options{DSN: dsn, KEK: kek} })
+	})
+	t.Run("RetireCert", func(t *testing.T) { retire(t, open(t, store.Options{DSN: schema(t), KEK: storetest.Keeper(t)})) })
+	t.Run("RotationBetweenNodes", func(t *testing.T) { rotationBetweenNodes(t, schema(t)) })
+	t.Run("RetryRace", func(t *testing.T) { retryRace(t, schema(t)) })
 }
 
 func open(t *testing.T, o store.Options) *store.Store {
