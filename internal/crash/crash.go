@@ -49,7 +49,14 @@ func All() []Arrow {
 		{"failure.rows-durable", "the failed notice is a message of ours"},
 		{"report.verified", "a report of the other side is verified and read; nothing has moved"},
 		{"report.noted", "what the report says is written down"},
-		// T5, a deadline.
+		// What is laid into folders.
+		{"drop.written", "the file is durable under tmp of the Maildir; it has no name"},
+		{"drop.unpacked", "the study is whole in a hidden folder"},
+		{"drop.laid", "the mail or the study lies where its reader finds it; nothing says so"},
+		{"drop.settled", "the step is settled"},
+		// T5, times that pass.
+		{"delay.passed", "the notice of delay is composed; nobody has been told"},
+		{"delay.settled", "the notice of delay is in the sender's mailbox"},
 		{"deadline.passed", "the sender's report is composed; the recipient has not failed yet"},
 		{"deadline.settled", "the recipient has failed, and the report is in the sender's mailbox"},
 	}

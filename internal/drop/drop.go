@@ -25,6 +25,7 @@ import (
 
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/store"
@@ -84,7 +85,8 @@ func (s *Service) do(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return fmt.Errorf("drop: %s: %w", it.Into, nameless(err))
 	}
-	return s.Store.Tx(ctx, func(tx *store.Tx) error {
+	crash.Point("drop.laid")
+	err = s.Store.Tx(ctx, func(tx *store.Tx) error {
 		if entry.Action != "" {
 			if err := audit.Write(tx, entry); err != nil {
 				return err
@@ -92,6 +94,8 @@ func (s *Service) do(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	})
+	crash.Point("drop.settled")
+	return err
 }
 
 // item reads what a piece of work is about. store.ErrNotFound.

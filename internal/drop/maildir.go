@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"carepost/internal/audit"
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/vault"
 	"carepost/message"
@@ -49,6 +50,7 @@ func (s *Service) layMail(ctx context.Context, j *queue.Job, it *item) (audit.En
 	if err := j.Beat(ctx); err != nil {
 		return e, err
 	}
+	crash.Point("drop.written")
 	if err := link(root, tmp, path.Join("new", it.name())); err != nil {
 		return e, err
 	}

@@ -17,6 +17,7 @@ import (
 	"carepost/dicom/fileset"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/vault"
@@ -77,6 +78,7 @@ func (s *Service) layStudy(ctx context.Context, j *queue.Job, it *item) (audit.E
 		if err := j.Beat(ctx); err != nil {
 			return audit.Entry{}, err
 		}
+		crash.Point("drop.unpacked")
 		if err := os.Rename(hidden, filepath.Join(it.dir, name)); err != nil {
 			return audit.Entry{}, err
 		}

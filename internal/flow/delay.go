@@ -10,6 +10,7 @@ import (
 
 	"carepost/dsn"
 	"carepost/internal/audit"
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -72,7 +73,8 @@ func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	return f.commit(ctx, func(tx *store.Tx) error {
+	crash.Point("delay.passed")
+	err = f.commit(ctx, func(tx *store.Tx) error {
 		fresh := 0
 		for _, r := range waiting {
 			told, err := f.noteDelay(tx, r, b)
@@ -90,6 +92,8 @@ func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 		}
 		return j.Finish(tx)
 	}, b.ref)
+	crash.Point("delay.settled")
+	return err
 }
 
 // noteDelay writes down that the sender is told of one recipient's delay; told is false where he was before, or waits no longer.
