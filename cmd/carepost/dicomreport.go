@@ -28,7 +28,7 @@ const (
 
 func (p *dicomPrinter) line(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		_, p.err = io.WriteString(p.w, harmless(fmt.Sprintf(format, args...), "\n\t")+"\n") // names and texts come from others
 	}
 }
 

@@ -150,7 +150,7 @@ func printMail(w io.Writer, m shownMail) error {
 		if part.Study {
 			note = "DICOM File-set"
 		}
-		t.add("  "+fmt.Sprint(part.N), orDash(part.Name), part.Type, byteCount(decoded(part.Size)), note)
+		t.add("  "+fmt.Sprint(part.N), orDash(part.Name), part.Type, byteCount(part.Size), note)
 	}
 	if len(t.rows) > 0 && p.err == nil {
 		p.line("\nattached:")
@@ -168,6 +168,3 @@ func printMail(w io.Writer, m shownMail) error {
 	}
 	return p.err
 }
-
-// decoded is about how long a part in base64 is without it.
-func decoded(n int64) int64 { return n / 78 * 57 }

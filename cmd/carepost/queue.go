@@ -33,9 +33,13 @@ is set aside. An answer that is owed to another system cannot be cancelled.`, (*
 
 func newQueueListCmd() *cobra.Command {
 	var state string
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Lists what waits, soonest first",
+		Long: `Lists the mail that waits or is being worked on. Timers and housekeeping show with --all, or when something is wrong with them.
+
+FOR is the domain that mail is delivered to; NEXT is when it is tried next.`,
 		Example: `  carepost queue list
   carepost queue list --state dead --json`,
 		Args:                  cobra.NoArgs,
@@ -53,15 +57,28 @@ func newQueueListCmd() *cobra.Command {
 			if err != nil {
 				return clientError(err)
 			}
+			if !all {
+				works = slices.DeleteFunc(works, func(w admind.Work) bool { return state == "" && isTimer(w) })
+			}
 			return printQueue(cmd, works)
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "timers and housekeeping too")
 	cmd.Flags().StringVar(&state, "state", "", "only rows in this `STATE`: ready, leased, held or dead")
 	return reports(cmd)
 }
 
 // mostListed is how many rows one answer holds.
 const mostListed = 1000
+
+// isTimer says that work is of no interest as long as it does what it should: it waits for a time, and most often finds nothing to do.
+func isTimer(w admind.Work) bool {
+	switch w.Kind {
+	case "deadline", "delay", "purge", "sweep", "scrub":
+		return w.Error == "" && w.State != "dead" && w.State != "held"
+	}
+	return false
+}
 
 func printQueue(cmd *cobra.Command, works []admind.Work) error {
 	out, now := cmd.OutOrStdout(), time.Now()

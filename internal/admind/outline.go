@@ -36,7 +36,7 @@ func outlined(m Mail, root *message.Part) Outline {
 	set, _ := zipmail.Find(root)
 	for i, p := range leaves(root) {
 		part := Part{
-			N: i + 1, Type: p.Type.Type + "/" + p.Type.Subtype, Charset: p.Type.Params["charset"], Name: p.Filename(), Size: p.End - p.Body,
+			N: i + 1, Type: p.Type.Type + "/" + p.Type.Subtype, Charset: p.Type.Params["charset"], Name: p.Filename(), Size: about(p),
 			Study: p == set,
 		}
 		kind, _, err := p.Header.Disposition()
@@ -45,6 +45,15 @@ func outlined(m Mail, root *message.Part) Outline {
 		out.Parts = append(out.Parts, part)
 	}
 	return out
+}
+
+// about is how long a part is decoded, nearly: lines of 76 characters and a line end hold 57 octets (RFC 2045 §6.8).
+func about(p *message.Part) int64 {
+	n := p.End - p.Body
+	if p.Encoding != "base64" {
+		return n
+	}
+	return n/78*57 + n%78*3/4
 }
 
 // leaves are the parts that hold something.

@@ -145,7 +145,7 @@ type Part struct {
 	Type     string `json:"type"` // "application/pdf"
 	Charset  string `json:"charset,omitempty"`
 	Name     string `json:"name,omitempty"` // that the sender gave it: never open a file by it
-	Size     int64  `json:"size"`           // bytes as transmitted, encoded
+	Size     int64  `json:"size"`           // bytes decoded, nearly
 	Attached bool   `json:"attached"`       // an attachment rather than text to read
 	Study    bool   `json:"study,omitempty"`
 }
