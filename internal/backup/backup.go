@@ -66,7 +66,7 @@ type Manifest struct {
 	LostIDs  []string  `json:"lost_ids,omitempty"`
 	List     string    `json:"sha256sums"` // SHA-256 of SHA256SUMS
 	Checksum string    `json:"checksum"`   // SHA-256 of this object with empty checksum and seal
-	Seal     []byte    `json:"seal"`       // the checksum under the key-encryption key: nobody else made this
+	Seal     []byte    `json:"seal"`       // the checksum under a store key of the database: nobody else made this
 }
 
 // Problem is one thing wrong with a backup.

@@ -311,6 +311,19 @@ func TestDamage(t *testing.T) {
 		"extra":     func(name string) error { return os.WriteFile(name+".extra", []byte("x"), 0o600) },
 		"extra dir": func(name string) error { return os.MkdirAll(name+".d/more/file", 0o700) },
 	}
+	if os.Getenv("CAREPOST_FULL") == "" { // one of each sort
+		sorts := make(map[string]bool)
+		files = slices.DeleteFunc(files, func(name string) bool {
+			sort := name
+			if strings.HasPrefix(name, "data/b/") {
+				sort = "a body"
+			} else if strings.Contains(name, "north") || strings.Contains(name, "south") {
+				sort = "beside"
+			}
+			defer func() { sorts[sort] = true }()
+			return sorts[sort]
+		})
+	}
 	for _, file := range files {
 		for kind, damage := range kinds {
 			src := filepath.Join(t.TempDir(), "b")
@@ -456,11 +469,11 @@ func TestForged(t *testing.T) {
 	}
 	m.Seal = []byte("mine")
 	must(t, os.WriteFile(filepath.Join(dest, manifestFile), m.encode(), 0o600))
-	if r, err := Verify(t.Context(), dest, h.kek(t)); !errors.Is(err, ErrKEK) {
+	if r, err := Verify(t.Context(), dest, h.kek(t)); !errors.Is(err, ErrDamaged) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	into := filepath.Join(t.TempDir(), "into")
-	if r, err := Restore(t.Context(), dest, into, filepath.Join(h.dir, "keys", "kek")); !errors.Is(err, ErrKEK) {
+	if r, err := Restore(t.Context(), dest, into, filepath.Join(h.dir, "keys", "kek")); !errors.Is(err, ErrDamaged) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -469,15 +482,16 @@ func TestForged(t *testing.T) {
 func TestHostileList(t *testing.T) {
 	h, _ := newHouse(t)
 	zero := strings.Repeat("0", 64)
+	dest, good := h.backup(t)
 	for _, text := range []string{
 		zero + "  ../outside\n", zero + "  /etc/passwd\n", zero + "  keys/kek\n", zero + "  keys\n", zero + "  a//b\n", zero + "  a/./b\n",
 		zero + "  \n", zero + "  .\n", zero + "  manifest.json\n", zero[1:] + "  a\n", "z" + zero[1:] + "  a\n", zero + " a\n", zero + "  a\n" + zero + "  a\n",
 		zero + "  b\n" + zero + "  a\n", zero + "  a\\b\n", "\n", zero + "  " + strings.Repeat("x", 2000) + "\n", strings.Repeat("x", 1<<20),
 	} {
-		dest, m := h.backup(t)
+		m := good
 		must(t, os.WriteFile(filepath.Join(dest, listFile), []byte(text), 0o600))
 		m.List = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
-		must(t, m.finish(t.Context(), h.kek(t)))
+		m.finish(h.Box())
 		must(t, os.WriteFile(filepath.Join(dest, manifestFile), m.encode(), 0o600))
 		if r, err := Verify(t.Context(), dest, h.kek(t)); err == nil {
 			t.Errorf("%.100q: %+v", text, r)
@@ -488,7 +502,6 @@ func TestHostileList(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "{}", "[]", "null", `{"format":2}`, `{"format":1}`, strings.Repeat(" ", 2<<20) + "{}"} {
-		dest, _ := h.backup(t)
 		must(t, os.WriteFile(filepath.Join(dest, manifestFile), []byte(text), 0o600))
 		if _, err := Verify(t.Context(), dest, nil); err == nil {
 			t.Errorf("%.100q is taken", text)

@@ -55,7 +55,8 @@ type creation struct {
 	Options
 	ctx         context.Context
 	m           Manifest
-	at          string // the directory under its passing name
+	at          string     // the directory under its passing name
+	box         *vault.Box // of the copied database
 	done, total int64
 }
 
@@ -97,11 +98,7 @@ func (c *creation) key() (err error) {
 	if c.KEK != nil {
 		return nil
 	}
-	name := filepath.Join(c.Dir, "keys", "kek")
-	if _, err := os.Stat(name); err != nil { // OpenKEK would make one
-		return err
-	}
-	c.KEK, err = vault.OpenKEK(name)
+	c.KEK, err = vault.LoadKEK(filepath.Join(c.Dir, "keys", "kek"))
 	return err
 }
 
@@ -155,9 +152,7 @@ func (c *creation) fill() error {
 	if err := c.list(); err != nil {
 		return err
 	}
-	if err := c.m.finish(c.ctx, c.KEK); err != nil {
-		return err
-	}
+	c.m.finish(c.box)
 	if err := writeFile(filepath.Join(c.at, manifestFile), c.m.encode()); err != nil {
 		return err
 	}
@@ -188,6 +183,7 @@ func (c *creation) bodies() error {
 	if err != nil {
 		return fmt.Errorf("the copy of the database: %w", err)
 	}
+	c.box = copied.Box()
 	made := make(map[string]bool)
 	err = eachBody(c.ctx, copied, func(b store.Blob) error {
 		if b.Key == "" {

@@ -3,7 +3,6 @@ package backup
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,24 +35,19 @@ func (m Manifest) checksum() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sealed is what is sealed of a manifest.
-func (m Manifest) sealed() []byte { return []byte("carepost backup " + m.Checksum) }
-
 // finish puts checksum and seal in.
-func (m *Manifest) finish(ctx context.Context, kek vault.Keeper) (err error) {
+func (m *Manifest) finish(box *vault.Box) {
 	m.Checksum = m.checksum()
-	m.Seal, err = kek.Encrypt(ctx, m.sealed())
-	return err
+	m.Seal = box.Seal(sealing, m.ID, []byte(m.Checksum))
 }
 
-// proven says whether whoever has kek made this. ErrKEK also where the seal itself was changed: the two look alike.
-func (m Manifest) proven(ctx context.Context, kek vault.Keeper) error {
-	text, err := kek.Decrypt(ctx, m.Seal)
-	switch {
-	case err != nil:
-		return ErrKEK
-	case !bytes.Equal(text, m.sealed()):
-		return fmt.Errorf("%w: %s is not the one that was sealed", ErrDamaged, manifestFile)
+// sealing stands in the place of a column's name (vault.Box).
+const sealing = "backup.manifest"
+
+// proven says whether whoever has the keys of the database made this.
+func (m Manifest) proven(box *vault.Box) error {
+	if text, err := box.Open(sealing, m.ID, m.Seal); err != nil || string(text) != m.Checksum {
+		return fmt.Errorf("%w: %s was not made by the installation whose database this is", ErrDamaged, manifestFile)
 	}
 	return nil
 }

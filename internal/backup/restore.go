@@ -41,7 +41,7 @@ func (r *restoration) restore(into string) error {
 	if err != nil {
 		return err
 	}
-	list, err := r.open(r.ctx, r.src, keeper)
+	list, err := r.open(r.src)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func empty(dir string, all bool) error {
 
 // fill writes everything, durably.
 func (r *restoration) fill(keeper vault.Keeper, list *listReader) error {
-	s, err := r.database(keeper, list)
+	s, err := r.database(r.ctx, r.src, r.into, keeper) // first: a wrong key should be known before hours of copying
 	if err != nil {
 		return err
 	}
@@ -119,35 +119,16 @@ func (r *restoration) fill(keeper vault.Keeper, list *listReader) error {
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		return err
 	}
-	if _, err := copyFile(r.ctx, r.kek, filepath.Join(keys, "kek"), func(int64) {}); err != nil {
-		return err
+	for _, end := range []string{"", ".next"} { // the key that follows, where a change of keys was cut short (vault.RotateKEK)
+		_, err := copyFile(r.ctx, r.kek+end, filepath.Join(keys, "kek"+end), func(int64) {})
+		if err != nil && (end == "" || !errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
 	}
 	if err := syncDirs(r.into); err != nil {
 		return err
 	}
 	return vault.SyncDir(filepath.Dir(r.into))
-}
-
-// database copies the database and opens it: whether the key is the right one should be known before hours of copying.
-func (r *restoration) database(keeper vault.Keeper, list *listReader) (*store.Store, error) {
-	sum, err := copyFile(r.ctx, filepath.Join(r.src, database), filepath.Join(r.into, database), func(int64) {})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIrregular) {
-		return nil, err
-	}
-	want, bad := find(r.src, r.Manifest, database)
-	if bad != nil {
-		return nil, bad
-	}
-	r.judge(database, want != nil && want.sum == sum, err)
-	if r.bad[database] {
-		return nil, fmt.Errorf("%w: %s", ErrDamaged, database)
-	}
-	s, err := store.Open(r.ctx, store.Options{Dir: filepath.Join(r.into, "data"), KEK: keeper})
-	if errors.Is(err, vault.ErrKEK) {
-		return nil, ErrKEK
-	}
-	r.Opened = err == nil
-	return s, err
 }
 
 // find looks for one line of the list.

@@ -27,23 +27,40 @@ func Verify(ctx context.Context, src string, kek vault.Keeper) (Report, error) {
 }
 
 func (r *Report) verify(ctx context.Context, src string, kek vault.Keeper) error {
-	list, err := r.open(ctx, src, kek)
+	list, err := r.open(src)
 	if err != nil {
 		return err
 	}
 	defer list.close()
+	var s *store.Store
+	if kek != nil { // first: whether the key is the right one should be known before hours of reading
+		scratch, err := os.MkdirTemp("", "carepost-verify-*") // 0700
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(scratch)
+		switch s, err = r.database(ctx, src, scratch, kek); {
+		case err != nil && len(r.Problems) == 0:
+			return err
+		case err == nil:
+			defer s.Close()
+			if err := r.rows(ctx, s, filepath.Join(scratch, "again.db")); err != nil {
+				return err
+			}
+		}
+	}
 	if err := r.compare(ctx, src, list); err != nil {
 		return err
 	}
 	r.lost()
-	if kek == nil || r.bad[database] {
+	if s == nil {
 		return nil
 	}
-	return r.openCopy(ctx, src, kek)
+	return r.read(ctx, s, filepath.Join(src, "data"))
 }
 
 // open reads what tells of the rest.
-func (r *Report) open(ctx context.Context, src string, kek vault.Keeper) (*listReader, error) {
+func (r *Report) open(src string) (*listReader, error) {
 	info, err := os.Stat(src)
 	if err != nil {
 		return nil, err
@@ -51,26 +68,54 @@ func (r *Report) open(ctx context.Context, src string, kek vault.Keeper) (*listR
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%w: %s is no directory", ErrPlace, src)
 	}
-	if r.Manifest, err = readManifest(src); errors.Is(err, fs.ErrNotExist) {
-		r.add(Problem{Path: manifestFile, What: Missing})
-		return nil, fmt.Errorf("%w: %s has no %s", ErrDamaged, src, manifestFile)
-	} else if errors.Is(err, ErrDamaged) {
-		r.add(Problem{Path: manifestFile, What: Changed})
-	}
-	if err == nil && kek != nil {
-		err = r.Manifest.proven(ctx, kek)
-	}
-	if err != nil {
-		return nil, err
+	if r.Manifest, err = readManifest(src); err != nil {
+		return nil, r.without(manifestFile, err)
 	}
 	list, err := openList(src, r.Manifest)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.add(Problem{Path: listFile, What: Missing})
-		return nil, fmt.Errorf("%w: %s has no %s", ErrDamaged, src, listFile)
-	} else if errors.Is(err, ErrDamaged) {
-		r.add(Problem{Path: listFile, What: Changed})
+	return list, r.without(listFile, err)
+}
+
+// without notes why one of the two files that tell of the rest cannot be used.
+func (r *Report) without(name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.add(Problem{Path: name, What: Missing})
+		return fmt.Errorf("%w: there is no %s", ErrDamaged, name)
+	case errors.Is(err, ErrDamaged):
+		r.add(Problem{Path: name, What: Changed})
 	}
-	return list, err
+	return err
+}
+
+// database copies the database into the directory into and opens the copy. What is wrong with it is a problem, and the error wraps ErrDamaged.
+func (r *Report) database(ctx context.Context, src, into string, kek vault.Keeper) (*store.Store, error) {
+	sum, err := copyFile(ctx, filepath.Join(src, database), filepath.Join(into, database), func(int64) {})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIrregular) {
+		return nil, err
+	}
+	want, bad := find(src, r.Manifest, database)
+	if bad != nil {
+		return nil, r.without(listFile, bad)
+	}
+	r.judge(database, want != nil && want.sum == sum, err)
+	if r.bad[database] {
+		return nil, fmt.Errorf("%w: %s", ErrDamaged, database)
+	}
+	s, err := store.Open(ctx, store.Options{Dir: filepath.Join(into, "data"), KEK: kek})
+	switch {
+	case errors.Is(err, vault.ErrKEK):
+		return nil, ErrKEK
+	case err != nil && ctx.Err() == nil:
+		r.add(Problem{Path: database, What: Unsound})
+		return nil, fmt.Errorf("%w: %s: %v", ErrDamaged, database, err)
+	case err != nil:
+		return nil, err
+	}
+	if err := r.Manifest.proven(s.Box()); err != nil {
+		return nil, errors.Join(r.without(manifestFile, err), s.Close())
+	}
+	r.Opened = true
+	return s, nil
 }
 
 // lost repeats what the manifest says.
@@ -132,33 +177,6 @@ func (r *Report) judge(rel string, same bool, err error) {
 	case err != nil:
 		r.add(Problem{Path: rel, What: Unreadable})
 	}
-}
-
-// openCopy opens a copy of the database, so that the backup stays as it is.
-func (r *Report) openCopy(ctx context.Context, src string, kek vault.Keeper) error {
-	scratch, err := os.MkdirTemp("", "carepost-verify-*") // 0700
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(scratch)
-	if _, err := copyFile(ctx, filepath.Join(src, database), filepath.Join(scratch, "data", "carepost.db"), func(int64) {}); err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, store.Options{Dir: filepath.Join(scratch, "data"), KEK: kek})
-	switch {
-	case errors.Is(err, vault.ErrKEK):
-		return ErrKEK
-	case err != nil && ctx.Err() == nil:
-		r.add(Problem{Path: database, What: Unsound})
-		return nil
-	case err != nil:
-		return err
-	}
-	r.Opened = true
-	if err := r.rows(ctx, s, filepath.Join(scratch, "again.db")); err != nil {
-		return errors.Join(err, s.Close())
-	}
-	return errors.Join(r.read(ctx, s, filepath.Join(src, "data")), s.Close())
 }
 
 // rows reads every page of the database, which writing it anew does, and every audit entry.
