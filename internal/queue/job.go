@@ -111,10 +111,30 @@ func (q *Queue) do(ctx context.Context, h *handler, j *Job, p *place) {
 		log.Warn("work will be tried again", "err", err)
 		settle = func(tx *store.Tx) error { return j.Retry(tx, -1, err.Error()) }
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	if err := q.o.Store.Tx(last, settle); err != nil {
+	if err := q.settle(ctx, settle); err != nil {
 		log.Error("settling work; its lease will run out", "err", err)
+	}
+}
+
+// settle runs the last transaction of a piece of work, again for a while if it fails: a disk that is full has room again a moment later, and
+// the lease would keep others from the work. When ctx has ended it is tried once.
+func (q *Queue) settle(ctx context.Context, fn func(*store.Tx) error) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(30*time.Second, q.o.TTL/2))
+	defer cancel()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := q.o.Store.Tx(last, fn)
+		if err == nil || errors.Is(err, store.ErrLeaseLost) {
+			return err
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+			continue
+		case <-last.Done():
+		case <-ctx.Done():
+		}
+		again.Stop()
+		return err
 	}
 }
 
