@@ -130,6 +130,44 @@ func TestExportAndRest(t *testing.T) {
 	}
 }
 
+// Private keys outlive a rotation of the store keys: those in memory, and those in a process that comes after.
+func TestStoreKeysRotated(t *testing.T) {
+	dir, kek := t.TempDir(), storetest.Keeper(t)
+	open := func() (*store.Store, *Keyring) {
+		s, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: kek})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s, New(s)
+	}
+	s, k := open()
+	before := generate(t, s, k, P256)
+	text, err := k.Export(t.Context(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RotateSealing(t.Context(), kek); err != nil {
+		t.Fatal(err)
+	}
+	between := generate(t, s, k, P256)
+	if err := s.Reseal(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := k.Export(t.Context(), before); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("another key, or none: %v", err)
+		}
+		if _, err := k.Signer(t.Context(), between); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, k = open()
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	s := storetest.SQLite(t)
 	k := New(s)
