@@ -37,7 +37,7 @@ import (
 var (
 	ErrExists     = errors.New("backup: there is something already") // where a new directory was to be made
 	ErrPlace      = errors.New("backup: not a place for it")
-	ErrIncomplete = errors.New("backup: the installation had lost bodies before") // the backup is made, or restored, as good as it can be
+	ErrIncomplete = errors.New("backup: bodies are missing that the installation had lost already") // else it is whole, and made, or restored
 	ErrDamaged    = errors.New("backup: it is not what was written")
 	ErrKEK        = errors.New("backup: this key-encryption key does not open it")
 )
@@ -102,7 +102,21 @@ type Report struct {
 	Problems []Problem `json:"problems"`           // at most 1000
 	More     int       `json:"more_problems,omitempty"`
 
-	bad map[string]bool // paths with a problem
+	bad      map[string]bool // paths with a problem
+	progress Progress
+	done     int64
+	total    int64 // bytes, about
+}
+
+// Progress is told of bytes done, of about so many in all, where verifying or restoring is watched: Progress(f).Verify(…). nil: nobody is told.
+type Progress func(done, total int64)
+
+func newReport(p Progress) Report { return Report{Problems: []Problem{}, progress: p} }
+
+func (r *Report) moved(n int64) {
+	if r.done += n; r.progress != nil {
+		r.progress(min(r.done, r.total), r.total)
+	}
 }
 
 // add notes a problem; of those with one file the first counts.

@@ -36,7 +36,7 @@ func Create(ctx context.Context, o Options, dest string) (Manifest, error) {
 	c.m = Manifest{Format: 1, ID: vault.NewID(o.Clock()), Created: o.Clock().UTC().Truncate(time.Millisecond)}
 	err := c.create(dest)
 	if err == nil && c.m.Lost > 0 {
-		err = fmt.Errorf("%w: %d of them", ErrIncomplete, c.m.Lost)
+		err = fmt.Errorf("%w: %d; the backup is made without them", ErrIncomplete, c.m.Lost)
 	}
 	return c.m, prefix(err)
 }

@@ -20,7 +20,12 @@ import (
 // ErrExists, ErrPlace, ErrKEK; nothing is left then. Where single bodies are damaged or missing the installation stands without them
 // (Report.Restored), and the error wraps ErrDamaged or ErrIncomplete. A damaged database or list is not restored.
 func Restore(ctx context.Context, src, into, kek string) (Report, error) {
-	r := &restoration{Report: Report{Problems: []Problem{}}, ctx: ctx, src: src, kek: kek}
+	return Progress(nil).Restore(ctx, src, into, kek)
+}
+
+// Restore is the function of that name.
+func (p Progress) Restore(ctx context.Context, src, into, kek string) (Report, error) {
+	r := &restoration{Report: newReport(p), ctx: ctx, src: src, kek: kek}
 	err := r.restore(into)
 	if err == nil {
 		err = r.verdict()
@@ -46,6 +51,7 @@ func (r *restoration) restore(into string) error {
 		return err
 	}
 	defer list.close()
+	r.total = 2 * r.Manifest.Bytes
 	made, err := r.prepare(into)
 	if err != nil {
 		return err
@@ -178,7 +184,7 @@ func (r *restoration) copy(e entry) error {
 	if e.path == configFile {
 		to += passing
 	}
-	sum, err := copyFile(r.ctx, filepath.Join(r.src, filepath.FromSlash(e.path)), to, func(int64) {})
+	sum, err := copyFile(r.ctx, filepath.Join(r.src, filepath.FromSlash(e.path)), to, r.moved)
 	if ours := (*writeError)(nil); errors.As(err, &ours) || r.ctx.Err() != nil {
 		return errors.Join(r.ctx.Err(), err)
 	}

@@ -18,7 +18,12 @@ import (
 // directory for temporary files), read through, and every live body is compared with its digest. The error that goes with
 // problems in the Report wraps ErrDamaged, or ErrIncomplete where the only fault is that bodies had been lost before; ErrKEK.
 func Verify(ctx context.Context, src string, kek vault.Keeper) (Report, error) {
-	r := Report{Problems: []Problem{}}
+	return Progress(nil).Verify(ctx, src, kek)
+}
+
+// Verify is the function of that name.
+func (p Progress) Verify(ctx context.Context, src string, kek vault.Keeper) (Report, error) {
+	r := newReport(p)
 	err := r.verify(ctx, src, kek)
 	if err == nil {
 		err = r.verdict()
@@ -32,8 +37,10 @@ func (r *Report) verify(ctx context.Context, src string, kek vault.Keeper) error
 		return err
 	}
 	defer list.close()
+	r.total = r.Manifest.Bytes
 	var s *store.Store
 	if kek != nil { // first: whether the key is the right one should be known before hours of reading
+		r.total *= 2
 		scratch, err := os.MkdirTemp("", "carepost-verify-*") // 0700
 		if err != nil {
 			return err
@@ -89,7 +96,7 @@ func (r *Report) without(name string, err error) error {
 
 // database copies the database into the directory into and opens the copy. What is wrong with it is a problem, and the error wraps ErrDamaged.
 func (r *Report) database(ctx context.Context, src, into string, kek vault.Keeper) (*store.Store, error) {
-	sum, err := copyFile(ctx, filepath.Join(src, database), filepath.Join(into, database), func(int64) {})
+	sum, err := copyFile(ctx, filepath.Join(src, database), filepath.Join(into, database), r.moved)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIrregular) {
 		return nil, err
 	}
@@ -157,7 +164,7 @@ func (r *Report) compare(ctx context.Context, src string, list *listReader) erro
 			return err
 		}
 		r.Files++
-		sum, _, err := hashFile(ctx, name, func(int64) {})
+		sum, _, err := hashFile(ctx, name, r.moved)
 		r.judge(rel, sum == want, err)
 		return ctx.Err()
 	})
@@ -212,6 +219,9 @@ func (r *Report) read(ctx context.Context, s *store.Store, dir string) error {
 	}
 	return eachBody(ctx, s, func(b store.Blob) error {
 		err := blobs.Check(ctx, blob.Ref(b))
+		if b.Key != "" {
+			r.moved(b.Size)
+		}
 		switch {
 		case err == nil:
 			r.Bodies++
