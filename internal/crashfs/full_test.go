@@ -102,13 +102,17 @@ func (x *traffic) settle() {
 func (x *traffic) checked() {
 	x.t.Helper()
 	shown := x.shown()
-	answered := map[addr.Address]bool{}
+	answered := map[addr.Address]int{}
+	again := 0
 	for _, p := range x.w.seen() {
-		answered[p.to] = true
+		if answered[p.to]++; answered[p.to] > 1 {
+			again++
+		}
 	}
+	x.t.Logf("%d answers were sent, %d of them again", len(x.w.seen()), again)
 	for a, id := range x.taken {
-		if len(shown[id]) != 1 || !answered[a] {
-			x.t.Errorf("message %s is shown %d times, answered: %v", id, len(shown[id]), answered[a])
+		if len(shown[id]) != 1 || answered[a] == 0 {
+			x.t.Errorf("message %s is shown %d times, answered %d times", id, len(shown[id]), answered[a])
 		}
 	}
 	if len(shown) != len(x.taken) {

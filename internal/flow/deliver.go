@@ -2,9 +2,11 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"syscall"
 	"time"
 
 	"carepost/addr"
@@ -47,7 +49,7 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	crash.Point("deliver.answered")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
+	err = f.insist(ctx, func(tx *store.Tx) error {
 		for _, r := range p.recipients {
 			if err := f.noteAnswer(tx, p, r, outcome); err != nil {
 				return err
@@ -75,6 +77,24 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	}, bounced.ref)
 	crash.Point("deliver.settled")
 	return err
+}
+
+// insist is Store.Tx for what the other side knows already: while the disk is full it is tried again, until ctx ends. What is not written
+// down is sent once more.
+func (f *Flow) insist(ctx context.Context, fn func(*store.Tx) error) error {
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		err := f.Store.Tx(ctx, fn)
+		if !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return err
+		}
+	}
 }
 
 // missed names the recipients that a delivery failed for, and why it is to be tried again for others.
