@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"carepost/internal/vault"
 )
@@ -34,9 +35,23 @@ func (e *sqlite) snapshot(ctx context.Context, path string) (err error) {
 	return vacuumInto(ctx, db, path, os.Link)
 }
 
+// unfinished begins the names of copies that are being made.
+const unfinished = ".snapshot-"
+
+// removeCopies removes what a process that was killed left of its copies.
+func removeCopies(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), unfinished) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
+}
+
 // vacuumInto writes db's copy under a passing name beside path; place gives it its name.
 func vacuumInto(ctx context.Context, db *sql.DB, path string, place func(from, to string) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".snapshot-*") // 0600, which SQLite takes over for an empty file
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*") // 0600, which SQLite takes over for an empty file
 	if err != nil {
 		return err
 	}

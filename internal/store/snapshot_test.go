@@ -115,6 +115,8 @@ func fixture(t *testing.T, name, path string) {
 func TestUpgrade(t *testing.T) {
 	dir, kek := t.TempDir(), fixtureKEK(t)
 	fixture(t, "version-2.db.gz", filepath.Join(dir, "carepost.db"))
+	must(t, os.WriteFile(filepath.Join(dir, ".snapshot-1"), nil, 0o600)) // of a process that was killed
+	must(t, os.WriteFile(filepath.Join(dir, "carepost.db.before-3"), []byte("of an attempt that was given up"), 0o600))
 	lab := addr.Address{Endpoint: "lab", Domain: "north.example"}
 	for range 2 {
 		s := open(t, store.Options{Dir: dir, KEK: kek})

@@ -66,6 +66,9 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 	if err := e.createFile(); err != nil {
 		return nil, err
 	}
+	if err := removeCopies(dir); err != nil {
+		return nil, err
+	}
 	writer, err := e.pool(1, "_txlock=immediate", "_pragma=journal_mode(WAL)")
 	if err != nil {
 		return nil, err
