@@ -7,7 +7,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
 		newInitCmd(), newServeCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
-		newSendCmd(), newMailCmd(), newQueueCmd(),
+		newSendCmd(), newMailCmd(), newQueueCmd(), newBackupCmd(), newKeyCmd(),
 		newDicomCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
 	}
 }
