@@ -45,7 +45,7 @@ and the configuration.
 Exit codes:
   0  the backup is made
   1  it could not be made now: disk, or another process
-  2  wrong usage: DIR is there already, or the directory that it is to lie in is not
+  2  wrong usage: DIR is there already, or the place where it is to lie is not
   4  the backup is made, but the installation has lost bodies`,
 		Example: `  carepost backup create /mnt/backup/2026-12-01 --config north
   carepost backup verify /mnt/backup/2026-12-01 --kek north/keys/kek`,
@@ -121,7 +121,7 @@ database (a copy of it, in the directory for temporary files), reads through it,
 gateway is needed. Where there is no carepost, "sha256sum -c SHA256SUMS" in DIR does the first part.
 
 Exit codes:
-  0  the backup is whole; with --kek: an installation restored from it reads every mail
+  0  the backup is whole; with --kek: restored from it, every mail reads
   1  it could not be read now
   2  wrong usage: no backup, or a key that does not open it
   4  it is damaged, or the installation had lost bodies before`,
@@ -148,13 +148,13 @@ Exit codes:
 func newBackupRestoreCmd() *cobra.Command {
 	var kek string
 	cmd := reports(&cobra.Command{
-		Use:   "restore DIR INTO",
+		Use:   "restore DIR INTO --kek FILE",
 		Short: "Makes an installation of a backup",
 		Long: `Makes an installation in INTO, a new or empty directory, of the backup in DIR and a copy of the key-encryption key. What is copied is
 compared with its checksum, and every mail is read where it lies then, before it says that it is done. Run it as the user that runs
 the gateway.
 
-Single bodies that are damaged in the backup are left out: the rest is restored, what is missing is named, and the exit code is 4.
+Where single bodies are damaged in the backup, the rest is restored, they are named, and the exit code is 4.
 
 An older state knows nothing of what came later. Mail accepted since the backup is lost, and what waited to be sent then is sent
 again. Never let the former installation run beside the restored one.

@@ -271,9 +271,9 @@ func TestPrune(t *testing.T) {
 	now := time.Date(2026, 12, 31, 23, 30, 0, 0, time.UTC)
 	s := testStore(t)
 	s.clock = func() time.Time { return now }
-	gone, kept := commit(t, s, content(InlineSize+1)), Ref{}
+	gone := commit(t, s, content(InlineSize+1))
 	now = now.Add(time.Hour)
-	kept = commit(t, s, content(InlineSize+1))
+	kept := commit(t, s, content(InlineSize+1))
 	d := write(t, s, content(InlineSize+1)) // of the second hour
 	if err := errors.Join(s.Remove(gone), s.Prune(t.Context(), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))); err != nil {
 		t.Fatal(err)
