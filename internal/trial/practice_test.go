@@ -173,8 +173,8 @@ func (p *practice) ask(f func(ctx context.Context, c *admind.Client) error) bool
 	return f(ctx, c) == nil
 }
 
-// look reads the store of an installation that nobody serves, in a copy: what its next process finds stays as it is.
-func (p *practice) look(t testing.TB, view func(tx *store.Tx) error) {
+// books opens the store of an installation that nobody serves, in a copy: what its next process finds stays as it is.
+func (p *practice) books(t testing.TB) *store.Store {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"carepost.db", "carepost.db-wal"} {
@@ -190,9 +190,15 @@ func (p *practice) look(t testing.TB, view func(tx *store.Tx) error) {
 	if err != nil {
 		t.Fatalf("%s: %v", p.domain, err)
 	}
-	defer s.Close()
-	if err := s.View(t.Context(), view); err != nil {
-		t.Fatalf("%s: %v", p.domain, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// view reads in them.
+func view(t testing.TB, s *store.Store, f func(tx *store.Tx) error) {
+	t.Helper()
+	if err := s.View(t.Context(), f); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -224,6 +230,21 @@ func (p *practice) busy() (left []string, ok bool) {
 		return err
 	})
 	return left, ok
+}
+
+// quiet says that there is nothing left to do.
+func (p *practice) quiet() bool {
+	left, ok := p.busy()
+	return ok && len(left) == 0
+}
+
+// mails are those of an account as its holder is shown them; none where there is no answer.
+func (p *practice) mails(of addr.Address) (out []admind.Mail) {
+	p.ask(func(ctx context.Context, c *admind.Client) (err error) {
+		out, err = c.Mails(ctx, of, "", 0, 1<<20)
+		return err
+	})
+	return out
 }
 
 // hurry has work that waits for another try tried now: the other side is back, and a trial need not wait for the back-off.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"carepost/addr"
 	"carepost/internal/admind"
@@ -24,6 +23,7 @@ type tale struct {
 	sender    addr.Address
 	recipient addr.Address
 	messageID string // as in the header: what both sides know it by
+	text      string
 	id        string // at the sender's; empty until told
 	end       end
 }
@@ -37,34 +37,17 @@ const (
 	late               // the notice came after the sender's deadline
 )
 
-// letter is the tale's message: canaries in its subject and text, and size bytes of text.
-func (x *tale) letter(size int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "From: %s\nTo: %s\nDate: %s\nMessage-ID: %s\nSubject: %s about %s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n\n",
-		x.sender, x.recipient, time.Now().UTC().Format(time.RFC1123Z), x.messageID, canarySubject, x.messageID)
-	for b.Len() < size {
-		b.WriteString("The " + canaryBody + " sings of a knee that is better than it was, and of nothing else.\n")
-	}
-	return strings.ReplaceAll(b.String(), "\n", "\r\n")
-}
-
-// submit hands the message over until somebody has said that it is taken. A sender whose answer was lost asks again with the same
-// message; "sent before" is as good an answer as an id.
-func (x *tale) submit(t testing.TB, text string) {
+// submit hands the message over until somebody has said that it is taken. A sender whose answer was lost sends the same message again.
+func (x *tale) submit(t testing.TB) {
 	t.Helper()
+	m := x.from.mailer(t, x.sender)
+	defer m.close()
 	until(t, func() bool {
-		return x.from.ask(func(ctx context.Context, c *admind.Client) error {
-			id, err := c.Send(ctx, x.sender, []addr.Address{x.recipient}, strings.NewReader(text))
-			if refused := (*admind.Error)(nil); errors.As(err, &refused) && refused.Code == admind.Refused {
-				if refused.Clause == "RFC 5322 §3.6.4" {
-					return nil
-				}
-				t.Errorf("refused: %v", err)
-				return nil
-			}
-			x.id = id
-			return err
-		})
+		id, err := m.submit([]addr.Address{x.recipient}, strings.NewReader(x.text))
+		if x.id = id; refused(err) {
+			t.Errorf("refused: %v", err)
+		}
+		return err == nil || refused(err)
 	}, func() string { return x.from.domain.String() + " to take the message" })
 }
 
@@ -148,77 +131,87 @@ func copies(tx *store.Tx, of addr.Address) (map[string]int, error) {
 	return out, nil
 }
 
-// check reads what both sides have written about the tale. Neither is running.
-func (x *tale) check(t testing.TB) {
+// check reads what both sides have written about the tale.
+func (x *tale) check(t testing.TB, from, to *store.Store) {
 	t.Helper()
-	var noticeID string
-	x.to.look(t, func(tx *store.Tx) error {
-		m, r, err := one(t, x.name+": at the recipient's", tx, x.messageID, transit.Inbound)
-		if err != nil {
-			return ignore(err)
-		}
-		want := []string{"recipient.open", "notice.send, processed"}
-		if x.end == unknown {
-			want = append(want, "notice.send, failed")
-		} else if mails, err := copies(tx, x.recipient); err != nil || mails[m.ID] != 1 {
-			t.Errorf("%s: %d copies in the mailbox, want 1 (%v)", x.name, mails[m.ID], err)
-		}
-		if r.State != transit.Settled {
-			t.Errorf("%s: the recipient is %q on his own side", x.name, r.State)
-		}
-		notice, err := tx.NoticeOf(r.ID, "processed")
-		if err != nil {
-			return err
-		}
-		n, err := tx.Message(notice)
-		if err != nil {
-			return err
-		}
-		noticeID = n.Header.MessageID
-		_, nr, err := one(t, x.name+": the processed notice", tx, noticeID, transit.Outbound)
-		if err != nil {
-			return ignore(err)
-		}
-		return errors.Join(
-			once(t, x.name+": the message", tx, "message:"+m.ID, "message.accept"),
-			once(t, x.name+": its recipient", tx, "recipient:"+r.ID, want...),
-			once(t, x.name+": the notice", tx, "message:"+notice, "message.accept"),
-			once(t, x.name+": the notice's recipient", tx, "recipient:"+nr.ID, "recipient.seal", "recipient.hand-over"),
-		)
+	var notice string
+	view(t, to, func(tx *store.Tx) (err error) {
+		notice, err = x.checkRecipient(t, tx)
+		return ignore(err)
 	})
-	x.from.look(t, func(tx *store.Tx) error {
-		m, r, err := one(t, x.name+": at the sender's", tx, x.messageID, transit.Outbound)
-		if err != nil {
-			return ignore(err)
-		}
-		if x.id != "" && m.ID != x.id {
-			t.Errorf("%s: the sender was told %s, and the message is %s", x.name, x.id, m.ID)
-		}
-		// No entry of the hand-over where the notice came before the answer, which was lost: there was none.
-		state, want := transit.Processed, []string{"recipient.seal", processedNotice}
-		switch x.end {
-		case unknown:
-			state, want = transit.Failed, append(want, failedNotice)
-		case late:
-			state, want = transit.Failed, append(want, "recipient.fail")
-		}
-		if r.State != state {
-			t.Errorf("%s: the recipient is %q at the sender's, want %q", x.name, r.State, state)
-		}
-		if final, err := tx.NoticeOf(r.ID, "final"); (state == transit.Failed) != (err == nil) {
-			t.Errorf("%s: the sender's report is %q (%v)", x.name, final, err)
-		}
-		n, nr, err := one(t, x.name+": the notice as it arrived", tx, noticeID, transit.Inbound)
-		if err != nil {
-			return ignore(err)
-		}
-		return errors.Join(
-			once(t, x.name+": the message", tx, "message:"+m.ID, "message.accept"),
-			once(t, x.name+": its recipient, at the sender's", tx, "recipient:"+r.ID, want...),
-			once(t, x.name+": the notice as it arrived", tx, "message:"+n.ID, "message.accept"),
-			once(t, x.name+": the notice's recipient, as it arrived", tx, "recipient:"+nr.ID, "recipient.open"),
-		)
-	})
+	view(t, from, func(tx *store.Tx) error { return ignore(x.checkSender(t, tx, notice)) })
+}
+
+// checkRecipient looks at the recipient's side and gives the Message-ID of the notice that it has made.
+func (x *tale) checkRecipient(t testing.TB, tx *store.Tx) (messageID string, err error) {
+	t.Helper()
+	m, r, err := one(t, x.name+": at the recipient's", tx, x.messageID, transit.Inbound)
+	if err != nil {
+		return "", err
+	}
+	if r.State != transit.Settled {
+		t.Errorf("%s: the recipient is %q on his own side", x.name, r.State)
+	}
+	want := []string{"recipient.open", "notice.send, processed"}
+	if x.end == unknown {
+		want = append(want, "notice.send, failed")
+	} else if mails, err := copies(tx, x.recipient); err != nil || mails[m.ID] != 1 {
+		t.Errorf("%s: %d copies in the mailbox, want 1 (%v)", x.name, mails[m.ID], err)
+	}
+	notice, err := tx.NoticeOf(r.ID, "processed")
+	if err != nil {
+		return "", err
+	}
+	n, err := tx.Message(notice)
+	if err != nil {
+		return "", err
+	}
+	_, nr, err := one(t, x.name+": the processed notice", tx, n.Header.MessageID, transit.Outbound)
+	if err != nil {
+		return "", err
+	}
+	return n.Header.MessageID, errors.Join(
+		once(t, x.name+": the message", tx, "message:"+m.ID, "message.accept", "message.close"),
+		once(t, x.name+": its recipient", tx, "recipient:"+r.ID, want...),
+		once(t, x.name+": the notice", tx, "message:"+n.ID, "message.accept", "message.close"),
+		once(t, x.name+": the notice's recipient", tx, "recipient:"+nr.ID, "recipient.seal", "recipient.hand-over"),
+	)
+}
+
+// checkSender looks at the sender's side, which knows of that notice.
+func (x *tale) checkSender(t testing.TB, tx *store.Tx, notice string) error {
+	t.Helper()
+	m, r, err := one(t, x.name+": at the sender's", tx, x.messageID, transit.Outbound)
+	if err != nil {
+		return err
+	}
+	if m.ID != x.id {
+		t.Errorf("%s: the sender was told %s, and the message is %s", x.name, x.id, m.ID)
+	}
+	// No entry of the hand-over where the notice came before the answer, which was lost: there was none.
+	state, want := transit.Processed, []string{"recipient.seal", processedNotice}
+	switch x.end {
+	case unknown:
+		state, want = transit.Failed, append(want, failedNotice)
+	case late:
+		state, want = transit.Failed, append(want, "recipient.fail")
+	}
+	if r.State != state {
+		t.Errorf("%s: the recipient is %q at the sender's, want %q", x.name, r.State, state)
+	}
+	if report, err := tx.NoticeOf(r.ID, "final"); (state == transit.Failed) != (err == nil) {
+		t.Errorf("%s: the sender's report is %q (%v)", x.name, report, err)
+	}
+	n, nr, err := one(t, x.name+": the notice as it arrived", tx, notice, transit.Inbound)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		once(t, x.name+": the message", tx, "message:"+m.ID, "message.accept", "message.close"),
+		once(t, x.name+": its recipient, at the sender's", tx, "recipient:"+r.ID, want...),
+		once(t, x.name+": the notice as it arrived", tx, "message:"+n.ID, "message.accept", "message.close"),
+		once(t, x.name+": the notice's recipient, as it arrived", tx, "recipient:"+nr.ID, "recipient.open"),
+	)
 }
 
 // ignore drops what has been complained of.
@@ -229,28 +222,36 @@ func ignore(err error) error {
 	return err
 }
 
+// wanted is the state of the recipient at the sender's at the end.
+func (x *tale) wanted() string {
+	if x.end == read {
+		return string(transit.Processed)
+	}
+	return string(transit.Failed)
+}
+
+// state is that of the recipient at the sender's, as the sender is shown it; empty where there is no answer.
+func (x *tale) state() (state string) {
+	x.from.ask(func(ctx context.Context, c *admind.Client) error {
+		l, err := c.Message(ctx, x.id)
+		if err == nil {
+			state = l.Recipients[0].State
+		}
+		return err
+	})
+	return state
+}
+
 // come waits until the sender sees the tale's end.
 func (x *tale) come(t testing.TB) {
 	t.Helper()
-	want := transit.Processed
-	if x.end != read {
-		want = transit.Failed
-	}
 	state := ""
 	until(t, func() bool {
 		x.to.hurry()
 		x.from.hurry()
-		return x.from.ask(func(ctx context.Context, c *admind.Client) error {
-			l, err := c.Message(ctx, x.id)
-			if err != nil {
-				return err
-			}
-			if state = l.Recipients[0].State; state != string(want) {
-				return errNone
-			}
-			return nil
-		})
+		state = x.state()
+		return state == x.wanted()
 	}, func() string {
-		return fmt.Sprintf("the message to be %q; it is %q\n%s", want, state, x.from.lastWords())
+		return fmt.Sprintf("the message to be %q; it is %q\n%s", x.wanted(), state, x.from.lastWords())
 	})
 }

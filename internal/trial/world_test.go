@@ -1,8 +1,8 @@
 package trial_test
 
 import (
-	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"carepost/addr"
+	"carepost/internal/config"
 )
 
 // TestMain removes what the tests have built.
@@ -45,6 +46,7 @@ func binary(t testing.TB, tags string) string {
 		}
 		built.dir, built.by = dir, map[string]string{}
 	}
+	look(t) // or the result of an earlier run would stand for a later state of the sources
 	path := filepath.Join(built.dir, "carepost"+tags)
 	if out, err := exec.Command("go", "build", "-tags", tags, "-o", path, "carepost/cmd/carepost").CombinedOutput(); err != nil {
 		t.Fatalf("building with the tags %q: %v\n%s", tags, err, out)
@@ -53,16 +55,28 @@ func binary(t testing.TB, tags string) string {
 	return path
 }
 
+// look touches every source that the binary is made of, so that `go test` knows what this test depends on.
+func look(t testing.TB) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 const password = "four canaries on a wire" // of every account
 
-// canaryFrom and canaryTo are local parts of addresses: words that occur nowhere else, like the others of this kind.
-const (
-	canaryFrom = "stieglitzpost"
-	canaryTo   = "girlitzpost"
-)
-
-// pair makes two installations that know one another. The lines given go to the end of both carepost.toml. Nobody serves them yet.
-func pair(t testing.TB, binary string, config ...string) (a, b *practice) {
+// pair makes two installations that know one another. Nobody serves them yet.
+func pair(t testing.TB, binary string) (a, b *practice) {
 	t.Helper()
 	root, err := os.MkdirTemp("", "trial") // a short name: sockets have room for a hundred letters
 	if err != nil {
@@ -83,7 +97,6 @@ func pair(t testing.TB, binary string, config ...string) (a, b *practice) {
 			args = append(args, "--partner", all[0].dir)
 		}
 		p.run(t, "", args...)
-		p.configure(t, config...)
 		p.run(t, password+"\n", "account", "password", p.desk.String(), "--config", p.dir)
 		t.Cleanup(p.end)
 		all = append(all, p)
@@ -91,15 +104,18 @@ func pair(t testing.TB, binary string, config ...string) (a, b *practice) {
 	return all[0], all[1]
 }
 
-// configure adds lines to carepost.toml, below its [queue] where they are of that table.
-func (p *practice) configure(t testing.TB, lines ...string) {
+// queue sets the table [queue] of carepost.toml. A running gateway does not look.
+func (p *practice) queue(t testing.TB, lines ...string) {
 	t.Helper()
-	path := filepath.Join(p.dir, "carepost.toml")
+	path := filepath.Join(p.dir, config.Name)
 	text, err := os.ReadFile(path)
-	for _, line := range lines {
-		text = []byte(strings.Replace(string(text), "[queue]\n", "[queue]\n"+line+"\n", 1))
+	before, after, _ := strings.Cut(string(text), "\n[queue]")
+	_, after, found := strings.Cut(after, "\n[")
+	if err != nil || !found {
+		t.Fatalf("%s has no table [queue] with another one behind it (%v)", path, err)
 	}
-	if err = errors.Join(err, os.WriteFile(path, text, 0o600)); err != nil {
+	text = []byte(before + "\n[queue]\n" + strings.Join(lines, "\n") + "\n[" + after)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
