@@ -116,7 +116,7 @@ func TestUnsealableIsRefusedAtOnce(t *testing.T) {
 		"two To fields":      "To: " + b.Address.String() + "\r\n" + good,
 		"unreadable Cc":      "Cc: root@localhost\r\n" + good,
 		"binary content":     "Content-Transfer-Encoding: binary\r\n" + good,
-		"used Message-ID":    good,
+		"used Message-ID":    good + "another text\r\n",
 		"malformed date":     strings.Replace(good, "Date: Sat", "Date: Someday", 1),
 		"malformed identity": strings.Replace(good, "Message-ID: <", "Message-ID: ", 1),
 	} {
