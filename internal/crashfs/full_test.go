@@ -152,4 +152,21 @@ func TestDiskFull(t *testing.T) {
 	taken, refused := x.counts()
 	t.Logf("%d taken, %d refused", taken, refused)
 	o.close()
+
+	used, err := fs.Used()
+	o.must(err)
+	for _, room := range []int64{1, 1 << 10, 40 << 10, 1 << 20} { // a start needs a little
+		o.must(fs.Set(crashfs.Faults{Size: used + room}))
+		again, err := w.open(t, o.dir, false)
+		switch {
+		case err == nil:
+			again.close()
+		case room > 1 && !errors.Is(err, syscall.ENOSPC): // at the last byte the engine says no more than that it cannot
+			t.Errorf("started with %d bytes free: %v", room, err)
+		}
+	}
+	o.must(fs.Set(crashfs.Faults{}))
+	x.office = w.mustOpen(t, o.dir, false)
+	x.checked()
+	x.close()
 }

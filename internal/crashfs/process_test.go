@@ -58,6 +58,7 @@ type processed struct {
 // Facts of storage §6.2, §7.1: at any cut the far side has nothing that the installation does not remember having sealed, and no
 // processed notice whose mail is not shown and whole. What is left goes on: everything promised is shown once, and what the
 // far side had is at most sent again as it was. The same run finds fault where the engine does not wait for the disk.
+// DIR-29.
 func TestPowerCutWhileProcessing(t *testing.T) {
 	for name, unsafe := range map[string]bool{"durable": false, "synchronous=NORMAL": true} {
 		t.Run(name, func(t *testing.T) {

@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	}
 	if err != nil {
-		return nil, prefix(err)
+		return nil, prefix(full(err))
 	}
 	if err = s.openTicks(ctx); err == nil {
 		err = s.openBox(ctx)
