@@ -228,7 +228,7 @@ func (s *stage) end(t *testing.T) {
 	t.Helper()
 	s.a.stop(t)
 	s.b.stop(t)
-	books := map[*practice]*store.Store{s.a: s.a.books(t), s.b: s.b.books(t)}
+	books := map[*practice]*books{s.a: s.a.books(t), s.b: s.b.books(t)}
 	mails, studies := map[string]int{}, 0
 	for _, x := range s.tales {
 		x.check(t, books[x.from], books[x.to])
@@ -264,7 +264,7 @@ func (s *stage) end(t *testing.T) {
 }
 
 // checkReports looks for what the sender was told, in the sender's mailbox: each report that was made about a recipient, once.
-func (s *stage) checkReports(t *testing.T, books *store.Store) {
+func (s *stage) checkReports(t *testing.T, books *books) {
 	t.Helper()
 	view(t, books, func(tx *store.Tx) error {
 		want := 0

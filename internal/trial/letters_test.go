@@ -14,13 +14,16 @@ import (
 // letter is the tale's message: canaries in its subject and text, and at least size bytes.
 func (x *tale) letter(size int) string {
 	var b strings.Builder
-	b.WriteString(x.header(canarySubject))
+	b.WriteString(x.header(x.subject()))
 	b.WriteString("Content-Type: text/plain; charset=us-ascii\n\n")
 	for b.Len() < size {
 		b.WriteString("The " + canaryBody + " sings of a knee that is better than it was, and of nothing else.\n")
 	}
 	return strings.ReplaceAll(b.String(), "\n", "\r\n")
 }
+
+// subject tells this tale from all others, and holds the phrase that a DICOM.ZIP wants (PS3.11 X.3.2 e).
+func (x *tale) subject() string { return "DICOM-ZIP " + canarySubject + " " + x.messageID }
 
 func (x *tale) header(subject string) string {
 	return fmt.Sprintf("From: %s\nTo: %s\nDate: %s\nMessage-ID: %s\nSubject: %s\nMIME-Version: 1.0\n",
@@ -30,7 +33,7 @@ func (x *tale) header(subject string) string {
 // study is the tale's message as a mail program writes it that attaches a DICOM.ZIP.
 func (x *tale) study(archive []byte) string {
 	var b strings.Builder
-	b.WriteString(x.header("DICOM-ZIP " + canarySubject))
+	b.WriteString(x.header(x.subject()))
 	b.WriteString("Content-Type: multipart/mixed; boundary=\"limit of a part\"\n\n--limit of a part\nContent-Type: text/plain\n\n")
 	b.WriteString("The " + canaryBody + " sings of an image.\n\n--limit of a part\n")
 	b.WriteString("Content-Type: application/zip; id=\"DICOM.ZIP\"; name=\"DICOM.ZIP\"\nContent-Transfer-Encoding: base64\n")

@@ -174,7 +174,7 @@ func (p *practice) ask(f func(ctx context.Context, c *admind.Client) error) bool
 }
 
 // books opens the store of an installation that nobody serves, in a copy: what its next process finds stays as it is.
-func (p *practice) books(t testing.TB) *store.Store {
+func (p *practice) books(t testing.TB) *books {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"carepost.db", "carepost.db-wal"} {
@@ -191,11 +191,11 @@ func (p *practice) books(t testing.TB) *store.Store {
 		t.Fatalf("%s: %v", p.domain, err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s
+	return &books{s, map[string]map[string]int{}}
 }
 
 // view reads in them.
-func view(t testing.TB, s *store.Store, f func(tx *store.Tx) error) {
+func view(t testing.TB, s *books, f func(tx *store.Tx) error) {
 	t.Helper()
 	if err := s.View(t.Context(), f); err != nil {
 		t.Error(err)

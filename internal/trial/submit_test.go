@@ -96,9 +96,12 @@ func (m *mailer) transaction(to []addr.Address, text io.Reader) (id string, err 
 		}
 	}
 	wire := m.session.Text
-	if _, err := wire.Cmd("DATA"); err != nil {
+	turn, err := wire.Cmd("DATA") // not session.Data, which keeps the answer for itself
+	if err != nil {
 		return "", err
 	}
+	wire.StartResponse(turn)
+	defer wire.EndResponse(turn)
 	if _, _, err := wire.ReadResponse(354); err != nil {
 		return "", err
 	}
