@@ -150,8 +150,8 @@ func (f *Flow) intoMailbox(tx *store.Tx, to addr.Address, b bounced) error {
 		Blob: b.ref.ID, At: b.head.Date, Size: b.ref.Size, Subject: b.head.Subject, Sender: b.head.Sender,
 	})
 	if errors.Is(err, mailbox.ErrNoAccount) {
-		// The account is gone since: the audit has what happened.
-		return nil
+		// The account is closed since: the audit has what happened.
+		return tx.KillBlob(b.ref.ID)
 	}
 	return err
 }

@@ -58,11 +58,11 @@ func (f *Flow) settled(tx *store.Tx, id string) error {
 	if aside { // a person may want to know what it was
 		return tx.InsertWork(&store.Work{Kind: kindPurge, Ref: id, After: f.KeepAside, Unique: kindPurge + ":" + id})
 	}
-	return f.letGo(tx, m, all)
+	return f.letGo(tx, "message.close", m, all)
 }
 
-// letGo kills the bodies of a closed message that nobody needs any more. What was opened lives with the mails that show it.
-func (f *Flow) letGo(tx *store.Tx, m store.Message, all []store.Recipient) error {
+// letGo kills the bodies of a closed message that nobody needs any more, for the reason that action names. What was opened lives with the mails that show it.
+func (f *Flow) letGo(tx *store.Tx, action string, m store.Message, all []store.Recipient) error {
 	bodies := map[string]bool{m.Raw: true}
 	for _, r := range all {
 		if r.Delivery == "" {
@@ -91,7 +91,7 @@ func (f *Flow) letGo(tx *store.Tx, m store.Message, all []store.Recipient) error
 		}
 		n++
 	}
-	return audit.Write(tx, audit.Entry{Actor: actor, Action: "message.close", Object: "message:" + m.ID, Detail: map[string]string{"bodies": strconv.Itoa(n)}})
+	return audit.Write(tx, audit.Entry{Actor: actor, Action: action, Object: "message:" + m.ID, Detail: map[string]string{"bodies": strconv.Itoa(n)}})
 }
 
 // purge lets go of a message that was set aside long enough ago.
@@ -105,7 +105,7 @@ func (f *Flow) purge(ctx context.Context, j *queue.Job) error {
 		if err != nil {
 			return err
 		}
-		if err := f.letGo(tx, m, all); err != nil {
+		if err := f.letGo(tx, "message.purge", m, all); err != nil {
 			return err
 		}
 		return j.Finish(tx)

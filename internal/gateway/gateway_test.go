@@ -303,11 +303,11 @@ func TestSubmitRefuses(t *testing.T) {
 		text   string
 		clause string
 	}{
-		"no account":    {stranger, good, "Direct 1.4"},
-		"bad date":      {a.Address, strings.Replace(good, "Date: Sat", "Date: Someday", 1), "Direct 2.2"}, // a missing one is added (RFC 6409 §8)
-		"no recipient":  {a.Address, drop(good, "To:"), "Direct 2.2"},
-		"other author":  {a.Address, strings.Replace(good, "From: desk", "From: chief", 1), "Direct 2.2"},
-		"no header":     {a.Address, "\x00\x01", "RFC 5322 §2.2"},
+		"no account":   {stranger, good, "Direct 1.4"},
+		"bad date":     {a.Address, strings.Replace(good, "Date: Sat", "Date: Someday", 1), "Direct 2.2"}, // a missing one is added (RFC 6409 §8)
+		"no recipient": {a.Address, drop(good, "To:"), "Direct 2.2"},
+		"other author": {a.Address, strings.Replace(good, "From: desk", "From: chief", 1), "Direct 2.2"},
+		"no header":    {a.Address, "\x00\x01", "RFC 5322 §2.2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := a.Flow().Submit(t.Context(), gatewaytest.Actor, transit.Envelope{From: addr.Path{Address: tc.from}, To: []addr.Address{b.Address}}, strings.NewReader(tc.text))
