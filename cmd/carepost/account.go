@@ -22,7 +22,7 @@ each of them (Direct 1.4). A mail program sends by the submission listener (port
 address and its password, and only as that address.`,
 		Example: `  carepost account add lab@north.example --generate
   carepost account list
-  carepost account drop lab@north.example --maildir /srv/mail/lab --studies /srv/studies/lab`,
+  carepost account drop lab@north.example --maildir ~/Maildir --studies ~/in`,
 	}
 	cmd.AddCommand(newAccountListCmd(), newAccountAddCmd(), newAccountCloseCmd(), newAccountPasswordCmd(), newAccountDropCmd())
 	return ofInstallation(cmd)
@@ -171,8 +171,8 @@ and each complete DICOM study into a folder of its own. Both lie outside the ins
 clear: who can read the folder reads the mail. The gateway makes a folder that is missing. What is not named stays as it is.`,
 		Example: `  carepost account drop lab@north.example --maildir ~/Maildir
   carepost account drop lab@north.example --studies /srv/studies/lab
-  carepost account drop lab@north.example --studies ""     # no studies any more
-  carepost account drop lab@north.example --none           # nothing at all`,
+  carepost account drop lab@north.example --studies ""   # no studies any more
+  carepost account drop lab@north.example --none         # nothing at all`,
 		Args: oneAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			changed := [2]bool{cmd.Flags().Changed("maildir"), cmd.Flags().Changed("studies")}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func newTrustAddCmd() *cobra.Command {
 has certified is believed to be who the certificate says: compare the fingerprint with its owner by another way, such as the
 telephone.`,
 		Example: `  carepost trust add network-root.pem
-  carepost trust add partner.pem --for lab@north.example --source "letter of 3 May"`,
+  carepost trust add partner.pem --for lab@north.example --source "their letter"`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			certs, err := anchorFiles(files)
@@ -152,8 +153,11 @@ type anchorFile struct {
 func anchorFiles(files []string) (out []anchorFile, err error) {
 	for _, f := range files {
 		data, err := readBounded(f)
+		if p := (*fs.PathError)(nil); errors.As(err, &p) {
+			err = p.Err
+		}
 		if err != nil {
-			return nil, usage(err)
+			return nil, usage(fmt.Errorf("%s: %w", f, err))
 		}
 		certs, err := x509.ParseCertificates(unarmoured(data, "CERTIFICATE"))
 		if err != nil || len(certs) == 0 {

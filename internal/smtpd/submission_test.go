@@ -175,7 +175,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// What callbacks are told, and that Sender has the last word.
+// DIR-46: what callbacks are told, and that Sender has the last word.
 func TestSender(t *testing.T) {
 	var seen []smtpd.Session
 	o := smtpd.Options{
