@@ -219,7 +219,7 @@ func TestOwnDomainInFrom(t *testing.T) {
 	}
 }
 
-// What the other side says of a failure is in the sender's timeline and in his report.
+// What the other side says of a failure is in the sender's timeline and in his report. DIR-23.
 func TestReasonOfFailedNotice(t *testing.T) {
 	s := newSide(t)
 	text := letter(desk, "short", lab)

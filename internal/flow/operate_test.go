@@ -207,7 +207,7 @@ func (s *side) due(kind string) *queue.Job {
 	return s.claim(kind)
 }
 
-// A sender is told once that a message waits, by whatever it is held up, and of nobody who has it. RFC 3464 §2.3.3.
+// A sender is told once that a message waits, by whatever it is held up, and of nobody who has it. RFC 3464 §2.3.3; DIR-41.
 func TestDelayNotice(t *testing.T) {
 	s := newSide(t)
 	s.reply = func(c transit.Consignment) transit.Outcome {
