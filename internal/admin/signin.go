@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -18,25 +19,40 @@ func (s *Service) Authenticate(ctx context.Context, peer netip.Addr, user, passw
 	if s.tries.held(k, s.clock()) > 0 {
 		return addr.Address{}, ErrTooMany
 	}
-	done, err := s.turn(ctx)
+	account, err := s.judge(ctx, k, user, password)
+	switch {
+	case err == nil:
+		err = s.note(ctx, audit.Entry{Actor: audit.Actor(object(account)), Action: "account.sign-in", Object: object(account)}, peer)
+	case errors.Is(err, ErrCredentials):
+		err = cmp.Or(s.note(ctx, audit.Entry{Actor: "admin", Action: "account.sign-in-refuse", Object: object(account)}, peer), err)
+	}
 	if err != nil {
 		return addr.Address{}, err
 	}
+	return account.Address, nil
+}
+
+// judge does the work of a sign-in, in turn, and counts the try. With ErrCredentials goes the account that was tried, if there is one.
+func (s *Service) judge(ctx context.Context, k keys, user, password string) (account Account, err error) {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return Account{}, err
+	}
 	defer done()
 	if s.tries.held(k, s.clock()) > 0 { // others of this client have failed meanwhile
-		return addr.Address{}, ErrTooMany
+		return Account{}, ErrTooMany
 	}
 	account, phc, err := s.credentials(ctx, user)
 	if err != nil {
-		return addr.Address{}, prefix("sign in", err)
+		return Account{}, prefix("sign in", err)
 	}
 	prepared, ok := prepare(password)
 	if !fits(phc, prepared) || !ok {
 		s.tries.failed(k, s.clock())
-		return addr.Address{}, s.note(ctx, audit.Entry{Actor: "admin", Action: "account.sign-in-refuse", Object: object(account)}, peer, ErrCredentials)
+		return account, ErrCredentials
 	}
 	s.tries.passed(k, s.clock())
-	return account.Address, s.note(ctx, audit.Entry{Actor: audit.Actor(object(account)), Action: "account.sign-in", Object: object(account)}, peer, nil)
+	return account, nil
 }
 
 // turn waits until a hash may be computed. The caller calls the function when it is.
@@ -73,11 +89,8 @@ func (s *Service) credentials(ctx context.Context, user string) (account Account
 	return account, phc, err
 }
 
-// note writes down how a sign-in ended, and returns that; or the error of what could not be written.
-func (s *Service) note(ctx context.Context, e audit.Entry, peer netip.Addr, verdict error) error {
+// note writes down how a sign-in ended.
+func (s *Service) note(ctx context.Context, e audit.Entry, peer netip.Addr) error {
 	e.Detail = map[string]string{"peer": peer.String()}
-	if err := s.store.Tx(ctx, func(tx *store.Tx) error { return audit.Write(tx, e) }); err != nil {
-		return prefix("sign in", err)
-	}
-	return verdict
+	return prefix("sign in", s.store.Tx(ctx, func(tx *store.Tx) error { return audit.Write(tx, e) }))
 }

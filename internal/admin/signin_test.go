@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,8 +111,8 @@ func TestTooMany(t *testing.T) {
 	must(t, err)
 }
 
-// Somebody who signs in wrongly learns nothing of who has an account. Other work on the machine only adds time: the least of several
-// tries is what counts.
+// Somebody who signs in wrongly learns nothing of who has an account: the work is the same. Processor time is measured, for the machine
+// may be busy with other things; the least of several tries counts.
 func TestTiming(t *testing.T) {
 	s := service(t, Options{})
 	ctx := t.Context()
@@ -120,10 +121,10 @@ func TestTiming(t *testing.T) {
 	least := map[string]time.Duration{}
 	for range 4 {
 		for _, user := range []string{lab.String(), other.String(), "nobody@north.example", "no address"} {
-			start := time.Now()
+			start := used(t)
 			_, err := s.Authenticate(ctx, here, user, "wrong password")
 			want(t, err, ErrCredentials)
-			if d := time.Since(start); least[user] == 0 || d < least[user] {
+			if d := used(t) - start; least[user] == 0 || d < least[user] {
 				least[user] = d
 			}
 		}
@@ -135,6 +136,14 @@ func TestTiming(t *testing.T) {
 		}
 	}
 	t.Log(least)
+}
+
+// used is the processor time that this process has taken.
+func used(t testing.TB) time.Duration {
+	t.Helper()
+	var r syscall.Rusage
+	must(t, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // A flood of sign-ins takes the memory of one hash at a time, and those whose turn does not come are told to come again.
