@@ -107,6 +107,7 @@ func New(o Options, handlers ...Handler) (*Queue, error) {
 // Run works until ctx ends, then waits for what is being done; leases not settled by then are given back. On a store that this
 // process owns alone, leases of earlier owners are released first. There is one Run per store and process.
 func (q *Queue) Run(ctx context.Context) error {
+	ctx = store.Patient(ctx)
 	if q.o.Store.Exclusive() {
 		var n int64
 		if err := q.o.Store.Tx(ctx, func(tx *store.Tx) (err error) { n, err = tx.ReleaseWork(q.o.Owner); return err }); err != nil {

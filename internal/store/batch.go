@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"carepost/internal/crash"
 )
@@ -14,7 +15,8 @@ const most = 64
 //
 // Whoever has the writer runs his transaction inside the batch that is open, or opens one; then he lets the others go who are waiting for
 // the writer already, and queues up again behind them. The first to have it back commits for all. So a transaction that is alone
-// is committed at once, and those that came while a commit waited for the disk are the next batch.
+// is committed at once, and those that came while a commit waited for the disk are the next batch. Patient transactions leave their batch open
+// for a while: the next one in a hurry commits for them.
 //
 // Nobody is told of his outcome before the commit, not even of a failure: it may come from what a neighbour has written (a
 // repeat of a message that is not yet on the disk). When the commit fails, its error is the outcome of all.
@@ -25,6 +27,7 @@ type batch struct {
 }
 
 func (e *sqlite) write(ctx context.Context, fn func(querier) error) (err error) {
+	spare := e.hurry.spare(ctx)
 	s, err := e.take(ctx, e.w)
 	if err != nil {
 		return err
@@ -39,7 +42,7 @@ func (e *sqlite) write(ctx context.Context, fn func(querier) error) (err error) 
 		if !kept { // an error, a panic or an exit of the goroutine
 			s.undo()
 		}
-		if end := e.settle(s, b); end != nil {
+		if end := e.settle(s, b, spare); end != nil {
 			err = prefix(full(end)) // without the other: that one may be about rows which are not there
 		}
 	}()
@@ -115,12 +118,22 @@ func (s *session) end(err error) {
 	s.batch = nil
 }
 
-// settle gives the writer back and waits for the end of b; it commits b when the writer comes round with b still open.
-func (e *sqlite) settle(s *session, b *batch) error {
+// settle gives the writer back and waits for the end of b; it commits b when the writer comes round with b still open, not before there is no
+// time to spare.
+func (e *sqlite) settle(s *session, b *batch, spare time.Duration) error {
 	if s.batch == b && b.size >= most {
 		s.commit()
 	}
 	e.w <- s
+	if spare > 0 {
+		timer := time.NewTimer(spare)
+		defer timer.Stop()
+		select {
+		case <-b.done:
+			return b.err
+		case <-timer.C:
+		}
+	}
 	for {
 		select {
 		case <-b.done:

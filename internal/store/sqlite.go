@@ -28,6 +28,7 @@ type sqlite struct {
 	sync  string   // PRAGMA synchronous
 	pools []*sql.DB
 	w     chan *session // holds the writer when nobody has it
+	hurry hurry
 	r     chan *session
 	ready bool // all sessions are made
 

@@ -107,7 +107,7 @@ const open = `AND ($3 = 0 OR dest = '' OR dest NOT IN (SELECT dest FROM work WHE
 // ClaimWork leases due work: ready rows, and leased ones whose lease is over. The engine's clock decides.
 func (tx *Tx) ClaimWork(c Claim) ([]Work, error) {
 	due, err := all(tx, tx.readWork, `SELECT `+workColumns+` FROM work
-		WHERE kind = $1 AND lane = $2 AND state IN ('ready', 'leased') AND next_at <= {now} `+open+` ORDER BY next_at, id LIMIT $4 {skip}`,
+		WHERE kind = $1 AND lane = $2 AND state IN ('ready', 'leased') AND next_at <= {now} `+open+` ORDER BY next_at, id LIMIT CAST($4 AS BIGINT) {skip}`,
 		c.Kind, string(c.Lane), int64(c.PerDest), int64(c.Limit))
 	if err != nil {
 		return nil, err
