@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"carepost/addr"
@@ -80,6 +82,7 @@ type Queue struct{ Lifetime, DelayNotice, Patience time.Duration }
 type Gateway struct {
 	opts Options
 
+	lock      *os.File // of the data directory, where the store does not lock it
 	store     *store.Store
 	blobs     *blob.Store
 	keys      *keyring.Keyring
@@ -165,6 +168,9 @@ func (g *Gateway) openState(ctx context.Context) error {
 	from := store.Options{Dir: data, KEK: kek, Clock: o.Clock}
 	if o.Postgres != "" {
 		from.Dir, from.DSN = "", o.Postgres
+		if g.lock, err = lock(data); err != nil { // the bodies, drafts and socket in it are this process' own all the same
+			return err
+		}
 	}
 	if g.store, err = store.Open(ctx, from); err != nil {
 		return err
@@ -296,10 +302,34 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // Close closes what Open opened. Run must have returned.
 func (g *Gateway) Close() error {
-	if g.store == nil {
-		return nil
+	var err error
+	if g.store != nil {
+		err = g.store.Close()
 	}
-	return g.store.Close()
+	if g.lock != nil {
+		g.lock.Close()
+	}
+	return err
+}
+
+// lock makes a data directory this process' own. store.ErrLocked where it is another's.
+func lock(dir string) (*os.File, error) {
+	if err := vault.MakeDir(dir); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w: %s", store.ErrLocked, dir)
+	}
+	return nil, err
 }
 
 // Flow is the installation's flow of messages.

@@ -46,11 +46,17 @@ type Practice struct {
 // New makes an installation for each domain. They run only when told to, and trust only their own authority.
 func New(tb testing.TB, domains ...addr.Domain) *World {
 	tb.Helper()
-	return NewIn(tb, func(d addr.Domain) string { return filepath.Join(tb.TempDir(), d.String()) }, domains...)
+	return NewWith(tb, func(*gateway.Options) {}, domains...)
 }
 
 // NewIn is New with the installations in folders of the caller's, which are made.
 func NewIn(tb testing.TB, dir func(addr.Domain) string, domains ...addr.Domain) *World {
+	tb.Helper()
+	return NewWith(tb, func(o *gateway.Options) { o.Dir = dir(o.Domain) }, domains...)
+}
+
+// NewWith is New with options changed by set.
+func NewWith(tb testing.TB, set func(*gateway.Options), domains ...addr.Domain) *World {
 	tb.Helper()
 	w := &World{tb: tb}
 	for _, d := range domains {
@@ -58,12 +64,16 @@ func NewIn(tb testing.TB, dir func(addr.Domain) string, domains ...addr.Domain) 
 		if err != nil {
 			tb.Fatal(err)
 		}
-		w.All = append(w.All, &Practice{Address: addr.Address{Endpoint: "desk", Domain: d}, Dir: dir(d), Hears: l,
+		w.All = append(w.All, &Practice{Address: addr.Address{Endpoint: "desk", Domain: d}, Hears: l,
 			Valve: newValve(tb, l.MX.Addr().String())})
 	}
 	var wg sync.WaitGroup
 	for _, p := range w.All {
 		p.opts = w.options(p)
+		if set(&p.opts); p.opts.Dir == "" {
+			p.opts.Dir = filepath.Join(tb.TempDir(), p.Address.Domain.String())
+		}
+		p.Dir = p.opts.Dir
 		wg.Go(func() { p.open(tb) })
 	}
 	wg.Wait()
@@ -76,7 +86,7 @@ func NewIn(tb testing.TB, dir func(addr.Domain) string, domains ...addr.Domain) 
 // options wires p to the others: their name servers, their SMTP ports by route (MX serves one port only), their HTTP ports.
 func (w *World) options(p *Practice) gateway.Options {
 	o := gateway.Options{
-		Dir: p.Dir, Domain: p.Address.Domain, Pilot: true, Listeners: p.Hears,
+		Domain: p.Address.Domain, Pilot: true, Listeners: p.Hears,
 		Network: gateway.Network{
 			Stub: map[addr.Domain][]string{}, Routes: map[addr.Domain]string{},
 			Trial: gateway.Trial{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
@@ -255,7 +265,7 @@ func Until(tb testing.TB, ok func() bool, what func() string) {
 	}
 }
 
-// Quiet waits until p has nothing left to do but what waits for a deadline.
+// Quiet waits until p has nothing left to do but what waits for its time.
 func (p *Practice) Quiet(tb testing.TB) {
 	tb.Helper()
 	var busy []string
@@ -266,7 +276,9 @@ func (p *Practice) Quiet(tb testing.TB) {
 		}
 		busy = nil
 		for _, w := range works {
-			if w.Kind != "deadline" {
+			switch w.Kind {
+			case "deadline", "delay", "purge", "sweep", "scrub": // they wait for their time
+			default:
 				busy = append(busy, w.Kind+" "+w.Error)
 			}
 		}
