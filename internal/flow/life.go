@@ -29,6 +29,20 @@ func over(m store.Message, r store.Recipient) bool {
 	return r.State.Final()
 }
 
+// decided notes that every recipient of a message has been decided about, and closes it where that is the end.
+func (f *Flow) decided(tx *store.Tx, id, cause string) error {
+	m, err := tx.Message(id) // as it stands now: what was sealed first may have been answered already
+	if err != nil {
+		return err
+	}
+	if m.State == store.Received {
+		if err := tx.SetMessageState(id, m.Version, store.Decided, cause); err != nil {
+			return err
+		}
+	}
+	return f.settled(tx, id)
+}
+
 // settled looks, at the end of a transaction that has moved recipients of a message, at what is left to do about it: when nobody waits
 // to be handed it, nobody is told of a delay; when nobody awaits anything more it is closed, and its bodies go.
 func (f *Flow) settled(tx *store.Tx, id string) error {

@@ -86,20 +86,6 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	return err
 }
 
-// decided notes that every recipient of a message has been decided about, and closes it where that is the end.
-func (f *Flow) decided(tx *store.Tx, id, cause string) error {
-	m, err := tx.Message(id) // as it stands now: what was sealed first may have been answered already
-	if err != nil {
-		return err
-	}
-	if m.State == store.Received {
-		if err := tx.SetMessageState(id, m.Version, store.Decided, cause); err != nil {
-			return err
-		}
-	}
-	return f.settled(tx, id)
-}
-
 func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
 	m := &outgoing{now: f.Clock()}
 	var all []store.Recipient
