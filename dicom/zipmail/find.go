@@ -60,6 +60,17 @@ func Find(root *message.Part) (*message.Part, []fileset.Finding) {
 	return best.part, out
 }
 
+// Claims says that a mail claims part to be a File-set: by its name (PS3.11 X.3.2 b, c) or by its subject (e). Any other ZIP that
+// Find gives may as well hold somebody's papers.
+func Claims(root, part *message.Part) bool {
+	c, ok := consider(part)
+	return ok && c.rank == 0 || HasPhrase(root.Header.Text("Subject"))
+}
+
+// Doubt says that a finding of Find leaves it open whether the attachment is the set that was sent, and all of it. The others are about the
+// form of the mail alone: what ordinary mail programs write is a violation of PS3.11 X.3.2, and the set in it may be whole.
+func Doubt(f fileset.Finding) bool { return f.Rule == "mail-two-sets" || f.Rule == "mail-cut" }
+
 // consider ranks a part.
 func consider(p *message.Part) (candidate, bool) {
 	name := path.Base(strings.ReplaceAll(p.Filename(), `\`, "/"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"carepost/addr"
@@ -162,9 +163,9 @@ func (s *Server) study(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return unreadable(err)
 		}
-		part, _ := zipmail.Find(root)
-		if part == nil {
-			return mailbox.ErrNoFileSet
+		part, _, err := mailbox.FindSet(root, b)
+		if err != nil {
+			return err
 		}
 		s.stream(w, "application/zip", -1, part.Open(b))
 		return nil
@@ -183,19 +184,25 @@ func (s *Server) studyReport(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		report.Add(set.Findings...)
-		s.answer(w, judged(report), nil)
+		report.Add(set.Doubts()...)
+		s.answer(w, judged(report, set.Findings), nil)
 		return nil
 	})
 }
 
-// judged is a report in our words.
-func judged(r *fileset.Report) StudyReport {
+// judged is a report in our words. What was found about the form of the mail alone is told beside it.
+func judged(r *fileset.Report, mail []fileset.Finding) StudyReport {
 	out := StudyReport{
 		Verdict: r.Verdict.String(), Patients: r.Patients, Studies: r.Studies, Series: r.Series, Instances: r.Instances, Found: r.Found,
 		Bytes: r.Bytes, Hashed: r.Hashed, Missing: r.Missing, Tree: r.Tree,
 	}
-	for _, f := range r.Findings {
+	found := slices.Clone(r.Findings)
+	for _, f := range mail {
+		if !zipmail.Doubt(f) {
+			found = append(found, f)
+		}
+	}
+	for _, f := range found {
 		out.Findings = append(out.Findings, StudyFinding{Severity: f.Severity.String(), Rule: f.Rule, Source: f.Source, Where: f.Where, Text: f.Text})
 	}
 	return out

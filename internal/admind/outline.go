@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"carepost/dicom/zipmail"
 	"carepost/internal/blob"
+	"carepost/internal/mailbox"
 	"carepost/message"
 )
 
@@ -21,19 +21,22 @@ func (s *Server) outline(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return unreadable(err)
 		}
-		s.answer(w, outlined(m, root), nil)
+		set, _, err := mailbox.FindSet(root, b)
+		if err != nil && !errors.Is(err, mailbox.ErrNoFileSet) {
+			return err
+		}
+		s.answer(w, outlined(m, root, set), nil)
 		return nil
 	})
 }
 
-func outlined(m Mail, root *message.Part) Outline {
+func outlined(m Mail, root, set *message.Part) Outline {
 	out := Outline{Mail: m, Fields: []Field{}, Parts: []Part{}}
 	for _, name := range fields {
 		for i, n := 0, root.Header.Count(name); i < n; i++ {
 			out.Fields = append(out.Fields, Field{name, message.DecodeText(root.Header.Values(name)[i])})
 		}
 	}
-	set, _ := zipmail.Find(root)
 	for i, p := range leaves(root) {
 		part := Part{
 			N: i + 1, Type: p.Type.Type + "/" + p.Type.Subtype, Charset: p.Type.Params["charset"], Name: p.Filename(), Size: about(p),

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +31,9 @@ func FileSet(blobs *blob.Store, msg transit.Body) (*Attached, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mailbox: file-set: %w", err)
 	}
-	part, findings := zipmail.Find(root)
-	if part == nil {
-		return nil, ErrNoFileSet
+	part, findings, err := FindSet(root, msg)
+	if err != nil {
+		return nil, err
 	}
 	draft, err := blobs.Create()
 	if err != nil {
@@ -48,6 +49,50 @@ func FileSet(blobs *blob.Store, msg transit.Body) (*Attached, error) {
 		return nil, fmt.Errorf("mailbox: file-set: %w", err)
 	}
 	return a, nil
+}
+
+// FindSet finds the part of a message that carries a File-set, and how the mail departs from the standard; ErrNoFileSet. A ZIP that the
+// mail does not claim to be one, and that names no DICOMDIR, is an attachment like any other.
+func FindSet(root *message.Part, msg transit.Body) (*message.Part, []fileset.Finding, error) {
+	part, findings := zipmail.Find(root)
+	if part == nil {
+		return nil, nil, ErrNoFileSet
+	}
+	if !zipmail.Claims(root, part) {
+		named, err := names(part.Open(msg), fileset.DirectoryName)
+		if err != nil && !errors.Is(err, message.ErrEncoding) {
+			return nil, nil, fmt.Errorf("mailbox: file-set: %w", err)
+		}
+		if !named {
+			return nil, nil, ErrNoFileSet
+		}
+	}
+	return part, findings, nil
+}
+
+// names looks for a name of capitals anywhere in an archive, in any case of letters: whoever names it is judged.
+func names(r io.Reader, name string) (bool, error) {
+	buf := make([]byte, 64<<10)
+	kept := 0 // of the octets before, for a name that lies across
+	for {
+		n, err := r.Read(buf[kept:])
+		n += kept
+		for i, c := range buf[kept:n] {
+			if c >= 'a' && c <= 'z' {
+				buf[kept+i] = c - 'a' + 'A'
+			}
+		}
+		if bytes.Contains(buf[:n], []byte(name)) {
+			return true, nil
+		}
+		kept = copy(buf, buf[max(0, n-len(name)+1):n])
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
 }
 
 // Check judges the set.
