@@ -13,12 +13,12 @@ import (
 	"carepost/internal/vault"
 )
 
-// chunk is how much is read between two looks at the context.
+// chunk is how much is read at most between two looks at the context.
 const chunk = 1 << 20
 
-// pour copies r to w and calls moved with each piece.
-func pour(ctx context.Context, w io.Writer, r io.Reader, moved func(n int64)) error {
-	buf := make([]byte, chunk)
+// pour copies r, a file of about that size, to w and calls moved with each piece.
+func pour(ctx context.Context, w io.Writer, r io.Reader, size int64, moved func(n int64)) error {
+	buf := make([]byte, min(max(size+1, 1<<10), chunk))
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -42,38 +42,37 @@ func pour(ctx context.Context, w io.Writer, r io.Reader, moved func(n int64)) er
 var errIrregular = errors.New("no regular file")
 
 // openFile opens a regular file, not what a link leads to.
-func openFile(name string) (*os.File, error) {
-	if info, err := os.Lstat(name); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, errIrregular
+func openFile(name string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errIrregular
 	}
-	return os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Open(name)
+	return f, info, err
 }
 
 // hashFile reads a regular file.
 func hashFile(ctx context.Context, name string, moved func(int64)) (sum [sha256.Size]byte, size int64, err error) {
-	f, err := openFile(name)
+	f, info, err := openFile(name)
 	if err != nil {
 		return sum, 0, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	err = pour(ctx, h, f, func(n int64) { size += n; moved(n) })
+	err = pour(ctx, h, f, info.Size(), func(n int64) { size += n; moved(n) })
 	return [sha256.Size]byte(h.Sum(nil)), size, err
 }
 
 // copyFile makes a durable copy under a new name, whose directory is made where it is missing, and gives the digest of what it read.
 func copyFile(ctx context.Context, from, to string, moved func(int64)) (sum [sha256.Size]byte, err error) {
-	in, err := openFile(from)
+	in, info, err := openFile(from)
 	if err != nil {
 		return sum, err
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return sum, err
-	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return sum, &writeError{err}
 	}
@@ -82,7 +81,7 @@ func copyFile(ctx context.Context, from, to string, moved func(int64)) (sum [sha
 		return sum, &writeError{err}
 	}
 	h := sha256.New()
-	err = pour(ctx, io.MultiWriter(writer{out}, h), in, moved)
+	err = pour(ctx, io.MultiWriter(writer{out}, h), in, info.Size(), moved)
 	if end := errors.Join(out.Sync(), out.Close()); end != nil {
 		err = errors.Join(err, &writeError{end})
 	}

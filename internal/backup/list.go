@@ -55,7 +55,7 @@ func (m Manifest) proven(box *vault.Box) error {
 // readManifest reads the manifest of a backup: its bytes must be those that encode gives, and its checksum right.
 func readManifest(src string) (m Manifest, err error) {
 	const most = 1 << 20
-	f, err := os.Open(filepath.Join(src, manifestFile))
+	f, _, err := openFile(filepath.Join(src, manifestFile))
 	if err != nil {
 		return m, err
 	}
@@ -134,7 +134,7 @@ type listReader struct {
 
 // openList compares the list with the digest in the manifest.
 func openList(src string, m Manifest) (*listReader, error) {
-	f, err := os.Open(filepath.Join(src, listFile))
+	f, _, err := openFile(filepath.Join(src, listFile))
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,9 @@ func (r *Report) without(name string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		r.add(Problem{Path: name, What: Missing})
 		return fmt.Errorf("%w: there is no %s", ErrDamaged, name)
+	case errors.Is(err, errIrregular):
+		r.add(Problem{Path: name, What: Changed})
+		return fmt.Errorf("%w: %s is %w", ErrDamaged, name, errIrregular)
 	case errors.Is(err, ErrDamaged):
 		r.add(Problem{Path: name, What: Changed})
 	}
@@ -218,6 +221,9 @@ func (r *Report) read(ctx context.Context, s *store.Store, dir string) error {
 		lost[id] = true
 	}
 	return eachBody(ctx, s, func(b store.Blob) error {
+		if b.Key != "" && r.bad["data/"+b.Key] { // and perhaps no file at all
+			return ctx.Err()
+		}
 		err := blobs.Check(ctx, blob.Ref(b))
 		if b.Key != "" {
 			r.moved(b.Size)
