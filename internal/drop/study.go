@@ -97,7 +97,7 @@ func (s *Service) unpack(ctx context.Context, j *queue.Job, set *mailbox.Attache
 	if before {
 		report, err := set.Check(ctx, check)
 		if err == nil {
-			report.Add(set.Findings...)
+			report.Add(set.Doubts()...)
 		}
 		return report, err
 	}
@@ -108,7 +108,7 @@ func (s *Service) unpack(ctx context.Context, j *queue.Job, set *mailbox.Attache
 	if err != nil {
 		return nil, err
 	}
-	if report.Add(set.Findings...); report.Verdict != fileset.Complete {
+	if report.Add(set.Doubts()...); report.Verdict != fileset.Complete {
 		return report, nil
 	}
 	return report, syncTree(j, dir)

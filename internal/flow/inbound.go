@@ -204,6 +204,6 @@ func (f *Flow) checkFileSet(ctx context.Context, j *queue.Job, body transit.Body
 	if err != nil {
 		return nil, fmt.Errorf("flow: inbound: %w", err)
 	}
-	r.Add(set.Findings...)
+	r.Add(set.Doubts()...)
 	return r, nil
 }
