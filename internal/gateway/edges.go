@@ -56,10 +56,14 @@ func (g *Gateway) home(a addr.Address) addr.Address {
 	return a
 }
 
-func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Reader) (string, error) {
-	for i := range env.To {
-		env.To[i] = g.home(env.To[i])
+func (g *Gateway) bringHome(to []addr.Address) {
+	for i := range to {
+		to[i] = g.home(to[i])
 	}
+}
+
+func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Reader) (string, error) {
+	g.bringHome(env.To)
 	id, err := g.flow.Accept(ctx, env, body)
 	return id, refusal(err, 0, "")
 }
@@ -82,6 +86,7 @@ func (g *Gateway) submit(ctx context.Context, env transit.Envelope, body io.Read
 	if err != nil {
 		return "", err
 	}
+	g.bringHome(env.To)
 	id, err := g.flow.Submit(ctx, by, env, body)
 	return id, refusal(err, 550, "5.7.1")
 }
