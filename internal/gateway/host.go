@@ -49,6 +49,10 @@ func codeOf(err error) string {
 		return admind.Conflict
 	case errors.Is(err, ErrCertificate):
 		return admind.Refused
+	case errors.Is(err, backup.ErrIncomplete):
+		return admind.Damaged
+	case errors.Is(err, backup.ErrPlace), errors.Is(err, store.ErrUnsupported):
+		return admind.Usage
 	}
 	return ""
 }
@@ -60,12 +64,19 @@ func (g *Gateway) note(ctx context.Context, by audit.Actor, action, object strin
 	})
 }
 
-func (g *Gateway) status(context.Context) (admind.Status, error) {
+func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 	s := admind.Status{
 		Domains: []addr.Domain{g.opts.Domain}, Version: g.opts.Version, Engine: "sqlite", Warnings: g.store.Warnings(), Listeners: map[string]string{},
 	}
 	if !g.store.Exclusive() {
 		s.Engine = "postgres"
+	}
+	swept, err := g.sweep.Status(ctx)
+	if err != nil {
+		return s, err
+	}
+	if n := len(swept.Damaged); n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d stored bodies do not read as they were written; the audit and the log name them: restore them from a backup", n))
 	}
 	if since := g.started.Load(); since != nil {
 		s.Serving, s.Started = true, *since
