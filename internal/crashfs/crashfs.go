@@ -82,7 +82,7 @@ func Mount(dir string, o Options) (_ *FS, err error) {
 		return nil, fmt.Errorf("crashfs: %w", err)
 	}
 	c := exec.Command(self)
-	c.Env = append(os.Environ(), variable+"="+string(settings))
+	c.Env = append(os.Environ(), variable+"="+string(settings), "GORACE=atexit_sleep_ms=0")
 	c.Stderr = os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for the test: this one goes when its input ends
 	in, err := c.StdinPipe()

@@ -28,7 +28,8 @@ type traffic struct {
 	mu      sync.Mutex
 	taken   map[addr.Address]string // ids by sender
 	refused []error
-	tries   atomic.Int64
+	broken  atomic.Int64 // odd while nothing may be taken
+	wrongly atomic.Int64 // taken all the same
 }
 
 // begin has n senders send sealed mail until end.
@@ -50,15 +51,18 @@ func (x *traffic) send(session int) {
 		case <-tick.C:
 		}
 		from, text := x.w.sealed(x.t, n, 500+n%2*45_000)
+		before := x.broken.Load()
 		id, err := x.Accept(x.t.Context(), transit.Envelope{From: addr.Path{Address: from}, To: []addr.Address{desk}}, bytes.NewReader(text))
 		x.mu.Lock()
 		if err == nil {
 			x.taken[from] = id
+			if before%2 == 1 && before == x.broken.Load() {
+				x.wrongly.Add(1)
+			}
 		} else {
 			x.refused = append(x.refused, err)
 		}
 		x.mu.Unlock()
-		x.tries.Add(1)
 	}
 }
 
@@ -98,12 +102,11 @@ func (x *traffic) settle() {
 	})
 }
 
-// checked says what became of everything that was taken: shown once, and answered.
-func (x *traffic) checked() {
+// checked says what became of everything that was taken: shown once, and answered. It tells how many answers were sent again.
+func (x *traffic) checked() (again int) {
 	x.t.Helper()
 	shown := x.shown()
 	answered := map[addr.Address]int{}
-	again := 0
 	for _, p := range x.w.seen() {
 		if answered[p.to]++; answered[p.to] > 1 {
 			again++
@@ -118,6 +121,7 @@ func (x *traffic) checked() {
 	if len(shown) != len(x.taken) {
 		x.t.Errorf("%d messages are shown, %d were taken", len(shown), len(x.taken))
 	}
+	return again
 }
 
 // Facts of storage §3.4, §7.3: the disk is full, in the middle of everything. Senders are told that there is no room, what was
@@ -130,14 +134,14 @@ func TestDiskFull(t *testing.T) {
 	stop := o.run()
 	defer stop()
 	x := o.begin(w, 4)
-	x.more("mail", 20, 0)
-	for range 3 {
+	x.more("mail", few(20), 0)
+	for range few(3) {
 		used, err := fs.Used()
 		o.must(err)
 		o.must(fs.Set(crashfs.Faults{Size: used + 256<<10})) // others need the rest
-		x.more("refusals", 0, 60)
+		x.more("refusals", 0, few(60))
 		o.must(fs.Set(crashfs.Faults{}))
-		x.more("mail again", 20, 0)
+		x.more("mail again", few(20), 0)
 	}
 	x.end()
 	for _, err := range x.refused {
@@ -148,7 +152,9 @@ func TestDiskFull(t *testing.T) {
 	}
 	x.settle()
 	stop()
-	x.checked()
+	if n := x.checked(); n > 0 {
+		t.Errorf("%d answers were sent again: what the far side had said was not written down when there was room", n)
+	}
 	taken, refused := x.counts()
 	t.Logf("%d taken, %d refused", taken, refused)
 	o.close()

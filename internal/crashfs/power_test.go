@@ -20,20 +20,24 @@ import (
 	"carepost/internal/transit"
 )
 
-const (
-	sessions  = 16
-	snapshots = 8
-)
+const sessions = 16
+
+// few makes counts smaller where the race detector makes everything slow.
+func few(n int) int {
+	if testing.Short() {
+		return (n + 3) / 4
+	}
+	return n
+}
+
+func snapshots() int { return few(8) }
 
 // acks is how many messages are acknowledged between two snapshots, at most.
 func acks() int {
-	switch {
-	case os.Getenv("CAREPOST_FULL") != "":
+	if os.Getenv("CAREPOST_FULL") != "" {
 		return 800
-	case testing.Short():
-		return 30
 	}
-	return 80
+	return few(80)
 }
 
 // acked is a message that was promised to be kept.
@@ -84,7 +88,7 @@ func accepting(t *testing.T, fs *crashfs.FS, o *office, size func(n int) int) (m
 	defer wg.Wait()
 	defer close(stop)
 	var promised []acked
-	for i := range snapshots {
+	for i := range snapshots() {
 		for range 1 + rand.N(acks()) {
 			select {
 			case a := <-told:
@@ -180,7 +184,7 @@ func TestPowerCutWhileAccepting(t *testing.T) {
 				promised += len(m.promised)
 				lost += w.lost(t, m)
 			}
-			t.Logf("%d promised (sum over %d cuts), %d lost", promised, snapshots, lost)
+			t.Logf("%d promised (sum over %d cuts), %d lost", promised, snapshots(), lost)
 			if (lost > 0) != tc.loses {
 				t.Errorf("%d of %d messages are lost", lost, promised)
 			}

@@ -78,7 +78,7 @@ func TestPowerCutWhileProcessing(t *testing.T) {
 			}
 			last := cuts[len(cuts)-1]
 			t.Logf("%d accepted, %d submitted, %d handed over before the last cut; %d notices were sent before cuts (sum over %d); %d faults",
-				len(last.inbound), len(last.outbound), len(last.sent), notices, snapshots, len(faults))
+				len(last.inbound), len(last.outbound), len(last.sent), notices, snapshots(), len(faults))
 			switch {
 			case notices == 0 && !unsafe:
 				t.Error("no notice was sent before any cut")
@@ -107,7 +107,7 @@ func (w *world) processing(t *testing.T, fs *crashfs.FS, o *office) (cuts []proc
 		wg.Go(func() { x.send(o, w, s, ended) })
 	}
 	last := 0
-	for i := range snapshots {
+	for i := range snapshots() {
 		want := last + 3 + acks()/8
 		o.until("the far side to have more", func() bool { return len(w.seen()) >= want })
 		c := processed{dir: filepath.Join(t.TempDir(), fmt.Sprint(i))}
