@@ -6,7 +6,7 @@ import "github.com/spf13/cobra"
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
-		newInitCmd(), newServeCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
+		newInitCmd(), newServeCmd(), newStatusCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
 		newSendCmd(), newMailCmd(), newQueueCmd(), newBackupCmd(), newKeyCmd(),
 		newDicomCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
 	}

@@ -81,6 +81,8 @@ func (s *Server) known(err error) *Error {
 			return notFound("there is nothing of that name here")
 		case Conflict:
 			return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "its state does not allow that now: " + err.Error()}
+		case Damaged:
+			return &Error{Status: http.StatusInternalServerError, Code: Damaged, Reason: err.Error()}
 		case Usage:
 			return wrong(err.Error())
 		case Refused:
