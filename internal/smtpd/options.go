@@ -58,7 +58,7 @@ type Limits struct {
 
 // Timeouts of a session. A zero field takes its default.
 type Timeouts struct {
-	Greet   time.Duration // how long to listen for an early talker before the greeting; default 1 ms
+	Greet   time.Duration // how long to wait for an early talker before the greeting; default: who is early is seen without waiting
 	Command time.Duration // for one whole command line; default 5 min (RFC 5321 §4.5.3.2.7)
 	Write   time.Duration // for one reply; default 1 min
 	TLS     time.Duration // for the handshake; default 30 s
@@ -86,7 +86,6 @@ func (o Options) withDefaults() Options {
 	l.Hops = cmp.Or(l.Hops, 100)
 	l.HeaderBytes = cmp.Or(l.HeaderBytes, 256<<10)
 	l.Drain = cmp.Or(l.Drain, 16<<20)
-	t.Greet = cmp.Or(t.Greet, time.Millisecond)
 	t.Command = cmp.Or(t.Command, 5*time.Minute)
 	t.Write = cmp.Or(t.Write, time.Minute)
 	t.TLS = cmp.Or(t.TLS, 30*time.Second)

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"carepost/addr"
@@ -175,15 +176,38 @@ func (c *session) flush() error {
 
 // greet sends the greeting. RFC 5321 §4.3.1: the client waits for it; who does not is no mail server.
 func (c *session) greet() error {
-	c.conn.SetReadDeadline(time.Now().Add(c.opts.Timeouts.Greet))
-	n, err := c.conn.Read(make([]byte, 1))
+	early, err := spoken(c.raw), error(nil)
+	if !early && c.opts.Timeouts.Greet > 0 {
+		c.conn.SetReadDeadline(time.Now().Add(c.opts.Timeouts.Greet))
+		var n int
+		n, err = c.conn.Read(make([]byte, 1))
+		early = n > 0
+	}
 	switch {
-	case n > 0:
+	case early:
 		return c.hangUp(smtp.NewReply(521, "5.5.1", "The server speaks first"))
-	case !errors.Is(err, os.ErrDeadlineExceeded):
+	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	}
 	return c.say(220, "", c.opts.Hostname+" ESMTP Carepost")
+}
+
+// spoken says whether something waits to be read. It does not wait.
+func spoken(conn net.Conn) bool {
+	t, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Read(func(fd uintptr) bool {
+		n, _, _ = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	})
+	return err == nil && n > 0
 }
 
 // command waits for one command and takes it apart. An idle wait is one that shutting down may cut short.
