@@ -268,6 +268,9 @@ func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
 // Run serves until ctx ends or a room fails, then stops all of them and returns when they have.
 func (g *Gateway) Run(ctx context.Context) error {
 	if err := g.sweep.Start(ctx); err != nil {
+		if ctx.Err() != nil { // stopped before it began
+			return nil
+		}
 		return fmt.Errorf("gateway: %w", err)
 	}
 	now := g.opts.Clock()
