@@ -19,6 +19,7 @@ type watcher struct {
 	out     io.Writer
 	columns int
 	quiet   bool // prints nothing
+	once    bool // looks once
 
 	seen    int
 	waiting string // last words about what is waited for
@@ -31,29 +32,34 @@ const (
 	slowLook  = 2 * time.Second
 	quietLook = 3 * time.Second  // without news: then why is asked
 	againLook = 30 * time.Second // and again
+	restart   = time.Minute      // how long a gateway may be away
 )
 
-// follow prints events until every recipient has its end, ctx ends, or out takes no more. The timeline is the last one seen.
+// follow prints events until every recipient has its end, ctx ends, or out takes no more. The timeline is the last one seen; that is
+// none where ctx has ended before. A gateway that is started again is waited for.
 func (w *watcher) follow(ctx context.Context) (last admind.Timeline, err error) {
-	pause, news := quickLook, time.Now()
+	pause, news, heard := quickLook, time.Now(), time.Now()
 	ask := quietLook
 	for {
-		// The last look is not cut short: what is known is told.
-		t, err := w.c.Message(context.WithoutCancel(ctx), w.id)
-		if err != nil {
+		t, err := w.c.Message(ctx, w.id)
+		var answer *admind.Error
+		switch {
+		case err == nil:
+			last, heard = t, time.Now()
+			if w.tell(t) {
+				pause, news, ask = quickLook, time.Now(), quietLook
+			}
+		case ctx.Err() != nil:
+			return last, ctx.Err()
+		case w.once, errors.As(err, &answer), time.Since(heard) > restart:
 			return last, clientError(err)
 		}
-		last = t
-		if w.tell(t) {
-			pause, news, ask = quickLook, time.Now(), quietLook
-		}
-		if w.err != nil {
+		switch {
+		case w.err != nil:
 			return last, notNow(w.err)
-		}
-		if over(t) {
+		case w.once, over(last):
 			return last, nil
-		}
-		if time.Since(news) > ask {
+		case time.Since(news) > ask:
 			ask += againLook
 			w.ask(ctx)
 		}
@@ -68,6 +74,9 @@ func (w *watcher) follow(ctx context.Context) (last admind.Timeline, err error) 
 
 // over says that nothing more will be told of a message.
 func over(t admind.Timeline) bool {
+	if t.ID == "" {
+		return false
+	}
 	for _, r := range t.Recipients {
 		switch transit.State(r.State) {
 		case transit.Processed, transit.Failed:
@@ -181,7 +190,7 @@ func verdictOn(t admind.Timeline) error {
 		if r.State != string(transit.Failed) {
 			continue
 		}
-		byRule = byRule || r.Refused || r.Code >= 500
+		byRule = byRule || r.Refused
 		lost = append(lost, plain(r.Address.String()+": "+why(t, r)))
 	}
 	if len(lost) == 0 {

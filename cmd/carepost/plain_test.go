@@ -114,7 +114,7 @@ func TestVerdictOn(t *testing.T) {
 	}{
 		{[]admind.Recipient{r("1", "processed", false, 250)}, exitDone},
 		{[]admind.Recipient{r("1", "processed", false, 250), r("2", "failed", true, 0)}, exitRefused},
-		{[]admind.Recipient{r("1", "failed", false, 550)}, exitRefused},
+		{[]admind.Recipient{r("1", "failed", true, 550)}, exitRefused},
 		{[]admind.Recipient{r("1", "failed", false, 421)}, exitNotNow},
 		{[]admind.Recipient{r("1", "failed", false, 0), r("2", "failed", true, 0)}, exitRefused},
 	} {

@@ -34,7 +34,7 @@ func newSendCmd() *cobra.Command {
 	var f send
 	cmd := &cobra.Command{
 		Use:   "send [PATH…]",
-		Short: "Sends images, documents and letters, and follows what becomes of them",
+		Short: "Sends images, documents and letters, and follows them",
 		Long: `Sends from an account of this installation. DICOM files, and folders of them, go as a DICOM File-set: one DICOM.ZIP with its
 directory, made while it is sent. A DICOM.ZIP that is there already goes as it is, if it is whole. Other files are attached as
 they are. The text comes from --text or --text-file, and where nothing else is sent from standard input.
@@ -100,7 +100,11 @@ func (f *send) rejoin(cmd *cobra.Command, paths []string) error {
 		return err
 	}
 	defer done()
-	return f.watch(cmd, c, f.follow)
+	status, err := c.Status(cmd.Context())
+	if err != nil {
+		return clientError(err)
+	}
+	return f.watch(cmd, c, f.follow, status.Serving)
 }
 
 // letter is what is to be sent.
@@ -230,7 +234,7 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case status.Serving && !f.noWait:
-		return f.watch(cmd, c, id)
+		return f.watch(cmd, c, id, true)
 	case asJSON(cmd):
 		return f.tell(cmd, c, id)
 	}
@@ -253,20 +257,15 @@ func (f *send) tell(cmd *cobra.Command, c *admind.Client, id string) error {
 	return writeJSON(cmd.OutOrStdout(), t)
 }
 
-// watch follows a message to its end.
-func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string) error {
+// watch follows a message to its end. Where no gateway runs nothing will happen: what did is told.
+func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string, serving bool) error {
 	ctx := cmd.Context()
 	if f.wait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.wait)
 		defer cancel()
 	}
-	if f.noWait {
-		ended, cancel := context.WithCancel(ctx)
-		cancel()
-		ctx = ended
-	}
-	w := &watcher{c: c, id: id, out: cmd.OutOrStdout(), columns: columns(os.Stdout), quiet: asJSON(cmd)}
+	w := &watcher{c: c, id: id, out: cmd.OutOrStdout(), columns: columns(os.Stdout), quiet: asJSON(cmd), once: f.noWait || !serving}
 	t, err := w.follow(ctx)
 	if asJSON(cmd) && t.ID != "" {
 		if err := writeJSON(cmd.OutOrStdout(), t); err != nil {
@@ -274,12 +273,14 @@ func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string) error {
 		}
 	}
 	switch {
-	case err == nil:
-		return verdictOn(t)
-	case ctx.Err() == nil || t.ID == "":
+	case err != nil && ctx.Err() == nil:
 		return err
-	case f.noWait && cmd.Context().Err() == nil:
+	case over(t):
+		return verdictOn(t)
+	case err == nil && f.noWait:
 		return nil
+	case err == nil:
+		return notNow(errors.New("it waits: no gateway runs; \"carepost serve\" goes on with it"))
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "The message goes on; \"carepost send --follow %s\" shows how it fares.\n", id)
 	if cmd.Context().Err() != nil {

@@ -2,6 +2,7 @@ package admind
 
 import (
 	"net/http"
+	"strings"
 
 	"carepost/addr"
 	"carepost/internal/flow"
@@ -61,8 +62,8 @@ func told(t flow.Timeline) Timeline {
 	refused := map[string]bool{}
 	for _, e := range t.Events {
 		out.Events = append(out.Events, Event{Seq: e.Seq, At: e.At, Recipient: e.Recipient, From: e.From, To: e.To, Cause: e.Cause, Detail: e.Detail})
-		if e.From == string(transit.Accepted) && e.To == string(transit.Failed) {
-			refused[e.Recipient] = true // before anything was sealed: a rule, not a wire
+		if e.To == string(transit.Failed) {
+			refused[e.Recipient] = saysNo(e.Cause)
 		}
 	}
 	for _, r := range t.Recipients {
@@ -72,4 +73,10 @@ func told(t flow.Timeline) Timeline {
 		})
 	}
 	return out
+}
+
+// saysNo tells a rule, or somebody who applied one, from time that ran out and from the operator who gave up: these cite
+// RFC 5321 §4.5.4.1, Direct 3.2 (no notice came) and RFC 3463.
+func saysNo(clause string) bool {
+	return strings.HasPrefix(clause, "Direct ") && clause != "Direct 3.2" || clause == "RFC 5321 §4.2.1"
 }
