@@ -36,6 +36,7 @@ type practice struct {
 
 	mu      sync.Mutex
 	process *process // the last one
+	hurried time.Time
 }
 
 // process is one run of the binary.
@@ -147,6 +148,11 @@ func (p *practice) stop(t testing.TB) {
 
 // killed says that the process has ended by SIGKILL.
 func (run *process) killed() bool {
+	select {
+	case <-run.ended:
+	default:
+		return false
+	}
 	status, ok := run.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
@@ -247,12 +253,22 @@ func (p *practice) mails(of addr.Address) (out []admind.Mail) {
 	return out
 }
 
-// hurry has work that waits for another try tried now: the other side is back, and a trial need not wait for the back-off.
+// hurry has work that waits for another try tried now: the other side is back, and a trial need not wait for the back-off. It does so now and
+// then, for each of these is an act with its entry.
 func (p *practice) hurry() {
+	p.mu.Lock()
+	due := time.Since(p.hurried) > 300*time.Millisecond
+	if due {
+		p.hurried = time.Now()
+	}
+	p.mu.Unlock()
+	if !due {
+		return
+	}
 	p.ask(func(ctx context.Context, c *admind.Client) error {
 		works, err := c.Queue(ctx, "ready", 0)
-		for _, w := range works {
-			if w.Attempts > 0 && time.Until(w.Next) > 0 {
+		for _, w := range works[:min(len(works), 100)] {
+			if w.Attempts > 0 && time.Until(w.Next) > time.Second {
 				_ = c.RetryWork(ctx, w.ID) // another has it already: as good
 			}
 		}
@@ -260,22 +276,29 @@ func (p *practice) hurry() {
 	})
 }
 
-// rest waits until nobody has anything left to do.
+// rest waits until nobody has anything left to do, as long as it becomes less.
 func rest(t testing.TB, all ...*practice) {
 	t.Helper()
-	var left []string
-	until(t, func() bool {
-		left = nil
-		for _, p := range all {
-			l, ok := p.busy()
-			if !ok {
-				l = []string{p.domain.String() + " does not answer"}
+	least := 0
+	for done := false; !done; {
+		var left []string
+		until(t, func() bool {
+			left = nil
+			for _, p := range all {
+				l, ok := p.busy()
+				if !ok {
+					l = []string{p.domain.String() + " does not answer"}
+				}
+				left = append(left, l...)
+				p.hurry()
 			}
-			left = append(left, l...)
-			p.hurry()
-		}
-		return len(left) == 0
-	}, func() string { return "everything to be done; left: " + strings.Join(left, "; ") })
+			done = len(left) == 0
+			return done || least == 0 || len(left) < least/2
+		}, func() string {
+			return fmt.Sprintf("everything to be done; left are %d: %s", len(left), strings.Join(left[:min(len(left), 5)], "; "))
+		})
+		least = len(left)
+	}
 	for _, p := range all {
 		drafts, err := os.ReadDir(filepath.Join(p.data(), "drafts"))
 		if err != nil || len(drafts) > 0 {

@@ -25,8 +25,9 @@ import (
 type post func(t *testing.T, p *practice, to addr.Address, subject, text, attached string)
 
 // Two installations exchange letters and studies by `carepost send`, by swaks and by mutt; each arrives once, is answered, is laid into the
-// folders of its recipient, and reads there as it was sent. DIR-46, DCM-01.
+// folders of its recipient, and reads there as it was sent. DIR-46, DCM-23, DCM-28.
 func TestMailPrograms(t *testing.T) {
+	t.Parallel()
 	north, south := pair(t, binary(t, ""))
 	home := map[*practice]string{}
 	for _, p := range []*practice{north, south} {
