@@ -81,6 +81,7 @@ type Flow struct {
 	Options
 	agent   *agent.Agent
 	readers sync.Pool // *bufio.Reader of 64 KiB, for what is accepted
+	local   sync.Map  // addr.Domain → nothing: our own that have been asked for
 }
 
 // New makes a Flow. Its steps are run by a queue given its Handlers.
@@ -150,12 +151,18 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return "refused by " + r.Clause + ": " + r.Reason }
 
-// IsLocal says whether mail for d ends here.
+// IsLocal says whether mail for d ends here. A domain that is ours stays ours.
 func (f *Flow) IsLocal(ctx context.Context, d addr.Domain) (bool, error) {
+	if _, ours := f.local.Load(d); ours {
+		return true, nil
+	}
 	err := f.Store.View(ctx, func(tx *store.Tx) error {
 		_, err := tx.Domain(d)
 		return err
 	})
+	if err == nil {
+		f.local.Store(d, nil)
+	}
 	return found(err)
 }
 
@@ -169,6 +176,10 @@ func (f *Flow) body(ctx context.Context, id string) (*blob.Body, error) {
 	if err != nil {
 		return nil, fmt.Errorf("flow: body: %w", err)
 	}
+	return f.bodyOf(row)
+}
+
+func (f *Flow) bodyOf(row store.Blob) (*blob.Body, error) {
 	b, err := f.Blobs.Open(blob.Ref(row))
 	if err != nil {
 		return nil, fmt.Errorf("flow: body: %w", err)

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
-	"carepost/addr"
 	"carepost/cms"
 	"carepost/dicom/fileset"
 	"carepost/internal/agent"
@@ -30,6 +30,8 @@ const judgeTime = time.Minute
 type arrival struct {
 	store.Message
 	waiting []store.Recipient
+	certs   []store.Cert // of those who wait
+	raw     store.Blob
 	opened  *smime.Opened
 	judged  map[string]agent.Judged // by recipient id
 	trusted []store.Recipient
@@ -45,21 +47,8 @@ type arrival struct {
 // be opened or believed is set aside: audited, kept, never shown and never answered (Direct 3).
 func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	a := &arrival{judged: map[string]agent.Judged{}}
-	var all []store.Recipient
-	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if a.Message, err = tx.Message(j.Ref); err != nil {
-			return err
-		}
-		all, err = tx.Recipients(j.Ref)
-		return err
-	})
-	if err != nil {
+	if err := f.Store.View(ctx, func(tx *store.Tx) error { return a.read(tx, j.Ref) }); err != nil {
 		return fmt.Errorf("flow: inbound: %w", err)
-	}
-	for _, r := range all {
-		if r.State == transit.Accepted {
-			a.waiting = append(a.waiting, r)
-		}
 	}
 	if len(a.waiting) == 0 {
 		return nil
@@ -102,6 +91,37 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	return err
 }
 
+// read looks up everything that opening a message wants.
+func (a *arrival) read(tx *store.Tx, id string) (err error) {
+	if a.Message, err = tx.Message(id); err != nil {
+		return err
+	}
+	all, err := tx.Recipients(id)
+	if err != nil {
+		return err
+	}
+	a.waiting, a.certs = nil, nil
+	for _, r := range all {
+		if r.State != transit.Accepted {
+			continue
+		}
+		a.waiting = append(a.waiting, r)
+		cs, err := certsOf(tx, r.Address)
+		if err != nil {
+			return err
+		}
+		for _, c := range cs {
+			if !slices.ContainsFunc(a.certs, func(b store.Cert) bool { return b.ID == c.ID }) {
+				a.certs = append(a.certs, c)
+			}
+		}
+	}
+	if len(a.waiting) > 0 { // else it may be gone already
+		a.raw, err = tx.Blob(a.Raw)
+	}
+	return err
+}
+
 // made are the bodies that wait for the rows of this run.
 func (a *arrival) made() (refs []blob.Ref) {
 	refs = append(refs, a.ref)
@@ -115,15 +135,11 @@ func (a *arrival) made() (refs []blob.Ref) {
 
 // open decrypts and checks the signatures; the plaintext goes to the hidden draft alone.
 func (f *Flow) open(ctx context.Context, j *queue.Job, a *arrival, draft *blob.Draft) error {
-	var to []addr.Address
-	for _, r := range a.waiting {
-		to = append(to, r.Address)
-	}
-	keys, err := f.openers(ctx, to)
+	keys, err := f.openers(ctx, a.certs)
 	if err != nil {
 		return err
 	}
-	raw, err := f.body(ctx, a.Raw)
+	raw, err := f.bodyOf(a.raw)
 	if err != nil {
 		return err
 	}

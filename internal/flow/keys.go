@@ -28,18 +28,22 @@ func owners(a addr.Address) []store.Owner {
 // certs lists the certificates of one of our own addresses: its own, then its organisation's.
 func (f *Flow) certs(ctx context.Context, a addr.Address) (out []store.Cert, err error) {
 	err = f.Store.View(ctx, func(tx *store.Tx) error {
-		out = nil
-		for _, o := range owners(a) {
-			cs, err := tx.Certs(o)
-			if err != nil {
-				return err
-			}
-			out = append(out, cs...)
-		}
-		return nil
+		out, err = certsOf(tx, a)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("flow: own certificates: %w", err)
+	}
+	return out, nil
+}
+
+func certsOf(tx *store.Tx, a addr.Address) (out []store.Cert, err error) {
+	for _, o := range owners(a) {
+		cs, err := tx.Certs(o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, cs...)
 	}
 	return out, nil
 }
@@ -74,32 +78,21 @@ func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.S
 	return cms.Signer{}, errNoCertificate
 }
 
-// openers are the keys that may open mail for these addresses; expired certificates too, for old keys still decrypt (Direct 1.4).
-func (f *Flow) openers(ctx context.Context, to []addr.Address) (out []cms.Recipient, err error) {
-	seen := map[string]bool{}
-	for _, a := range to {
-		cs, err := f.certs(ctx, a)
+// openers are the keys of these certificates that may open mail; expired certificates too, for old keys still decrypt (Direct 1.4).
+func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipient, err error) {
+	for _, c := range cs {
+		leaf, err := x509.ParseCertificate(c.DER)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("flow: own certificate: %w", err)
 		}
-		for _, c := range cs {
-			if seen[c.ID] {
-				continue
-			}
-			seen[c.ID] = true
-			leaf, err := x509.ParseCertificate(c.DER)
-			if err != nil {
-				return nil, fmt.Errorf("flow: own certificate: %w", err)
-			}
-			key, err := f.Keys.Decrypter(ctx, c.Key)
-			if errors.Is(err, keyring.ErrKind) || errors.Is(err, keyring.ErrNoKey) {
-				continue // a key for signing only, or one that is gone: another may open the message
-			}
-			if err != nil {
-				return nil, fmt.Errorf("flow: own key: %w", err)
-			}
-			out = append(out, cms.Recipient{Certificate: leaf, Key: key})
+		key, err := f.Keys.Decrypter(ctx, c.Key)
+		if errors.Is(err, keyring.ErrKind) || errors.Is(err, keyring.ErrNoKey) {
+			continue // a key for signing only, or one that is gone: another may open the message
 		}
+		if err != nil {
+			return nil, fmt.Errorf("flow: own key: %w", err)
+		}
+		out = append(out, cms.Recipient{Certificate: leaf, Key: key})
 	}
 	return out, nil
 }

@@ -11,6 +11,9 @@ import (
 
 // full has an engine's word for a full disk wrap syscall.ENOSPC, for those who tell senders why.
 func full(err error) error {
+	if err == nil {
+		return nil
+	}
 	var lite *driver.Error
 	var pg *pgconn.PgError
 	switch {
