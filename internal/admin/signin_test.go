@@ -221,6 +221,41 @@ func TestTries(t *testing.T) {
 				}
 			}
 		},
+		"nor do three old passwords shut out who signs in there every day": func(t *testing.T, c *tries) {
+			colleague := keysOf(here, "desk@north.example")
+			c.passed(colleague, start)
+			for now := start; now.Before(start.AddDate(0, 0, 1)); now = now.Add(time.Minute) {
+				for _, user := range []string{"lab@north.example", "ward@north.example", "boss@north.example"} {
+					if k := keysOf(here, user); c.held(k, now) == 0 {
+						c.failed(k, now)
+					}
+				}
+				if c.held(colleague, now) != 0 {
+					t.Fatalf("a colleague waits after %v", now.Sub(start))
+				}
+			}
+			if c.failed(colleague, start.AddDate(0, 0, 1)); c.held(colleague, start.AddDate(0, 0, 1)) != 0 {
+				t.Error("and for one slip")
+			}
+		},
+		"a name is one name, however it is written": func(t *testing.T, c *tries) {
+			for i, user := range []string{"lab@north.example", `"lab"@north.example`, `"\l\ab"@NORTH.example`, "LAB@north.example", `"la\b"@north.example`, `"\lab"@north.example`} {
+				if k := keysOf(here, user); k != keysOf(here, "lab@north.example") {
+					t.Errorf("%d: %s is counted by itself", i, user)
+				}
+			}
+		},
+		"a flood of names does not make who signs in every day a stranger": func(t *testing.T, c *tries) {
+			known := keysOf(here, "lab@north.example")
+			c.passed(known, start)
+			for i := range mostCounts {
+				from := netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)})
+				c.failed(keysOf(from, "lab@north.example"), start.Add(time.Duration(i+1)*time.Millisecond))
+			}
+			if c.held(known, start.Add(mostCounts*time.Millisecond)) != 0 {
+				t.Error("its owner is shut out")
+			}
+		},
 		"many names from one client": func(t *testing.T, c *tries) {
 			tried := 0
 			for i := range 10000 {

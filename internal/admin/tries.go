@@ -6,9 +6,10 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"carepost/addr"
 )
 
 // How failures are counted. An attacker is held up; the owner of an account whom somebody attacks from elsewhere, and the office where one
@@ -16,7 +17,8 @@ import (
 const (
 	freePair    = 5  // failures of one client with one name before it waits
 	freePeer    = 20 // of one client with any names
-	freeAccount = 20 // with one name from anywhere; clients that have signed in with it lately do not wait for others
+	freeAccount = 20 // with one name from anywhere
+	// Who has signed in with a name lately, from where he is now, waits for his own failures only.
 
 	firstWait   = time.Second      // doubled with each failure more
 	longestWait = 10 * time.Minute // and no further
@@ -47,7 +49,7 @@ type keys struct{ pair, peer, account key }
 
 func newTries() *tries { return &tries{counts: map[key]count{}} }
 
-// keysOf names a try. An IPv6 host may roam in its /64.
+// keysOf names a try. An IPv6 host may roam in its /64; an address can be written in many ways.
 func keysOf(peer netip.Addr, user string) keys {
 	peer = peer.Unmap().WithZone("")
 	bits := peer.BitLen()
@@ -55,7 +57,9 @@ func keysOf(peer netip.Addr, user string) keys {
 		bits = 64
 	}
 	network, _ := peer.Prefix(bits)
-	user = strings.ToLower(user) // Direct 4.1.1
+	if a, err := addr.Parse(user); err == nil {
+		user = a.Key() // Direct 4.1.1
+	}
 	return keys{digest('b', network.String()+" "+user), digest('p', network.String()), digest('a', user)}
 }
 
@@ -71,9 +75,9 @@ func (t *tries) held(k keys, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	pair := t.counts[k.pair]
-	wait := max(pair.until.Sub(now), t.counts[k.peer].until.Sub(now))
-	if pair.good.IsZero() || now.Sub(pair.good) > remember {
-		wait = max(wait, t.counts[k.account].until.Sub(now))
+	wait := pair.until.Sub(now)
+	if !pair.known(now) {
+		wait = max(wait, t.counts[k.peer].until.Sub(now), t.counts[k.account].until.Sub(now))
 	}
 	return max(wait, 0)
 }
@@ -116,17 +120,36 @@ func (c count) left(now time.Time) float64 {
 	return max(0, c.failed-max(0, float64(now.Sub(c.at))/float64(forgive)))
 }
 
+// known says of a pair's count that this client has signed in with this name lately.
+func (c count) known(now time.Time) bool { return !c.good.IsZero() && now.Sub(c.good) <= remember }
+
 // room makes room for one more count: what says nothing any more goes, and when that is not enough, the quarter that has been quiet
-// longest.
+// longest. Clients that have signed in go last, lest a flood of failures make strangers of them; but not when they are more than half, for
+// who has an account could be many clients.
 func (t *tries) room(now time.Time) {
 	if len(t.counts) < mostCounts {
 		return
 	}
-	maps.DeleteFunc(t.counts, func(_ key, c count) bool { return c.left(now) == 0 && now.Sub(c.good) > remember })
+	maps.DeleteFunc(t.counts, func(_ key, c count) bool { return c.left(now) == 0 && !c.known(now) })
 	if len(t.counts) < mostCounts*3/4 {
 		return
 	}
-	byAge := slices.SortedFunc(maps.Keys(t.counts), func(a, b key) int { return t.counts[a].last().Compare(t.counts[b].last()) })
+	known := 0
+	for _, c := range t.counts {
+		if c.known(now) {
+			known++
+		}
+	}
+	byAge := slices.SortedFunc(maps.Keys(t.counts), func(a, b key) int {
+		x, y := t.counts[a], t.counts[b]
+		if xk, yk := x.known(now), y.known(now); xk != yk && known <= mostCounts/2 {
+			if xk {
+				return 1
+			}
+			return -1
+		}
+		return x.last().Compare(y.last())
+	})
 	for _, k := range byAge[:mostCounts/4] {
 		delete(t.counts, k)
 	}
