@@ -37,33 +37,51 @@ func (f *Flow) repeat(dir transit.Direction, env transit.Envelope, h message.Hea
 	return f.Store.Box().Hash("repeat", value)
 }
 
+// mostUnderOneID is how many messages of one sender may share a Message-ID: the parts of one to a hundred thousand recipients.
+const mostUnderOneID = 100
+
 // used looks for messages that a sender has sent under the same Message-ID. The same message for the same recipients is a repeat: its
 // sender has not heard our answer. To other recipients it may go as well, for mail programs divide long lists (RFC 5321 §4.5.3.1.10).
 // But notices are matched by Message-ID and recipient: another message under the ID of one that the recipient gets already is refused
-// (RFC 5322 §3.6.4).
+// (RFC 5322 §3.6.4). So is a repeat of what has failed for everybody: taken for the first one it would never be sent, and our sender, who
+// has the report of that, may want it sent.
 func used(tx *store.Tx, m *store.Message) error {
 	before, err := tx.MessagesByHeaderID(m.Header.MessageID)
 	if err != nil {
 		return err
 	}
+	before = slices.DeleteFunc(before, func(b store.Message) bool {
+		return b.Direction != transit.Outbound || !b.Envelope.From.Address.Equal(m.Envelope.From.Address)
+	})
 	for _, b := range before {
-		if b.Direction != transit.Outbound || !b.Envelope.From.Address.Equal(m.Envelope.From.Address) {
-			continue
-		}
-		if len(m.Dedupe) > 0 && bytes.Equal(b.Dedupe, m.Dedupe) {
-			return &repeated{b.ID}
+		same := len(m.Dedupe) > 0 && bytes.Equal(b.Dedupe, m.Dedupe)
+		if !same && len(before) >= mostUnderOneID {
+			continue // refused below
 		}
 		rs, err := tx.Recipients(b.ID)
 		if err != nil {
 			return err
 		}
+		switch failed := func(r store.Recipient) bool { return r.State == transit.Failed }; {
+		case same && !every(rs, failed):
+			return &repeated{b.ID}
+		case same:
+			return &Refusal{"RFC 5322 §3.6.4", "this message was sent before and has failed, as the report in the mailbox says; to send it again, send it as a new message, with a Message-ID of its own"}
+		}
 		for _, r := range rs {
 			if slices.ContainsFunc(m.Envelope.To, r.Address.Equal) {
-				return &Refusal{"RFC 5322 §3.6.4", "another message with this Message-ID has been sent to a recipient of this one"}
+				return &Refusal{"RFC 5322 §3.6.4", "a message with this Message-ID has been sent to a recipient of this one, or has failed; send this one as a new message, with a Message-ID of its own"}
 			}
 		}
 	}
+	if len(before) >= mostUnderOneID {
+		return &Refusal{"RFC 5322 §3.6.4", "too many messages have this Message-ID; each wants one of its own"}
+	}
 	return nil
+}
+
+func every(rs []store.Recipient, is func(store.Recipient) bool) bool {
+	return !slices.ContainsFunc(rs, func(r store.Recipient) bool { return !is(r) })
 }
 
 // once leaves out addresses that are named again.

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -131,25 +132,34 @@ func TestSubmitTwice(t *testing.T) {
 		t.Error("two messages became one")
 	}
 	// Also when the first one is done with.
-	s.must(s.Cancel(t.Context(), operator, s.workOf(first)))
+	for range s.works("outbound") {
+		s.step("outbound")
+	}
+	for range s.works("deliver") {
+		s.step("deliver")
+	}
+	s.accept(lab, s.seal(processedMDN(t, text), s.others[lab.Domain]))
+	s.step("inbound")
+	if r := s.recipient(first, lab); r.State != transit.Processed {
+		t.Fatalf("the first is %q", r.State)
+	}
 	if again := s.submitText(text, lab); again != first {
 		t.Error("the repeat is sent again")
 	}
 }
 
-// workOf is the work about something.
-func (s *side) workOf(ref string) (id string) {
-	s.t.Helper()
-	s.must(s.Store.View(s.t.Context(), func(tx *store.Tx) error {
-		all, err := tx.WorkOf(ref)
-		for _, w := range all {
-			if w.Kind == "outbound" {
-				id = w.ID
-			}
-		}
-		return err
-	}))
-	return id
+// What the operator has cancelled is not sent by a mail program that repeats it.
+func TestSubmitAgainWhatWasCancelled(t *testing.T) {
+	s := newSide(t)
+	text := letter(desk, "cancelled", lab)
+	s.submitText(text, lab)
+	s.must(s.Cancel(t.Context(), operator, s.work("outbound", store.Ready).ID))
+	if _, err := s.trySubmit(text, lab); !isRefusal(err) {
+		t.Errorf("the repeat: %v", err)
+	}
+	if n := s.works(""); n != 0 {
+		t.Errorf("%d pieces of work", n)
+	}
 }
 
 func processedMDN(t *testing.T, about string) string {
@@ -165,4 +175,40 @@ func processedMDN(t *testing.T, about string) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// What has failed for everybody is not taken for sent: its sender, who has the report, would wait in vain. Nor is it sent again under the
+// same Message-ID; he is told how.
+func TestSubmitAgainWhatFailed(t *testing.T) {
+	s := newSide(t)
+	text := letter(desk, "once more", lab, ward)
+	first := s.submitText(text, lab, ward)
+	s.reply = func(c transit.Consignment) transit.Outcome { return answers(c, transit.Rejected, 550) }
+	s.step("outbound")
+	s.must(s.run(t.Context(), s.claim("deliver")))
+	if again := s.submitText(text, lab, ward); again != first {
+		t.Error("who has it still waits in vain")
+	}
+	s.must(s.run(t.Context(), s.claim("deliver")))
+	for _, to := range [][]addr.Address{{lab, ward}, {ward}} {
+		_, err := s.trySubmit(text, to...)
+		if r := (*flow.Refusal)(nil); !errors.As(err, &r) || !strings.Contains(r.Reason, "failed") || !strings.Contains(r.Reason, "as a new message") {
+			t.Errorf("for %d: %v", len(to), err)
+		}
+	}
+	if n := len(s.inbox()); n != 2 {
+		t.Errorf("%d reports", n)
+	}
+}
+
+// A mail program that gives all its messages one Message-ID does not make each of them cost more than the one before.
+func TestSubmitManyUnderOneID(t *testing.T) {
+	s := newSide(t)
+	text := letter(desk, "circular", lab)
+	for i := range 150 {
+		_, err := s.trySubmit(text, addr.Address{Endpoint: fmt.Sprintf("lab%d", i), Domain: lab.Domain})
+		if got := isRefusal(err); got != (i >= 100) || err != nil && !got {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
 }
