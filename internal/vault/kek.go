@@ -24,16 +24,23 @@ const following = ".next"
 
 // OpenKEK reads the key-encryption key in the file at path, or makes one if there is no such file (0600, fsynced, with its
 // name and those of its directories). It refuses a file that others may read. While a rotation is under way (RotateKEK), also one that was
-// cut short, its Keeper opens what either key wrapped and wraps by the one that is to stay.
+// cut short, its Keeper opens what either key wrapped and wraps by the one that is to stay. Copies that a process left which was killed while
+// it made a key are removed.
 func OpenKEK(path string) (Keeper, error) {
 	k, err := LoadKEK(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return k, err
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := createKEK(path); err != nil && !errors.Is(err, fs.ErrExist) { // exists: somebody was quicker, and theirs counts
+			return nil, fmt.Errorf("vault: making the key-encryption key: %w", err)
+		}
+		k, err = LoadKEK(path)
 	}
-	if err := createKEK(path); err != nil && !errors.Is(err, fs.ErrExist) { // exists: somebody was quicker, and theirs counts
-		return nil, fmt.Errorf("vault: making the key-encryption key: %w", err)
+	if err != nil {
+		return nil, err
 	}
-	return LoadKEK(path)
+	if err := removeCopies(filepath.Dir(path)); err != nil && !foreign(err) { // a folder that is not ours to change has none of ours
+		return nil, fmt.Errorf("vault: removing what is left of the making of a key: %w", err)
+	}
+	return k, nil
 }
 
 // LoadKEK is OpenKEK for a file that must be there; a missing one is an error that wraps fs.ErrNotExist.
@@ -105,7 +112,8 @@ func RotateKEK(path string) (next Keeper, finish func() error, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := SyncDir(filepath.Dir(path)); err != nil { // its maker may have been killed before it came to that
+	dir := filepath.Dir(path)
+	if err := errors.Join(removeCopies(dir), SyncDir(dir)); err != nil { // its maker may have been killed before it came to that
 		return nil, nil, fmt.Errorf("vault: the next key-encryption key: %w", err)
 	}
 	return k, func() error { return replaceKEK(path, k) }, nil
@@ -123,7 +131,7 @@ func replaceKEK(path string, next *localKeeper) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		k, err = loadKey(path)
 		if err == nil && k.secret == next.secret {
-			return nil
+			return replaced(path)
 		}
 	}
 	if err == nil && k.secret != next.secret {
@@ -135,25 +143,44 @@ func replaceKEK(path string, next *localKeeper) error {
 	if err := os.Rename(path+following, path); err != nil {
 		return fmt.Errorf("vault: replacing the key-encryption key: %w", err)
 	}
-	if err := SyncDir(filepath.Dir(path)); err != nil {
+	return replaced(path)
+}
+
+// replaced brings the replacement to the disk, and sees to it that no second name keeps the old key there.
+func replaced(path string) error {
+	dir := filepath.Dir(path)
+	if err := errors.Join(SyncDir(dir), removeCopies(dir)); err != nil {
 		return fmt.Errorf("vault: replacing the key-encryption key: %w", err)
 	}
 	return nil
 }
 
+// passing begins the names under which keys are written.
+const passing = ".kek-"
+
 // createKEK writes a new key under a passing name and links it to path, so that path never holds half a key and a key that is
 // there is never replaced.
 func createKEK(path string) error {
+	for try := 1; ; try++ {
+		err := linkKEK(path)
+		if try == 5 || !errors.Is(err, fs.ErrNotExist) { // else another process took it for a copy that was left
+			return err
+		}
+	}
+}
+
+func linkKEK(path string) error {
 	dir := filepath.Dir(path)
 	if err := MakeDir(dir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".kek-*") // 0600
+	f, err := os.CreateTemp(dir, passing+"*") // 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(f.Name()) // gone already when all went well
 	secret := make([]byte, keySize)
+	defer clear(secret)
 	rand.Read(secret)
 	_, err = f.WriteString(scheme + base64.URLEncoding.EncodeToString(secret) + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
@@ -161,6 +188,33 @@ func createKEK(path string) error {
 	}
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
+	}
+	// Both before one fsync: where the link is on the disk and the removal is not, the passing name is back after a power cut (removeCopies).
+	if err := os.Remove(f.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return SyncDir(dir)
+}
+
+// removeCopies removes, durably, what makers of keys that were killed left in dir. They may be second names of a key that is in use: they
+// are not written to.
+func removeCopies(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	removed := false
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), passing) || !e.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		removed = true
+	}
+	if !removed {
+		return nil
 	}
 	return SyncDir(dir)
 }
