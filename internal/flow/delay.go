@@ -75,6 +75,9 @@ func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 	}
 	crash.Point("delay.passed")
 	err = f.commit(ctx, func(tx *store.Tx) error {
+		if err := unmoved(tx, waiting); err != nil { // he would be told of a delay after the final word
+			return err
+		}
 		fresh := 0
 		for _, r := range waiting {
 			told, err := f.noteDelay(tx, r, b)
@@ -96,12 +99,8 @@ func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 	return err
 }
 
-// noteDelay writes down that the sender is told of one recipient's delay; told is false where he was before, or waits no longer.
+// noteDelay writes down that the sender is told of one recipient's delay; told is false where he was before.
 func (f *Flow) noteDelay(tx *store.Tx, r store.Recipient, b bounced) (told bool, err error) {
-	r, err = tx.Recipient(r.ID)
-	if err != nil || handedOver(r) {
-		return false, err
-	}
 	err = tx.InsertNotice(r.ID, noticeDelayed, b.ref.ID)
 	if errors.Is(err, store.ErrDuplicate) {
 		return false, nil

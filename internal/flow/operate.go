@@ -45,6 +45,9 @@ func (f *Flow) cancel(ctx context.Context, by audit.Actor, w store.Work) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) { // without its rows the work is good for nothing
 		return err
 	}
+	if m.Direction == transit.Outbound && m.Kind == transit.Report {
+		return &Refusal{"Direct 3.2", "it is a notice, owed to the other side; it can be held and retried"}
+	}
 	var failed []failure
 	var b bounced
 	if m.Direction == transit.Outbound {
@@ -61,6 +64,9 @@ func (f *Flow) cancel(ctx context.Context, by audit.Actor, w store.Work) error {
 		if now.Epoch != w.Epoch {
 			return store.ErrConflict // it was leased in between: what the report says may not be so
 		}
+		if err := unmoved(tx, waiting); err != nil {
+			return err
+		}
 		if err := tx.CancelWork(w.ID); err != nil {
 			return err
 		}
@@ -75,6 +81,20 @@ func (f *Flow) cancel(ctx context.Context, by audit.Actor, w store.Work) error {
 		}
 		return f.decided(tx, m.ID, "cancelled")
 	}, b.ref)
+}
+
+// unmoved says that recipients are in the states that they were read in, so that what was written about them is so. store.ErrConflict.
+func unmoved(tx *store.Tx, rs []store.Recipient) error {
+	for _, r := range rs {
+		now, err := tx.Recipient(r.ID)
+		if err != nil {
+			return err
+		}
+		if now.Version != r.Version {
+			return store.ErrConflict
+		}
+	}
+	return nil
 }
 
 // revoked are the failures of recipients whose work is cancelled.

@@ -398,3 +398,18 @@ func TestReportForNobody(t *testing.T) {
 		return err
 	}))
 }
+
+// A notice to the other side is owed also when it is on its way already.
+func TestCancelNoticeOnItsWay(t *testing.T) {
+	s := newSide(t)
+	s.accept(lab, s.seal(letter(lab, "x", desk), s.others[lab.Domain]))
+	s.step("inbound")
+	s.step("notice")
+	s.refused(s.Cancel(t.Context(), operator, s.work("outbound", store.Ready).ID), "Direct 3.2")
+	s.step("outbound")
+	s.refused(s.Cancel(t.Context(), operator, s.work("deliver", store.Ready).ID), "Direct 3.2")
+	if n := s.audited("work.cancel"); n != 0 {
+		t.Errorf("%d entries", n)
+	}
+	s.step("deliver")
+}
