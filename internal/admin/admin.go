@@ -58,6 +58,9 @@ type Options struct {
 	Private []string      // directories that drops must stay out of: data, keys
 	Clock   transit.Clock // [time.Now]
 
+	// Suits says why a folder that need not be there yet cannot take drops [every folder can].
+	Suits func(dir string) error
+
 	Hashes int           // passwords checked at once, 64 MiB each [a quarter of the processors, 1 to 4]
 	Wait   time.Duration // for one's turn [10 s]
 }
@@ -66,6 +69,7 @@ type Options struct {
 type Service struct {
 	store   *store.Store
 	private []string
+	suits   func(dir string) error
 	clock   transit.Clock
 	turns   chan struct{} // one for each hash that is computed
 	wait    time.Duration
@@ -77,9 +81,12 @@ func New(o Options) *Service {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Suits == nil {
+		o.Suits = func(string) error { return nil }
+	}
 	hashes := cmp.Or(o.Hashes, min(max(runtime.GOMAXPROCS(0)/4, 1), 4))
 	return &Service{
-		store: o.Store, private: o.Private, clock: o.Clock, turns: make(chan struct{}, hashes), wait: cmp.Or(o.Wait, 10*time.Second),
+		store: o.Store, private: o.Private, suits: o.Suits, clock: o.Clock, turns: make(chan struct{}, hashes), wait: cmp.Or(o.Wait, 10*time.Second),
 		tries: newTries(),
 	}
 }

@@ -137,6 +137,9 @@ func TestDrops(t *testing.T) {
 		wantInvalid(t, s.SetDrops(t.Context(), by, lab, Drops{Maildir: path}), words)
 		wantInvalid(t, s.SetDrops(t.Context(), by, lab, Drops{Studies: path}), words)
 	}
+	s.suits = func(dir string) error { return errors.New("unfit: " + filepath.Base(dir)) }
+	wantInvalid(t, s.SetDrops(t.Context(), by, lab, Drops{Maildir: dir + "/unfit"}), "unfit: unfit")
+	s.suits = func(string) error { return nil }
 	wantInvalid(t, s.SetDrops(t.Context(), by, lab, Drops{Maildir: dir + "/a", Studies: dir + "/a/b"}), "one in the other")
 	wantInvalid(t, s.SetDrops(t.Context(), by, lab, Drops{Maildir: dir + "/a", Studies: dir + "/a/"}), "one in the other")
 	must(t, s.SetDrops(t.Context(), by, lab, Drops{Maildir: dir + "/mail/", Studies: dir + "/north/database"}))

@@ -30,6 +30,9 @@ func (s *Service) checkDrop(dir *string) error {
 	}
 	*dir = filepath.Clean(*dir)
 	there, err := real(*dir)
+	if err == nil {
+		err = reason(s.suits(*dir))
+	}
 	if err != nil {
 		return invalid("the folder %s cannot be used: %v", *dir, err)
 	}

@@ -476,3 +476,36 @@ func TestQueue(t *testing.T) {
 		t.Errorf("%d pieces of work left", h.left())
 	}
 }
+
+// A process that is killed between giving a message its name and taking the other away leaves a second name in tmp: the next try takes it
+// away. The reader who deletes the message has deleted it.
+func TestSecondNameGoes(t *testing.T) {
+	h := newHouse(t)
+	h.deliver(header + "\r\ntext\r\n")
+	j := h.claim(mailbox.Maildir)
+	it, err := h.item(t.Context(), parse(t, j.Ref))
+	h.must(err)
+	it.body.Close()
+	for _, folder := range []string{"tmp", "new", "cur"} {
+		h.must(os.MkdirAll(filepath.Join(h.drops.Maildir, folder), 0o700))
+	}
+	tmp := filepath.Join(h.drops.Maildir, "tmp", it.name()+".1")
+	h.must(os.WriteFile(tmp, []byte("text\n"), 0o600))
+	h.must(os.Link(tmp, filepath.Join(h.drops.Maildir, "new", it.name())))
+	h.tx(func(tx *store.Tx) error { return j.Retry(tx, 0, "killed") })
+	j = h.claim(mailbox.Maildir)
+	h.must(h.do(t.Context(), j))
+	left, err := os.ReadDir(filepath.Join(h.drops.Maildir, "tmp"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("%d files in tmp, %v", len(left), err)
+	}
+}
+
+func parse(t *testing.T, ref string) mailbox.Drop {
+	t.Helper()
+	d, err := mailbox.ParseDrop(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}

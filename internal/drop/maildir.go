@@ -34,11 +34,11 @@ func (s *Service) layMail(ctx context.Context, j *queue.Job, it *item) (audit.En
 	}
 	defer root.Close()
 	if j.Attempt > 1 { // else nobody can have laid it down
-		there, err := laid(root, it.name())
-		if there || err != nil {
+		if err := sweep(root, it.name()); err != nil { // also where the other name is in new: it would outlive its reader's deleting it
 			return e, err
 		}
-		if err := sweep(root, it.name()); err != nil {
+		there, err := laid(root, it.name())
+		if there || err != nil {
 			return e, err
 		}
 	}
@@ -87,6 +87,9 @@ func maildir(dir string, again bool) (*os.Root, error) {
 
 // makeFolder makes a folder where it is missing. One that an earlier try may have made is brought to the disk.
 func makeFolder(dir string, again bool) error {
+	if err := Suits(dir); err != nil {
+		return err
+	}
 	if there, err := exists(dir); err != nil || there && !again {
 		return err
 	}
