@@ -180,7 +180,7 @@ func (g *Gateway) openState(ctx context.Context) error {
 	}
 	g.keys = keyring.New(g.store)
 	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs}
-	g.admin = admin.New(admin.Options{Store: g.store, Private: []string{data, filepath.Join(o.Dir, "keys")}, Clock: o.Clock})
+	g.admin = admin.New(admin.Options{Store: g.store, Private: []string{data, filepath.Join(o.Dir, "keys")}, Clock: o.Clock, Suits: drop.Suits})
 	g.sweep = &sweep.Service{Store: g.store, Blobs: g.blobs, Clock: o.Clock, Log: o.Log}
 	return nil
 }
