@@ -51,7 +51,8 @@ func falls() map[string][]fall {
 	for _, p := range []string{"work.claimed", "work.done"} {
 		all[p] = both(p)
 		if full() { // the same point, about the other kinds of work
-			all[p] = append(all[p], both(p+":2", p+":3", p+":4")...)
+			all[p] = append(all[p], both(p+":2", p+":3")...)
+			all[p] = append(all[p], fall{p + ":4", false, letter}, fall{p + ":5", false, letter}, fall{p + ":6", false, letter})
 		}
 	}
 	return all
