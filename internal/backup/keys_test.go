@@ -38,7 +38,7 @@ func TestKeysChange(t *testing.T) {
 	must(t, err)
 	begun, _ := h.backup(t)
 	restore("before, from a change under way", before, path, nil)
-	must(t, h.RewrapKeys(t.Context(), next))
+	must(t, h.RewrapKeys(t.Context(), next, nil))
 	cut, _ := h.backup(t)
 	restore("cut short", cut, path, nil)
 	restore("cut short, the former key", cut, former, ErrKEK)
@@ -61,7 +61,7 @@ func TestWhileResealing(t *testing.T) {
 		mails[id] = sum
 	}
 	for range 3 {
-		_, err := h.RotateSealing(t.Context(), h.kek(t))
+		_, err := h.RotateSealing(t.Context(), h.kek(t), nil)
 		must(t, err)
 		ended := make(chan error)
 		go func() { ended <- h.Reseal(t.Context(), nil) }()

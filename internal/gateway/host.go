@@ -129,10 +129,9 @@ func (g *Gateway) rotateKey(ctx context.Context, by audit.Actor, progress func(d
 	if err != nil {
 		return out, err
 	}
-	if out.Key, err = g.store.RotateSealing(ctx, kek); err != nil {
-		return out, err
-	}
-	if err := g.note(ctx, by, "key.rotate", "key:"+out.Key); err != nil {
+	if out.Key, err = g.store.RotateSealing(ctx, kek, func(tx *store.Tx, kid string) error {
+		return audit.Write(tx, audit.Entry{Actor: by, Action: "key.rotate", Object: "key:" + kid})
+	}); err != nil {
 		return out, err
 	}
 	return out, g.store.Reseal(ctx, func(done, total int64) {
@@ -149,10 +148,9 @@ func (g *Gateway) rekey(ctx context.Context, by audit.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := g.note(ctx, by, "key.rekey", "domain:"+g.opts.Domain.String()); err != nil {
-		return err
-	}
-	if err := g.store.RewrapKeys(ctx, next); err != nil {
+	if err := g.store.RewrapKeys(ctx, next, func(tx *store.Tx) error {
+		return audit.Write(tx, audit.Entry{Actor: by, Action: "key.rekey", Object: "domain:" + g.opts.Domain.String()})
+	}); err != nil {
 		return err
 	}
 	return finish()

@@ -147,7 +147,7 @@ func TestStoreKeysRotated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RotateSealing(t.Context(), kek); err != nil {
+	if _, err := s.RotateSealing(t.Context(), kek, nil); err != nil {
 		t.Fatal(err)
 	}
 	between := generate(t, s, k, P256)

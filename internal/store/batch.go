@@ -123,6 +123,7 @@ func (s *session) end(err error) {
 func (e *sqlite) settle(s *session, b *batch, spare time.Duration) error {
 	if s.batch == b && b.size >= most {
 		s.commit()
+		e.trim(s)
 	}
 	e.w <- s
 	if spare > 0 {
@@ -141,6 +142,7 @@ func (e *sqlite) settle(s *session, b *batch, spare time.Duration) error {
 		case s := <-e.w:
 			if s.batch == b {
 				s.commit()
+				e.trim(s)
 			}
 			e.w <- s
 		}

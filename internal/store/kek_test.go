@@ -47,7 +47,7 @@ func rotateKEK(t *testing.T, options func(vault.Keeper) store.Options) {
 		next, finish, err := vault.RotateKEK(path)
 		must(t, err)
 		if steps > 1 {
-			must(t, s.RewrapKeys(t.Context(), next))
+			must(t, s.RewrapKeys(t.Context(), next, nil))
 		}
 		if steps > 2 {
 			must(t, finish())
@@ -58,7 +58,7 @@ func rotateKEK(t *testing.T, options func(vault.Keeper) store.Options) {
 		must(t, s.Close())
 		s = start()
 		value(s)
-		_, err = s.RotateSealing(t.Context(), s.KEK()) // whatever the state, a new store key is not lost
+		_, err = s.RotateSealing(t.Context(), s.KEK(), nil) // whatever the state, a new store key is not lost
 		must(t, err)
 		value(s)
 	}
@@ -98,14 +98,14 @@ func TestRotateKEKWhileOpen(t *testing.T) {
 	for range 2 {
 		next, finish, err := vault.RotateKEK(path)
 		must(t, err)
-		must(t, s.RewrapKeys(t.Context(), next))
-		must(t, s.RewrapKeys(t.Context(), next))
+		must(t, s.RewrapKeys(t.Context(), next, nil))
+		must(t, s.RewrapKeys(t.Context(), next, nil))
 		must(t, finish())
 		must(t, finish())
-		_, err = s.RotateSealing(t.Context(), kek)
+		_, err = s.RotateSealing(t.Context(), kek, nil)
 		must(t, err)
 	}
-	if _, err := s.RotateSealing(t.Context(), storetest.Keeper(t)); !errors.Is(err, vault.ErrKEK) {
+	if _, err := s.RotateSealing(t.Context(), storetest.Keeper(t), nil); !errors.Is(err, vault.ErrKEK) {
 		t.Errorf("a store key under another key: %v", err)
 	}
 	must(t, s.Reseal(t.Context(), nil))

@@ -157,8 +157,8 @@ func (s *Store) changeKeys(ctx context.Context, prepare func([]keyRow) (func(*Tx
 
 // RotateSealing makes a new store key, wrapped by kek, and names it. It seals from now on: in this process at once, in other nodes before
 // they write again more than refreshEvery later. What is sealed already stays as it is until Reseal. The error wraps vault.ErrKEK if kek is
-// not what the other keys are wrapped by.
-func (s *Store) RotateSealing(ctx context.Context, kek vault.Keeper) (kid string, err error) {
+// not what the other keys are wrapped by. with (may be nil) is run in the transaction that makes the key.
+func (s *Store) RotateSealing(ctx context.Context, kek vault.Keeper, with func(tx *Tx, kid string) error) (kid string, err error) {
 	err = s.changeKeys(ctx, func(rows []keyRow) (func(*Tx) error, error) {
 		if _, err := vault.NewBox(ctx, kek, storeKeys(rows)); err != nil { // a key under a KEK that is out of use would be lost
 			return nil, fmt.Errorf("store: %w", err)
@@ -168,7 +168,12 @@ func (s *Store) RotateSealing(ctx context.Context, kek vault.Keeper) (kid string
 			return nil, fmt.Errorf("store: %w", err)
 		}
 		kid = k.KID
-		return func(tx *Tx) error { return tx.insertStoreKey(k, rows[len(rows)-1].created) }, nil
+		return func(tx *Tx) error {
+			if err := tx.insertStoreKey(k, rows[len(rows)-1].created); err != nil || with == nil {
+				return err
+			}
+			return with(tx, k.KID)
+		}, nil
 	})
 	if err != nil {
 		return "", err
@@ -177,8 +182,8 @@ func (s *Store) RotateSealing(ctx context.Context, kek vault.Keeper) (kid string
 }
 
 // RewrapKeys wraps all store keys by another key-encryption key, in one transaction; what they sealed stays as it is. Doing it twice is
-// harmless. vault.RotateKEK tells when to call it.
-func (s *Store) RewrapKeys(ctx context.Context, to vault.Keeper) error {
+// harmless. vault.RotateKEK tells when to call it. with (may be nil) is run in that transaction.
+func (s *Store) RewrapKeys(ctx context.Context, to vault.Keeper, with func(*Tx) error) error {
 	from := vault.Either(to, s.keeper()) // to: it was done already
 	err := s.changeKeys(ctx, func(rows []keyRow) (func(*Tx) error, error) {
 		keys := storeKeys(rows)
@@ -195,7 +200,10 @@ func (s *Store) RewrapKeys(ctx context.Context, to vault.Keeper) error {
 					return err
 				}
 			}
-			return nil
+			if with == nil {
+				return nil
+			}
+			return with(tx)
 		}, nil
 	})
 	if err == nil {

@@ -150,7 +150,7 @@ func rotationBetweenNodes(t *testing.T, dsn string) {
 	set(b, "one", "of b")
 	get(a, "one", "of b")
 	old := b.Box().KID()
-	kid, err := a.RotateSealing(t.Context(), kek)
+	kid, err := a.RotateSealing(t.Context(), kek, nil)
 	must(t, err)
 	set(b, "two", "of b, by the old key")
 	if b.Box().KID() != old {
@@ -178,8 +178,8 @@ func rotationBetweenNodes(t *testing.T, dsn string) {
 	// A node whose KEK does not open the newest key does not write with what it has.
 	next, err := vault.OpenKEK(filepath.Join(t.TempDir(), "kek"))
 	must(t, err)
-	must(t, a.RewrapKeys(t.Context(), next))
-	_, err = a.RotateSealing(t.Context(), next)
+	must(t, a.RewrapKeys(t.Context(), next, nil))
+	_, err = a.RotateSealing(t.Context(), next, nil)
 	must(t, err)
 	set(a, "four", "of a")
 	if err := b.View(t.Context(), func(tx *store.Tx) error { _, _, err := tx.Setting("four"); return err }); !errors.Is(err, vault.ErrKEK) {

@@ -57,7 +57,7 @@ func TestResealDamaged(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RotateSealing(t.Context(), s.KEK()); err != nil {
+	if _, err := s.RotateSealing(t.Context(), s.KEK(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -103,7 +103,7 @@ func TestRotationClockSetBack(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	kid, err := s.RotateSealing(t.Context(), s.KEK())
+	kid, err := s.RotateSealing(t.Context(), s.KEK(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,15 +5,19 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	driver "modernc.org/sqlite"
 
 	"carepost/internal/vault"
 )
 
 // Snapshot writes a copy of the database, as it is at one moment, to a new file at path (0600, durable when Snapshot returns, whole or not
-// there). Others read and write meanwhile. An error that wraps fs.ErrExist if path is taken; ErrUnsupported on PostgreSQL.
+// there). Others read and write meanwhile. An error that wraps fs.ErrExist if path is taken; ErrUnsupported on PostgreSQL. On a file system
+// without hard links (FAT, exFAT) nobody else may make path meanwhile.
 func (s *Store) Snapshot(ctx context.Context, path string) error {
 	e, ok := s.engine.(*sqlite)
 	if !ok {
@@ -32,7 +36,64 @@ func (e *sqlite) snapshot(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer db.Close()
-	return vacuumInto(ctx, db, path, os.Link)
+	return vacuumInto(ctx, db, path, func(from, to string) error { return placeNew(from, to, os.Link) })
+}
+
+// placeNew gives a file a name that is free. A link, unlike a rename, never replaces what is there; where the file system has none the name is
+// looked for first.
+func placeNew(from, to string, link func(from, to string) error) error {
+	err := link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return &fs.PathError{Op: "snapshot", Path: to, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if moved := os.Rename(from, to); moved != nil {
+		return errors.Join(err, moved)
+	}
+	return nil
+}
+
+// Check has the engine go through the whole database: every page, every index against its table, every reference to another row. Others read
+// and write meanwhile. ErrDamaged; ErrUnsupported on PostgreSQL, whose operator has other means.
+func (s *Store) Check(ctx context.Context) error {
+	e, ok := s.engine.(*sqlite)
+	if !ok {
+		return ErrUnsupported
+	}
+	db, err := e.connect("_pragma=query_only(1)")
+	if err != nil {
+		return prefix(err)
+	}
+	defer db.Close()
+	var said string // not to be repeated: it may quote what is stored
+	switch err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&said); {
+	case ctx.Err() != nil:
+		return prefix(ctx.Err())
+	case malformed(err), err == nil && said != "ok":
+		return fmt.Errorf("%w: its pages do not fit one another", ErrDamaged)
+	case err != nil:
+		return prefix(full(err))
+	}
+	var wrong int64
+	switch err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM pragma_foreign_key_check").Scan(&wrong); {
+	case ctx.Err() != nil:
+		return prefix(ctx.Err())
+	case err != nil:
+		return prefix(full(err))
+	case wrong > 0:
+		return fmt.Errorf("%w: %d rows refer to rows that are not there", ErrDamaged, wrong)
+	}
+	return nil
+}
+
+// malformed says that the engine could not go on reading.
+func malformed(err error) bool {
+	var lite *driver.Error
+	return errors.As(err, &lite) && (lite.Code()&0xff == 11 || lite.Code()&0xff == 26) // SQLITE_CORRUPT, SQLITE_NOTADB
 }
 
 // unfinished begins the names of copies that are being made.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -18,6 +19,9 @@ import (
 
 // readers is how many snapshots may be read at once.
 const readers = 4
+
+// busyTimeout is how long one connection waits for another: of a snapshot that is copied, or of a former process.
+const busyTimeout = 5 * time.Second
 
 // sqlite is the embedded engine. All writing goes through one connection: a pool of writers is slower than one (they wait for one
 // another inside the engine, with back-off), and on one connection several transactions share a commit (batch).
@@ -28,6 +32,8 @@ type sqlite struct {
 	sync  string   // PRAGMA synchronous
 	pools []*sql.DB
 	w     chan *session // holds the writer when nobody has it
+	limit int64         // bytes of log from which on it is cut
+	long  int64         // for whoever has the writer: or as many, if that is more
 	hurry hurry
 	r     chan *session
 	ready bool // all sessions are made
@@ -43,7 +49,7 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 	if err := vault.MakeDir(dir); err != nil {
 		return nil, err
 	}
-	e := &sqlite{ticks: newTicks(), sync: "FULL", w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
+	e := &sqlite{ticks: newTicks(), sync: "FULL", limit: logLimit, w: make(chan *session, 1), r: make(chan *session, readers), closed: make(chan struct{})}
 	if o.Unsafe {
 		e.sync = "NORMAL"
 	}
@@ -118,7 +124,7 @@ func (e *sqlite) pool(n int, options ...string) (*sql.DB, error) {
 }
 
 func (e *sqlite) connect(options ...string) (*sql.DB, error) {
-	query := "_pragma=busy_timeout(5000)&_pragma=synchronous(" + e.sync + ")&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
+	query := fmt.Sprintf("_pragma=busy_timeout(%d)", busyTimeout.Milliseconds()) + "&_pragma=synchronous(" + e.sync + ")&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(FAST)"
 	for _, o := range options {
 		query += "&" + o
 	}

@@ -21,6 +21,7 @@ var (
 	ErrLocked    = errors.New("store: the data directory is in use by another process")
 	ErrStale     = errors.New("store: the body was begun too long ago") // its file may be swept at any time
 
+	ErrDamaged     = errors.New("store: the database is damaged")
 	ErrUnsupported = errors.New("store: this engine does not do that")
 )
 

@@ -153,7 +153,7 @@ func Rotation(t *testing.T, open Opener, age func(t *testing.T)) {
 			t.Errorf("%d of %d to do though nothing was rotated", done, total)
 		}
 	}))
-	kid, err := s.RotateSealing(t.Context(), s.KEK())
+	kid, err := s.RotateSealing(t.Context(), s.KEK(), nil)
 	must(t, err)
 	if got := kids(t, s); !slices.Equal(got, append(first, kid)) {
 		t.Fatalf("keys %v, want %v and %v", got, first, kid)
@@ -191,9 +191,34 @@ func Rotation(t *testing.T, open Opener, age func(t *testing.T)) {
 		_, err = s.Box().UnwrapKey(b.ID, b.WrappedDEK)
 		return err
 	}))
-	want(t, func() error { _, err := s.RotateSealing(t.Context(), Keeper(t)); return err }(), vault.ErrKEK)
+	want(t, func() error { _, err := s.RotateSealing(t.Context(), Keeper(t), nil); return err }(), vault.ErrKEK)
+	// What goes with a change of keys is in its transaction: without it there is no change, and the other way round.
+	refused := errors.New("refused")
+	_, err = s.RotateSealing(t.Context(), s.KEK(), func(*store.Tx, string) error { return refused })
+	want(t, err, refused)
+	want(t, s.RewrapKeys(t.Context(), Keeper(t), func(*store.Tx) error { return refused }), refused)
 	if got := kids(t, s); !slices.Equal(got, []string{kid}) {
 		t.Errorf("keys %v after a refusal", got)
+	}
+	must(t, s.Close())
+	s = open(t) // by the same key-encryption key
+	var named string
+	note := func(tx *store.Tx, action string) error {
+		return tx.InsertAudit(store.Audit{ID: tx.NewID(), Action: action, Digest: []byte{1}})
+	}
+	kid, err = s.RotateSealing(t.Context(), s.KEK(), func(tx *store.Tx, kid string) error { named = kid; return note(tx, "rotated") })
+	must(t, err)
+	must(t, s.RewrapKeys(t.Context(), s.KEK(), func(tx *store.Tx) error { return note(tx, "rewrapped") }))
+	must(t, s.View(t.Context(), func(tx *store.Tx) error {
+		for _, action := range []string{"rotated", "rewrapped"} {
+			if list, err := tx.Audits(store.AuditFilter{Action: action}); err != nil || len(list) != 1 {
+				t.Errorf("%s: %d entries, %v", action, len(list), err)
+			}
+		}
+		return nil
+	}))
+	if got := kids(t, s); named != kid || len(got) != 2 || got[1] != kid {
+		t.Errorf("key %s, named %s, of %v", kid, named, got)
 	}
 }
 
@@ -223,7 +248,7 @@ func rotateUnderLoad(t *testing.T, open Opener) {
 		})
 	}
 	for range 3 {
-		_, err := s.RotateSealing(t.Context(), s.KEK())
+		_, err := s.RotateSealing(t.Context(), s.KEK(), nil)
 		must(t, err)
 		if err := s.Reseal(t.Context(), nil); err != nil {
 			t.Error(err)
