@@ -168,7 +168,13 @@ func later(d time.Duration, f func()) func() {
 func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handler, j *Job, renewed time.Time) {
 	tick := time.NewTicker(q.o.TTL / 3)
 	defer tick.Stop()
-	for ; ; waitFor(ctx, tick.C) {
+	for first := true; ; first = false {
+		if !first {
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
 		if ctx.Err() != nil || j.settled.Load() {
 			return
 		}
@@ -188,13 +194,5 @@ func (q *Queue) keep(ctx context.Context, stop context.CancelCauseFunc, h *handl
 			stop(store.ErrLeaseLost)
 			return
 		}
-	}
-}
-
-// waitFor waits for a tick or the end of ctx.
-func waitFor(ctx context.Context, tick <-chan time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-tick:
 	}
 }

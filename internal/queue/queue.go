@@ -34,6 +34,7 @@ type Handler struct {
 	Kind    string
 	Lane    store.Lane // default store.Small
 	Workers int        // default 1
+	Yield   int        // how many of the Workers go on while others are in a hurry (store.Patient); default all
 	Stalled int        // beside the Workers, how many may hang: work that has not moved for a while gives its place to other work
 	PerDest int        // most at once for one destination, on all nodes together; default 2. Work without a destination is not counted
 
@@ -88,6 +89,7 @@ func New(o Options, handlers ...Handler) (*Queue, error) {
 	for _, h := range handlers {
 		h.Lane = cmp.Or(h.Lane, store.Small)
 		h.Workers = max(h.Workers, 1)
+		h.Yield = cmp.Or(min(h.Yield, h.Workers), h.Workers)
 		h.PerDest = cmp.Or(h.PerDest, 2)
 		h.Patience = cmp.Or(h.Patience, 10*time.Minute)
 		h.Brisk = cmp.Or(h.Brisk, 10*time.Second)
@@ -147,6 +149,7 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 	defer wg.Wait()
 	busy := make(chan struct{}, h.Workers)    // one token for each piece of work being done
 	stalled := make(chan struct{}, h.Stalled) // or for each that hangs
+	freed := make(chan struct{}, 1)           // somebody is idle again
 	rung := true                              // there may be work
 	for {
 		select {
@@ -161,6 +164,13 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 		default:
 		}
 		room := min(h.Workers-len(busy), batch)
+		if q.o.Store.Hurried() {
+			room = min(room, h.Yield-len(busy))
+		}
+		if room <= 0 {
+			waitFor(ctx, freed, store.Lately)
+			continue
+		}
 		jobs, idle, err := q.due(ctx, h, room, rung)
 		if err != nil && ctx.Err() == nil {
 			q.o.Log.Error("looking for work", "kind", h.Kind, "err", err)
@@ -169,7 +179,13 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 			busy <- struct{}{} // room was counted above, and only this loop adds
 			wg.Go(func() {
 				p := &place{busy: busy, stalled: stalled}
-				defer p.leave()
+				defer func() {
+					p.leave()
+					select {
+					case freed <- struct{}{}:
+					default:
+					}
+				}()
 				crash.Point("work.claimed")
 				q.do(ctx, h, j, p)
 			})
@@ -185,6 +201,17 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 		case <-ctx.Done():
 		}
 		timer.Stop()
+	}
+}
+
+// waitFor waits for c, the end of ctx or that long.
+func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
