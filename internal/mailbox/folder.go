@@ -45,13 +45,13 @@ func (s *Service) Delete(ctx context.Context, by audit.Actor, m store.Mail) erro
 		if err != nil {
 			return err
 		}
-		if n, err := tx.BlobMails(m.Blob); n > 0 || err != nil {
+		about, err := alone(tx, m.Message)
+		if err != nil {
 			return err
 		}
-		if m.Message != "" {
-			if about, err := tx.Message(m.Message); err != nil || about.State != store.Closed {
-				return err // somebody may be shown it yet; package flow lets it go when the message is closed
-			}
+		n, err := tx.BlobMails(m.Blob)
+		if err != nil || n > 0 || m.Message != "" && about.State != store.Closed {
+			return err // somebody may be shown it yet; package flow lets it go when the message is closed
 		}
 		return tx.KillBlob(m.Blob)
 	})
@@ -59,4 +59,19 @@ func (s *Service) Delete(ctx context.Context, by audit.Actor, m store.Mail) erro
 		return fmt.Errorf("mailbox: delete: %w", err)
 	}
 	return nil
+}
+
+// alone reads a message, if there is one, in a transaction that writes to its row: others who let its bodies go, or close it, do so before
+// that or after this transaction (PostgreSQL would show neither what the other has done, and the body would be left to nobody).
+func alone(tx *store.Tx, id string) (m store.Message, err error) {
+	if id == "" {
+		return m, nil
+	}
+	if m, err = tx.Message(id); err != nil {
+		return m, err
+	}
+	if err := tx.SetMessageWork(id, m.Work); err != nil { // as it is: what has been shown stays the same body
+		return m, err
+	}
+	return tx.Message(id)
 }

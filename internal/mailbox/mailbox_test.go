@@ -22,8 +22,17 @@ var (
 
 func open(t *testing.T) *Service {
 	t.Helper()
+	return openWith(t, store.Options{})
+}
+
+// openWith is open with another engine.
+func openWith(t *testing.T, o store.Options) *Service {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	rows, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: storetest.Keeper(t)})
+	if o.KEK = storetest.Keeper(t); o.DSN == "" {
+		o.Dir = dir
+	}
+	rows, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
