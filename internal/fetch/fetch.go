@@ -95,8 +95,9 @@ func (c *Client) Fetch(ctx context.Context, rawURL string, max int64) ([]byte, e
 	body, err := c.get(ctx, u, max)
 	if err != nil {
 		err = fmt.Errorf("fetch: %s: %w", u.Hostname(), err)
-		if c.fair(ctx, time.Since(start)) && !errors.Is(err, errTooLarge) { // another caller may take more bytes
-			c.failed.put(key, err, time.Now())
+		now := time.Now()
+		if took := now.Sub(start); c.fair(ctx, took) && !errors.Is(err, errTooLarge) { // another caller may take more bytes
+			c.failed.put(key, err, now.Add(remembered(err, took)))
 		}
 		return nil, err
 	}

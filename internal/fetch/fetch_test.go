@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,8 +224,24 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%s: %d requests", status, n)
 		}
 	}
-	c.failed.put("u", errGuard, time.Now().Add(-failedFor))
+	c.failed.put("u", errGuard, time.Now())
 	if c.failed.get("u", time.Now()) != nil {
 		t.Error("a failure is remembered for ever")
+	}
+}
+
+// Who is being started again is asked sooner than who fails.
+func TestRefusedConnectionIsForgottenSoon(t *testing.T) {
+	s, o := loopback(t, func(http.ResponseWriter, *http.Request) {})
+	s.Close()
+	c := New(o)
+	if _, err := c.Fetch(t.Context(), s.URL+"/", 10); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatal(err)
+	}
+	if c.failed.get(s.URL+"/", time.Now()) == nil || c.failed.get(s.URL+"/", time.Now().Add(shortly)) != nil {
+		t.Error("it is not remembered for just a moment")
+	}
+	if remembered(syscall.ECONNREFUSED, time.Second) != failedFor || remembered(errGuard, 0) != failedFor {
+		t.Error("what is slow or answered is asked again soon")
 	}
 }

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"errors"
 	"context"
 	"net/netip"
 	"slices"
@@ -57,11 +58,22 @@ func public(ip netip.Addr) bool {
 	return !slices.ContainsFunc(special[:], func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// A failure is remembered for half a minute, of 1024 URLs at most.
+// A failure is remembered for half a minute, of 1024 URLs at most; one that a server without answers gave at once (it is being
+// started, say) for as long as costs neither side much.
 const (
 	failedFor = 30 * time.Second
+	shortly   = 3 * time.Second
+	atOnce    = 200 * time.Millisecond
 	maxFailed = 1024
 )
+
+// remembered is for how long.
+func remembered(err error, took time.Duration) time.Duration {
+	if took < atOnce && errors.Is(err, syscall.ECONNREFUSED) {
+		return shortly
+	}
+	return failedFor
+}
 
 // memory keeps failures. The zero memory is empty.
 type memory struct {
@@ -83,11 +95,11 @@ func (m *memory) get(url string, now time.Time) error {
 	return nil
 }
 
-func (m *memory) put(url string, err error, now time.Time) {
+func (m *memory) put(url string, err error, until time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.m == nil || len(m.m) >= maxFailed {
 		m.m = map[string]failure{}
 	}
-	m.m[url] = failure{err, now.Add(failedFor)}
+	m.m[url] = failure{err, until}
 }
