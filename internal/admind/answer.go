@@ -1,6 +1,7 @@
 package admind
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -40,12 +41,20 @@ func (s *Server) done(w http.ResponseWriter, err error) {
 // fail writes an error.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	e := s.known(err)
-	if e.Code == NotNow || e.Code == Damaged {
-		s.o.Log.Error("admin request", "error", err)
-	}
+	s.note(e, err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.Status)
 	json.NewEncoder(w).Encode(e)
+}
+
+// note logs what somebody may have to look at. Who asked and has gone is no error of ours.
+func (s *Server) note(e *Error, err error) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.o.Log.Debug("admin request: who asked has gone", "error", err)
+	case e.Code == NotNow, e.Code == Damaged:
+		s.o.Log.Error("admin request", "error", err)
+	}
 }
 
 // known is the one table from errors to answers; what it does not know is temporary.
@@ -126,8 +135,9 @@ func (s *Server) long(w http.ResponseWriter, do func(progress func(done, total i
 		flush.Flush()
 	})
 	if err != nil {
-		s.o.Log.Error("admin request", "error", err)
-		e.Encode(map[string]any{"error": s.known(err)})
+		answer := s.known(err)
+		s.note(answer, err)
+		e.Encode(map[string]any{"error": answer})
 		return
 	}
 	e.Encode(map[string]any{"result": result})

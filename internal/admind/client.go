@@ -22,8 +22,12 @@ type Client struct {
 	http *http.Client
 }
 
-// patience is how long the server may take to say that it wants a body: it looks at the envelope first.
+// patience is how long the server may take to say that it wants a body (it looks at the envelope first), or to answer what takes no
+// time: a gateway that hangs must not make every command hang with it.
 const patience = 30 * time.Second
+
+// ErrSilent says that a gateway has taken the call and does not answer.
+var ErrSilent = errors.New("admind: the gateway does not answer")
 
 // NewClient makes a client that connects by dial.
 func NewClient(dial func(ctx context.Context) (net.Conn, error)) *Client {
@@ -38,12 +42,12 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Status of the installation.
 func (c *Client) Status(ctx context.Context) (out Status, err error) {
-	return out, c.call(ctx, http.MethodGet, path("status"), nil, &out)
+	return out, c.ask(ctx, path("status"), &out)
 }
 
 // Identity is the card to give to partners.
 func (c *Client) Identity(ctx context.Context) (out Card, err error) {
-	return out, c.call(ctx, http.MethodGet, path("identity"), nil, &out)
+	return out, c.ask(ctx, path("identity"), &out)
 }
 
 // AddPartner trusts the anchor of a card and remembers where to deliver.
@@ -85,7 +89,7 @@ func (c *Client) Send(ctx context.Context, from addr.Address, to []addr.Address,
 
 // Message reads a timeline.
 func (c *Client) Message(ctx context.Context, id string) (out Timeline, err error) {
-	return out, c.call(ctx, http.MethodGet, path("messages", id), nil, &out)
+	return out, c.ask(ctx, path("messages", id), &out)
 }
 
 // Accounts lists those of a domain, closed ones too; the zero Domain: of all.
@@ -94,7 +98,7 @@ func (c *Client) Accounts(ctx context.Context, d addr.Domain) (out []Account, er
 	if d != "" {
 		u += "?" + url.Values{"domain": {d.String()}}.Encode()
 	}
-	return out, c.call(ctx, http.MethodGet, u, nil, &out)
+	return out, c.ask(ctx, u, &out)
 }
 
 // AddAccount makes an address ours, or opens a closed one again. Conflict where it is open.
@@ -117,10 +121,10 @@ func (c *Client) SetDrops(ctx context.Context, a addr.Address, d Drops) error {
 	return c.call(ctx, http.MethodPost, path("accounts", a.String(), "drops"), d, nil)
 }
 
-// Mails lists a folder ("" = INBOX), oldest first, after the one with UID after, at most limit (0 = 100).
+// Mails lists a folder ("" = INBOX), oldest first, after the one with UID after, at most limit (0 = 1000).
 func (c *Client) Mails(ctx context.Context, a addr.Address, folder string, after uint32, limit int) (out []Mail, err error) {
 	q := url.Values{"folder": {folder}, "after": {strconv.FormatUint(uint64(after), 10)}, "limit": {strconv.Itoa(limit)}}
-	return out, c.call(ctx, http.MethodGet, path("accounts", a.String(), "mails")+"?"+q.Encode(), nil, &out)
+	return out, c.ask(ctx, path("accounts", a.String(), "mails")+"?"+q.Encode(), &out)
 }
 
 // MailOutline tells the header and the parts of one message.
@@ -156,18 +160,18 @@ func (c *Client) DeleteMail(ctx context.Context, a addr.Address, folder string, 
 
 // Folders lists the folders of an address.
 func (c *Client) Folders(ctx context.Context, a addr.Address) (out []string, err error) {
-	return out, c.call(ctx, http.MethodGet, path("accounts", a.String(), "folders"), nil, &out)
+	return out, c.ask(ctx, path("accounts", a.String(), "folders"), &out)
 }
 
 // Queue lists work in a state ("" = any), soonest first, at most limit (0 = 1000).
 func (c *Client) Queue(ctx context.Context, state string, limit int) (out []Work, err error) {
 	q := url.Values{"state": {state}, "limit": {strconv.Itoa(limit)}}
-	return out, c.call(ctx, http.MethodGet, path("queue")+"?"+q.Encode(), nil, &out)
+	return out, c.ask(ctx, path("queue")+"?"+q.Encode(), &out)
 }
 
 // Work reads one row of the queue.
 func (c *Client) Work(ctx context.Context, id string) (out Work, err error) {
-	return out, c.call(ctx, http.MethodGet, path("queue", id), nil, &out)
+	return out, c.ask(ctx, path("queue", id), &out)
 }
 
 // RetryWork makes work due now. Conflict while it runs.
@@ -187,7 +191,7 @@ func (c *Client) HoldWork(ctx context.Context, id string) error {
 
 // Keys lists the keys of the installation.
 func (c *Client) Keys(ctx context.Context) (out Keys, err error) {
-	return out, c.call(ctx, http.MethodGet, path("keys"), nil, &out)
+	return out, c.ask(ctx, path("keys"), &out)
 }
 
 // RotateKey makes a new store key and seals everything under it. progress (nil: none) is told in values. What was cut short
@@ -212,7 +216,7 @@ func (c *Client) Anchors(ctx context.Context, owner string) (out []Anchor, err e
 	if owner != "" {
 		u += "?" + url.Values{"owner": {owner}}.Encode()
 	}
-	return out, c.call(ctx, http.MethodGet, u, nil, &out)
+	return out, c.ask(ctx, u, &out)
 }
 
 // AddAnchor trusts a certificate in both directions. One that is there already stays.
@@ -240,6 +244,17 @@ func mailPath(a addr.Address, folder string, uid uint32, rest ...string) string 
 		p += "?" + url.Values{"folder": {folder}}.Encode()
 	}
 	return p
+}
+
+// ask reads a value that is there at once.
+func (c *Client) ask(ctx context.Context, url string, out any) error {
+	within, cancel := context.WithTimeoutCause(ctx, patience, ErrSilent)
+	defer cancel()
+	err := c.call(within, http.MethodGet, url, nil, out)
+	if err != nil && context.Cause(within) == ErrSilent {
+		return ErrSilent
+	}
+	return err
 }
 
 // call sends a value and reads one.

@@ -119,7 +119,8 @@ func (s *Server) stream(w http.ResponseWriter, media string, size int64, body io
 	}
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, body, make([]byte, 256<<10)); err != nil {
 		s.o.Log.Error("admin request: a body ended early", "error", err)
-		panic(http.ErrAbortHandler) // net/http's word for it
+		http.NewResponseController(w).Flush() // else a short body would be no answer at all
+		panic(http.ErrAbortHandler)           // net/http's word for it
 	}
 }
 

@@ -63,7 +63,7 @@ func told(t flow.Timeline) Timeline {
 	for _, e := range t.Events {
 		out.Events = append(out.Events, Event{Seq: e.Seq, At: e.At, Recipient: e.Recipient, From: e.From, To: e.To, Cause: e.Cause, Detail: e.Detail})
 		if e.To == string(transit.Failed) {
-			refused[e.Recipient] = saysNo(e.Cause)
+			refused[e.Recipient] = saysNo(e.Cause, e.Detail)
 		}
 	}
 	for _, r := range t.Recipients {
@@ -76,7 +76,10 @@ func told(t flow.Timeline) Timeline {
 }
 
 // saysNo tells a rule, or somebody who applied one, from time that ran out and from the operator who gave up: these cite
-// RFC 5321 §4.5.4.1, Direct 3.2 (no notice came) and RFC 3463.
-func saysNo(clause string) bool {
-	return strings.HasPrefix(clause, "Direct ") && clause != "Direct 3.2" || clause == "RFC 5321 §4.2.1"
+// RFC 5321 §4.5.4.1, Direct 3.2 (no notice came) and RFC 3463. A notice of failure that came cites Direct 3.2 as well: its detail says so.
+func saysNo(clause, detail string) bool {
+	if clause == "Direct 3.2" {
+		return strings.HasPrefix(detail, "notice: ")
+	}
+	return strings.HasPrefix(clause, "Direct ") || clause == "RFC 5321 §4.2.1"
 }
