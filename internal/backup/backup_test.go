@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -573,6 +574,7 @@ func TestPlaces(t *testing.T) {
 	for name, want := range map[string]error{
 		dir: ErrExists, filepath.Join(dir, "file"): ErrExists, filepath.Join(dir, "none", "b"): ErrPlace, filepath.Join(dir, "file", "b"): syscall.ENOTDIR,
 		filepath.Join(h.dir, "data", "b", "x"): ErrPlace, filepath.Join(h.dir, "keys", "x"): ErrPlace, filepath.Join(dir, "link", "dns", "x"): ErrPlace,
+		filepath.Join(h.dir, "partners", "x"): ErrPlace,
 	} {
 		if _, err := Create(t.Context(), h.options(), name); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
@@ -609,6 +611,66 @@ func TestPlaces(t *testing.T) {
 	}
 	if _, err := Verify(t.Context(), filepath.Join(dir, "none"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("verified nothing: %v", err)
+	}
+}
+
+// Configuration that is kept elsewhere and linked to is in the backup as well; what is no file is not.
+func TestLinkedConfig(t *testing.T) {
+	h, _ := newHouse(t)
+	elsewhere := t.TempDir()
+	for _, name := range []string{"carepost.toml", "partners"} {
+		must(t, os.Rename(filepath.Join(h.dir, name), filepath.Join(elsewhere, name)))
+		must(t, os.Symlink(filepath.Join(elsewhere, name), filepath.Join(h.dir, name)))
+	}
+	must(t, os.Symlink("nowhere", filepath.Join(h.dir, "dns", "broken.zone")))
+	must(t, syscall.Mkfifo(filepath.Join(h.dir, "dns", "fifo"), 0o600))
+	dest, _ := h.backup(t)
+	for name, want := range map[string]string{
+		"carepost.toml": "domain = \"north.example\"\n", "partners/south.example.toml": "card\n",
+	} {
+		if text, err := os.ReadFile(filepath.Join(dest, name)); err != nil || string(text) != want {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if r, err := Verify(t.Context(), dest, nil); err != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Nor does a backup follow such a link to the keys.
+func TestLinkedKeys(t *testing.T) {
+	h, _ := newHouse(t)
+	must(t, os.RemoveAll(filepath.Join(h.dir, "partners")))
+	must(t, os.Symlink("keys", filepath.Join(h.dir, "partners")))
+	dir := t.TempDir()
+	if _, err := Create(t.Context(), h.options(), filepath.Join(dir, "b")); !errors.Is(err, ErrPlace) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A database whose rows do not fit one another is told, though its bytes are those that were copied.
+func TestUnsoundBefore(t *testing.T) {
+	h, _ := newHouse(t)
+	must(t, h.Close())
+	db, err := sql.Open("sqlite", filepath.Join(h.dir, "data", "carepost.db"))
+	must(t, err)
+	_, err = db.Exec("DELETE FROM message")
+	must(t, errors.Join(err, db.Close()))
+	h = open(t, h.dir)
+	dest, _ := h.backup(t)
+	if _, err := Verify(t.Context(), dest, nil); err != nil {
+		t.Error(err)
+	}
+	want := []Problem{{Path: database, What: Unsound}}
+	if r, err := Verify(t.Context(), dest, h.kek(t)); !errors.Is(err, ErrDamaged) || !slices.Equal(r.Problems, want) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	r, err := Restore(t.Context(), dest, filepath.Join(t.TempDir(), "into"), filepath.Join(h.dir, "keys", "kek"))
+	if !errors.Is(err, ErrDamaged) || !slices.Equal(r.Problems, want) || !r.Restored {
+		t.Errorf("restored: %+v, %v", r, err)
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *creation) create(dest string) (err error) {
 	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
 		return err
 	}
-	for _, own := range []string{"data", "keys", "dns"} {
+	for _, own := range append([]string{"data", "keys"}, beside[:]...) {
 		if in, err := inside(dest, filepath.Join(c.Dir, own)); err != nil {
 			return err
 		} else if in {
@@ -249,18 +249,27 @@ func (c *creation) place(b store.Blob) error {
 // beside is what is written down beside the data. Keys are not in it, and the key of a TLS certificate is wherever its owner keeps it.
 var beside = [...]string{configFile, "card.toml", "partners", "dns"}
 
-// config copies it.
+// config copies it. What is kept elsewhere and linked to is copied; links below that are not followed, for they may lead to a key.
 func (c *creation) config() error {
 	for _, name := range beside {
-		err := filepath.WalkDir(filepath.Join(c.Dir, name), func(name string, e fs.DirEntry, err error) error {
+		root, err := filepath.EvalSymlinks(filepath.Join(c.Dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if in, err := inside(root, filepath.Join(c.Dir, "keys")); err != nil || in {
+			return errors.Join(err, fmt.Errorf("%w: %s leads to the keys", ErrPlace, filepath.Join(c.Dir, name)))
+		}
+		err = filepath.WalkDir(root, func(at string, e fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) || err == nil && !e.Type().IsRegular() {
 				return nil
 			}
-			rel, bad := filepath.Rel(c.Dir, name)
+			rel, bad := filepath.Rel(root, at)
 			if err := errors.Join(err, bad); err != nil {
 				return err
 			}
-			_, err = copyFile(c.ctx, name, filepath.Join(c.at, rel), func(int64) {})
+			_, err = copyFile(c.ctx, at, filepath.Join(c.at, name, rel), func(int64) {})
 			if errors.Is(err, fs.ErrNotExist) { // replaced meanwhile under a passing name
 				return nil
 			}

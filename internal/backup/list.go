@@ -96,7 +96,7 @@ func newListWriter(dir string) (*listWriter, error) {
 
 func (l *listWriter) add(e entry) error {
 	if !e.sane() || l.last != "" && !before(l.last, e.path) {
-		return errors.New("a file whose name cannot be listed")
+		return fmt.Errorf("the name of %q cannot be listed", e.path)
 	}
 	l.last = e.path
 	_, err := fmt.Fprintf(l.w, "%x  %s\n", e.sum, e.path)

@@ -167,6 +167,9 @@ func (r *restoration) contents(s *store.Store, list *listReader) error {
 		}
 	}
 	r.lost()
+	if err := r.rows(r.ctx, s); err != nil {
+		return err
+	}
 	if err := r.read(r.ctx, s, filepath.Join(r.into, "data")); err != nil {
 		return err
 	}

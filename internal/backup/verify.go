@@ -15,7 +15,7 @@ import (
 )
 
 // Verify reads all of a backup. With a nil kek it compares hashes only; with the key-encryption key a copy of the database is opened (in the
-// directory for temporary files), read through, and every live body is compared with its digest. The error that goes with
+// directory for temporary files) and checked, and every live body is compared with its digest. The error that goes with
 // problems in the Report wraps ErrDamaged, or ErrIncomplete where the only fault is that bodies had been lost before; ErrKEK.
 func Verify(ctx context.Context, src string, kek vault.Keeper) (Report, error) {
 	return Progress(nil).Verify(ctx, src, kek)
@@ -51,7 +51,7 @@ func (r *Report) verify(ctx context.Context, src string, kek vault.Keeper) error
 			return err
 		case err == nil:
 			defer s.Close()
-			if err := r.rows(ctx, s, filepath.Join(scratch, "again.db")); err != nil {
+			if err := r.rows(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -189,9 +189,9 @@ func (r *Report) judge(rel string, same bool, err error) {
 	}
 }
 
-// rows reads every page of the database, which writing it anew does, and every audit entry.
-func (r *Report) rows(ctx context.Context, s *store.Store, scratch string) error {
-	err := s.Snapshot(ctx, scratch)
+// rows has the engine check the database, and reads every audit entry.
+func (r *Report) rows(ctx context.Context, s *store.Store) error {
+	err := s.Check(ctx)
 	for after := ""; err == nil; {
 		var list []audit.Record
 		err = s.View(ctx, func(tx *store.Tx) (err error) {

@@ -101,7 +101,7 @@ func (s *Store) Reseal(ctx context.Context, progress func(done, total int64)) er
 		case r.damaged != nil:
 			return fmt.Errorf("store: sealing anew: %d rows do not open, the first: %w", r.bad, r.damaged)
 		case moved == 0:
-			return s.dropKeys(ctx, hex.EncodeToString(r.head[1:]))
+			return s.dropKeys(ctx, hex.EncodeToString(r.head[1:]), r.since)
 		case pass == passes:
 			return errors.New("store: sealing anew: others write faster; to be repeated")
 		}
@@ -115,6 +115,7 @@ type resealing struct {
 	progress    func(done, total int64)
 	done, total int64
 
+	since   int64 // when the oldest transaction began that this pass may not have seen the end of, by the engine's clock
 	bad     int
 	damaged error // of the first row that does not open
 }
@@ -144,6 +145,9 @@ func (r *resealing) report(n int64) {
 // pass goes through everything once and tells how many rows were not as they should be.
 func (r *resealing) pass(ctx context.Context) (moved int64, err error) {
 	r.bad, r.damaged, r.head = 0, nil, r.s.box.Head() // there may be a newer key again
+	if err := r.s.View(ctx, func(tx *Tx) (err error) { r.since, err = tx.oldest(); return err }); err != nil {
+		return 0, err
+	}
 	for _, t := range sealedTables() {
 		after := staleRow{number: -1}
 		for {
@@ -245,18 +249,15 @@ func (tx *Tx) replace(t sealedTable, c change) error {
 	return err
 }
 
-// dropKeys deletes the sealing keys older than kid, under which everything is.
-func (s *Store) dropKeys(ctx context.Context, kid string) error {
+// dropKeys deletes the sealing keys older than kid, under which everything is that transactions wrote which began before since; those that
+// began later, in whatever node, know of a key that was followed by another dropAfter before that.
+func (s *Store) dropKeys(ctx context.Context, kid string, since int64) error {
 	return s.Tx(ctx, func(tx *Tx) error {
 		rows, err := tx.keyRows()
 		if err != nil {
 			return err
 		}
 		if err := tx.sameKeys(rows); err != nil {
-			return err
-		}
-		now, err := tx.oldest()
-		if err != nil {
 			return err
 		}
 		var sealing []keyRow
@@ -269,7 +270,7 @@ func (s *Store) dropKeys(ctx context.Context, kid string) error {
 			if r.KID == kid {
 				break
 			}
-			if followed := sealing[min(i+1, len(sealing)-1)].created; !s.Exclusive() && now-followed < dropAfter.Milliseconds() {
+			if followed := sealing[min(i+1, len(sealing)-1)].created; !s.Exclusive() && since-followed < dropAfter.Milliseconds() {
 				break
 			}
 			if _, err := tx.exec(`DELETE FROM sealkey WHERE kid = $1 AND purpose = $2`, r.KID, string(vault.Sealing)); err != nil {
