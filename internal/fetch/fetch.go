@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"carepost/trust"
@@ -110,6 +111,8 @@ func (c *Client) fair(ctx context.Context, waited time.Duration) bool {
 	return ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) && waited >= c.o.Timeout/4
 }
 
+var errRefused = errors.New("no connection: nobody listens there")
+
 var errTooLarge = fmt.Errorf("the body is larger than allowed: %w", trust.ErrAbsent)
 
 func (c *Client) get(ctx context.Context, u *url.URL, max int64) ([]byte, error) {
@@ -157,6 +160,9 @@ func plain(err error) error {
 		return errors.New("no answer in time")
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return errRefused
 	}
 	return errors.New("no connection, or no HTTP answer")
 }

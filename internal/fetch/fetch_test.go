@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -235,13 +234,13 @@ func TestRefusedConnectionIsForgottenSoon(t *testing.T) {
 	s, o := loopback(t, func(http.ResponseWriter, *http.Request) {})
 	s.Close()
 	c := New(o)
-	if _, err := c.Fetch(t.Context(), s.URL+"/", 10); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := c.Fetch(t.Context(), s.URL+"/", 10); !errors.Is(err, errRefused) {
 		t.Fatal(err)
 	}
 	if c.failed.get(s.URL+"/", time.Now()) == nil || c.failed.get(s.URL+"/", time.Now().Add(shortly)) != nil {
 		t.Error("it is not remembered for just a moment")
 	}
-	if remembered(syscall.ECONNREFUSED, time.Second) != failedFor || remembered(errGuard, 0) != failedFor {
+	if remembered(errRefused, time.Second) != failedFor || remembered(errGuard, 0) != failedFor {
 		t.Error("what is slow or answered is asked again soon")
 	}
 }

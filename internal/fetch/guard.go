@@ -1,12 +1,11 @@
 package fetch
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -69,7 +68,7 @@ const (
 
 // remembered is for how long.
 func remembered(err error, took time.Duration) time.Duration {
-	if took < atOnce && errors.Is(err, syscall.ECONNREFUSED) {
+	if took < atOnce && errors.Is(err, errRefused) {
 		return shortly
 	}
 	return failedFor
