@@ -197,5 +197,15 @@ func found(err error) (bool, error) {
 	return false, fmt.Errorf("flow: %w", err)
 }
 
+// awake is how long everything is tried after a start, whatever its age: who was switched off for a week did not try for a week.
+const awake = 15 * time.Minute
+
+// allow gives a message that waited while we did not run the time that awake says.
+func (f *Flow) allow(m *store.Message) {
+	if least := f.since.Add(awake); !m.Expires.IsZero() && m.Expires.Before(least) {
+		m.Expires = least
+	}
+}
+
 // expired says whether a message's time in the queue is over.
 func expired(m store.Message, now time.Time) bool { return !m.Expires.IsZero() && now.After(m.Expires) }

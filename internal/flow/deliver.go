@@ -124,6 +124,7 @@ func (f *Flow) parcel(ctx context.Context, id string) (*parcel, error) {
 		if p.message, err = tx.Message(p.Message); err != nil {
 			return err
 		}
+		f.allow(&p.message)
 		all, err = tx.RecipientsOf(id)
 		return err
 	})

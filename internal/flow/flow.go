@@ -79,6 +79,7 @@ type Options struct {
 // Flow is made by New and safe for concurrent use.
 type Flow struct {
 	Options
+	since   time.Time
 	agent   *agent.Agent
 	readers sync.Pool // *bufio.Reader of 64 KiB, for what is accepted
 	local   sync.Map  // addr.Domain → nothing: our own that have been asked for
@@ -110,7 +111,7 @@ func New(o Options) *Flow {
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
 	}
-	f := &Flow{Options: o}
+	f := &Flow{Options: o, since: o.Clock()}
 	f.agent = &agent.Agent{Directory: directory{f}, Judge: o.Judge}
 	return f
 }

@@ -87,6 +87,7 @@ func (f *Flow) about(ctx context.Context, w store.Work) (m store.Message, waitin
 			in = []transit.State{transit.Accepted}
 		}
 		m, err = tx.Message(id)
+		f.allow(&m)
 		return err
 	})
 	waiting = slices.DeleteFunc(waiting, func(r store.Recipient) bool { return !slices.Contains(in, r.State) })

@@ -53,6 +53,7 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	if len(a.waiting) == 0 {
 		return nil
 	}
+	f.allow(&a.Message)
 	draft, err := f.Blobs.Create()
 	if err != nil {
 		return fmt.Errorf("flow: inbound: %w", err)

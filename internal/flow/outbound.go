@@ -93,6 +93,7 @@ func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
 		if m.Message, err = tx.Message(id); err != nil {
 			return err
 		}
+		f.allow(&m.Message)
 		all, err = tx.Recipients(id)
 		return err
 	})

@@ -71,6 +71,23 @@ func TestExpired(t *testing.T) {
 	}
 }
 
+// Who was switched off while a message's time ran out tries for a while all the same.
+func TestAwake(t *testing.T) {
+	now := time.Now()
+	f := New(Options{Clock: func() time.Time { return now }})
+	old := store.Message{Expires: now.Add(-time.Hour)}
+	f.allow(&old)
+	if expired(old, now.Add(awake)) || !expired(old, now.Add(awake+1)) {
+		t.Errorf("given up at %v after the start", old.Expires.Sub(now))
+	}
+	for _, m := range []store.Message{{}, {Expires: now.Add(time.Hour)}} {
+		was := m.Expires
+		if f.allow(&m); m.Expires != was {
+			t.Errorf("%v became %v", was, m.Expires)
+		}
+	}
+}
+
 // The wait for the processed notice grows from half a second; it never jumps, and never ends.
 func TestNoticeWait(t *testing.T) {
 	last := time.Duration(0)
