@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -175,6 +176,13 @@ func rekey(cmd *cobra.Command, keep string) error {
 	defer done()
 	path := filepath.Join(c.Dir, "keys", "kek")
 	if keep != "" {
+		if next, err := filepath.Abs(path + ".next"); err != nil {
+			return notNow(err)
+		} else if at, err := filepath.Abs(keep); err != nil {
+			return notNow(err)
+		} else if at == next {
+			return usage(fmt.Errorf("--keep-old: %s is where the new key is made", keep))
+		}
 		if err := copyKey(path, keep); errors.Is(err, fs.ErrExist) {
 			return usage(fmt.Errorf("--keep-old: %s is there already", keep))
 		} else if err != nil {
@@ -192,7 +200,7 @@ func rekey(cmd *cobra.Command, keep string) error {
 	return nil
 }
 
-// copyKey copies a key file to a new one, durably, for its owner alone.
+// copyKey copies a key file to a new one, durably, for its owner alone. A copy that is there already, of an attempt that went no further, is one.
 func copyKey(from, to string) error {
 	text, err := os.ReadFile(from)
 	if err != nil {
@@ -200,9 +208,29 @@ func copyKey(from, to string) error {
 	}
 	defer clear(text)
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if errors.Is(err, fs.ErrExist) && isCopy(from, to, text) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close(), vault.SyncDir(filepath.Dir(to)))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(to)) // else it would be in the way of the next attempt
+	}
+	return vault.SyncDir(filepath.Dir(to))
+}
+
+// isCopy says whether to is another file than from, with this text, for its owner alone.
+func isCopy(from, to string, text []byte) bool {
+	own, err := os.Stat(from)
+	if err != nil {
+		return false
+	}
+	info, err := os.Lstat(to)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 || info.Size() != int64(len(text)) || os.SameFile(own, info) {
+		return false
+	}
+	there, err := os.ReadFile(to)
+	defer clear(there)
+	return err == nil && bytes.Equal(there, text)
 }

@@ -224,10 +224,12 @@ func (r *Report) read(ctx context.Context, s *store.Store, dir string) error {
 		if b.Key != "" && r.bad["data/"+b.Key] { // and perhaps no file at all
 			return ctx.Err()
 		}
-		err := blobs.Check(ctx, blob.Ref(b))
-		if b.Key != "" {
-			r.moved(b.Size)
-		}
+		err := blobs.CheckPieces(ctx, blob.Ref(b), func(n int64) error {
+			if b.Key != "" {
+				r.moved(n)
+			}
+			return nil
+		})
 		switch {
 		case err == nil:
 			r.Bodies++

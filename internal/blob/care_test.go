@@ -101,6 +101,14 @@ func TestCheck(t *testing.T) {
 	if err := s.Check(ctx, commit(t, s, content(100))); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
+	large := commit(t, s, content(2*stride+5))
+	var pieces []int64
+	if err := s.CheckPieces(t.Context(), large, func(n int64) error { pieces = append(pieces, n); return nil }); err != nil || !slices.Equal(pieces, []int64{stride, stride, 5}) {
+		t.Errorf("pieces %v, %v", pieces, err)
+	}
+	if err := s.CheckPieces(t.Context(), large, func(int64) error { return context.Canceled }); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped by whoever watches: %v", err)
+	}
 }
 
 // flip shows r with some bits flipped, each alone.

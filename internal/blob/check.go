@@ -15,6 +15,11 @@ import (
 // Check reads all of a body and compares it with its digest. ErrDamaged; an error that wraps vault.ErrSealed or vault.ErrNoKey if its
 // data key does not open.
 func (s *Store) Check(ctx context.Context, r Ref) error {
+	return s.CheckPieces(ctx, r, func(int64) error { return nil })
+}
+
+// CheckPieces is Check that calls moved with the size of each few MiB that were read, and ends with its error.
+func (s *Store) CheckPieces(ctx context.Context, r Ref, moved func(n int64) error) error {
 	b, err := s.Open(r)
 	if err != nil {
 		return err
@@ -25,7 +30,11 @@ func (s *Store) Check(ctx context.Context, r Ref) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := io.Copy(sum, io.NewSectionReader(b, at, min(stride, b.Size()-at))); err != nil {
+		n, err := io.Copy(sum, io.NewSectionReader(b, at, min(stride, b.Size()-at)))
+		if err == nil {
+			err = moved(n)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -89,10 +89,16 @@ func (tx *Tx) UnreferredBlobs(before time.Time, limit int) ([]string, error) {
 	return all(tx, func(scan scanner) (id string, err error) {
 		err = scan(&id)
 		return id, err
-	}, `SELECT b.id FROM blob b WHERE b.state = 'live' AND b.created_at < $1
-		AND NOT EXISTS (SELECT 1 FROM mail WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_work = b.id)
-		AND NOT EXISTS (SELECT 1 FROM delivery WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_raw = b.id)
-		ORDER BY b.id LIMIT $2`, msec(before), int64(limit))
+	}, `SELECT b.id FROM blob b WHERE b.state = 'live' AND b.created_at < $1 AND `+unreferred+` ORDER BY b.id LIMIT $2`, msec(before), int64(limit))
+}
+
+const unreferred = `NOT EXISTS (SELECT 1 FROM mail WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_work = b.id)
+	AND NOT EXISTS (SELECT 1 FROM delivery WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_raw = b.id)`
+
+// KillUnreferred is KillBlob for a body that nothing refers to now; else it does nothing, and done is false.
+func (tx *Tx) KillUnreferred(id string) (done bool, err error) {
+	n, err := tx.exec(`UPDATE blob AS b SET state = 'dead', dead_at = $2 WHERE b.id = $1 AND b.state = 'live' AND `+unreferred, id, msec(tx.now))
+	return n > 0, err
 }
 
 // BlobMails counts the mails in mailboxes that have this body.

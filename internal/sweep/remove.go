@@ -68,21 +68,25 @@ func (r *run) kill(ctx context.Context) error {
 	before := r.now.Add(-young)
 	for {
 		var ids []string
-		find := func(tx *store.Tx) (err error) { ids, err = tx.UnreferredBlobs(before, batch); return err }
-		if err := r.Store.View(ctx, find); err != nil {
+		if err := r.Store.View(ctx, func(tx *store.Tx) (err error) { ids, err = tx.UnreferredBlobs(before, batch); return err }); err != nil {
 			return err
 		}
 		if r.Reported || len(ids) == 0 {
 			r.Killed += len(ids)
 			return nil
 		}
+		killed := 0
 		err := r.Store.Tx(ctx, func(tx *store.Tx) error {
-			if err := find(tx); err != nil { // once more: now nobody else writes
-				return err
-			}
+			killed = 0
 			for _, id := range ids {
-				if err := errors.Join(tx.KillBlob(id), note(tx, "body.kill", id, nil)); err != nil {
+				switch done, err := tx.KillUnreferred(id); { // somebody may refer to it by now
+				case err != nil:
 					return err
+				case done:
+					killed++
+					if err := note(tx, "body.kill", id, nil); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -90,7 +94,8 @@ func (r *run) kill(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.Killed += len(ids); len(ids) < batch {
+		r.Killed += killed
+		if len(ids) < batch {
 			return nil
 		}
 		if err := r.job.Progress(); err != nil {

@@ -76,14 +76,12 @@ func (s *Service) check(ctx context.Context, j *queue.Job, rows []store.Blob, st
 		if err := j.Progress(); err != nil {
 			return read, err
 		}
-		bad := s.Blobs.Check(ctx, blob.Ref(row))
+		bad, err := s.read(ctx, j, row)
 		if bad != nil {
-			if err := ctx.Err(); err != nil {
-				return read, err
-			}
-			if bad, err = s.again(ctx, row.ID); err != nil {
-				return read, err
-			}
+			bad, err = s.again(ctx, j, row.ID)
+		}
+		if err != nil {
+			return read, err
 		}
 		if bad != nil {
 			if err := s.damaged(ctx, row.ID, bad); err != nil {
@@ -101,7 +99,7 @@ func (s *Service) check(ctx context.Context, j *queue.Job, rows []store.Blob, st
 }
 
 // again reads a body with its row as it is now: it may have died meanwhile, or its data key been wrapped anew.
-func (s *Service) again(ctx context.Context, id string) (bad, err error) {
+func (s *Service) again(ctx context.Context, j *queue.Job, id string) (bad, err error) {
 	var row store.Blob
 	err = s.Store.View(ctx, func(tx *store.Tx) (err error) { row, err = tx.Blob(id); return err })
 	switch {
@@ -110,8 +108,16 @@ func (s *Service) again(ctx context.Context, id string) (bad, err error) {
 	case err != nil:
 		return nil, err
 	}
-	bad = s.Blobs.Check(ctx, blob.Ref(row))
-	return bad, ctx.Err()
+	return s.read(ctx, j, row)
+}
+
+// read tells what is wrong with a body, or why nobody can say. A large one takes its time, which is no reason to take the work away.
+func (s *Service) read(ctx context.Context, j *queue.Job, row store.Blob) (bad, err error) {
+	bad = s.Blobs.CheckPieces(ctx, blob.Ref(row), func(int64) error { err = j.Progress(); return err })
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return nil, err
+	}
+	return bad, nil
 }
 
 // damaged tells of a body that does not read true.

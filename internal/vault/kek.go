@@ -112,6 +112,9 @@ func RotateKEK(path string) (next Keeper, finish func() error, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if now, err := loadKey(path); err == nil && now.secret == k.secret {
+		return nil, nil, fmt.Errorf("vault: %s is no new key but a copy of the present one: it is to be removed", path+following)
+	}
 	dir := filepath.Dir(path)
 	if err := errors.Join(removeCopies(dir), SyncDir(dir)); err != nil { // its maker may have been killed before it came to that
 		return nil, nil, fmt.Errorf("vault: the next key-encryption key: %w", err)

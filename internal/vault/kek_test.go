@@ -97,3 +97,34 @@ func TestFirstTogether(t *testing.T) {
 		}
 	}
 }
+
+// A copy of the present key in the place of the next one would make a rotation that changes nothing.
+func TestRotateToItself(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kek")
+	if _, err := OpenKEK(path); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+following, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := RotateKEK(path); err == nil {
+		t.Error("begun")
+	}
+	if err := os.Remove(path); err != nil { // then it is the key, and nothing is wrong with it
+		t.Fatal(err)
+	}
+	_, finish, err := RotateKEK(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := finish(); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != string(text) {
+		t.Error(err)
+	}
+}

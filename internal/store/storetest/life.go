@@ -121,6 +121,14 @@ func referred(t *testing.T, s *store.Store) {
 	if got := unreferred(later, 1); len(got) != 1 {
 		t.Errorf("at most one: %v", got)
 	}
+	for _, id := range []string{raw, opened, sealed, dead, "none"} {
+		do(t, s, func(tx *store.Tx) error {
+			if done, err := tx.KillUnreferred(id); done || err != nil {
+				t.Errorf("killed %s: %v, %v", id, done, err)
+			}
+			return nil
+		})
+	}
 	must(t, s.View(t.Context(), func(tx *store.Tx) error {
 		var ids []string
 		for after := ""; ; {
@@ -140,6 +148,15 @@ func referred(t *testing.T, s *store.Store) {
 			after = ids[len(ids)-1]
 		}
 	}))
+	for _, want := range []bool{true, false} {
+		do(t, s, func(tx *store.Tx) error {
+			done, err := tx.KillUnreferred(lost)
+			if done != want {
+				t.Errorf("killed: %v, want %v", done, want)
+			}
+			return err
+		})
+	}
 }
 
 // sorted: ids that were made in one millisecond sort anyhow.
