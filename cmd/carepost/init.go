@@ -7,10 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +41,7 @@ authority that your partners trust; "carepost cert import" takes the answer.
 
 Ports are unprivileged and free ones; carepost.toml has them. Nothing runs until "carepost serve".`,
 		Example: `  carepost init north --domain north.example --pilot --account desk
-  carepost init south --domain south.example --pilot --account desk --partner north
+  carepost init south --domain south.example --pilot --partner north
   carepost init /srv/carepost --domain clinic.example --address 192.0.2.10`,
 		Args:                  cobra.ExactArgs(1),
 		DisableFlagsInUseLine: true,
@@ -79,7 +79,11 @@ func (s *setup) run(ctx context.Context, dir string, out io.Writer) error {
 			return err
 		}
 	}
-	if made.Ports, err = config.Free(made.Address, p.taken()); err != nil {
+	made.Ports, err = config.Free(made.Address, p.taken())
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return notNow(fmt.Errorf("this machine has no address %s: name one that it has; where others reach it at another one, behind NAT, put that under \"address\" into carepost.toml afterwards", made.Address))
+	}
+	if err != nil {
 		return notNow(err)
 	}
 	i, err := s.install(ctx, dir, made, accounts)
@@ -87,12 +91,14 @@ func (s *setup) run(ctx context.Context, dir string, out io.Writer) error {
 		return err
 	}
 	defer i.Close()
+	var unmet error
 	if p != nil {
-		if err := p.meet(ctx, i); err != nil {
-			return err
+		if unmet = p.meet(ctx, i); unmet != nil { // the installation is there all the same
+			unmet = &exitError{exitCode(unmet), fmt.Errorf("%s is installed, but not introduced: %w; try again by carepost partner add", dir, unmet)}
+			p = nil
 		}
 	}
-	return s.tell(ctx, out, dir, i, accounts, p)
+	return errors.Join(s.tell(out, dir, i, accounts, p), unmet)
 }
 
 // read checks what was typed.
@@ -111,8 +117,8 @@ func (s *setup) read() (made config.Setup, err error) {
 		}
 		made.Hostname = host.String()
 	}
-	if made.Address, err = netip.ParseAddr(s.address); err != nil || made.Address.IsUnspecified() || made.Address.Zone() != "" {
-		return made, usage(fmt.Errorf("--address: %q is no IP address that others could reach", s.address))
+	if made.Address, err = config.ParseAddress(s.address); err != nil {
+		return made, usage(fmt.Errorf("--address: %w", err))
 	}
 	if s.partner != "" && !s.pilot {
 		return made, usage(errors.New("--partner goes with --pilot; without, partners are trusted by \"carepost trust add\""))
@@ -147,11 +153,13 @@ func (s *setup) install(ctx context.Context, dir string, made config.Setup, acco
 	if err != nil {
 		return nil, err
 	}
-	i, err := openInstallation(ctx, c, gateway.Listeners{}, slog.New(slog.DiscardHandler))
-	if errors.Is(err, store.ErrLocked) {
+	i, err := makeInstallation(ctx, c, gateway.Listeners{}, slog.New(slog.DiscardHandler))
+	switch {
+	case errors.Is(err, store.ErrLocked):
 		return nil, notNow(fmt.Errorf("another process makes an installation in %s", dir))
-	}
-	if err != nil {
+	case errors.Is(err, gateway.ErrDomain):
+		return nil, refused(fmt.Errorf("%s holds the data of another installation (%w): name another directory; if it was a try that was cut short, remove this one", dir, err))
+	case err != nil:
 		return nil, notNow(err)
 	}
 	err = func() error {
@@ -182,7 +190,7 @@ func (s *setup) install(ctx context.Context, dir string, made config.Setup, acco
 func requestName(d addr.Domain) string { return d.String() + ".csr" }
 
 // tell says what there is now and what to do next.
-func (s *setup) tell(ctx context.Context, out io.Writer, dir string, i *installation, accounts []addr.Address, p *partner) error {
+func (s *setup) tell(out io.Writer, dir string, i *installation, accounts []addr.Address, p *partner) error {
 	records, err := os.ReadFile(filepath.Join(i.conf.Dir, "dns", i.conf.Domain.String()+".zone"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return notNow(err)

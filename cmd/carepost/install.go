@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -57,26 +60,41 @@ func readConfig(named string) (*config.Config, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usage(fmt.Errorf("there is no installation in %s (no %s); carepost init makes one", named, config.Name))
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, notNow(fmt.Errorf("the installation in %s is another user's: use sudo, or be that user", named))
+	}
 	if err != nil {
 		return nil, notNow(err)
 	}
 	c, err := config.Load(path)
-	if wrong := (*config.Error)(nil); errors.As(err, &wrong) {
-		return nil, usage(err)
+	if err != nil {
+		return nil, coded(err)
 	}
-	return c, err
+	return c, nil
+}
+
+// coded gives an error its exit code, unless it has one: wrong usage where a file is wrong.
+func coded(err error) error {
+	var has *exitError
+	var wrong *config.Error
+	switch {
+	case errors.As(err, &has):
+		return err
+	case errors.As(err, &wrong):
+		return usage(err)
+	}
+	return notNow(err)
 }
 
 // optionsOf is how the gateway of an installation is built. It listens nowhere yet.
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
-	o := gateway.Options{
-		Dir: c.Dir, Postgres: c.Postgres, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Log: log,
+	return gateway.Options{
+		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address)},
 		Network: networkOf(c),
 		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience},
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
 	}
-	return o
 }
 
 // face is where others reach what listens at listen.
@@ -133,24 +151,69 @@ func cardOf(c *config.Config, g *gateway.Gateway) config.Card {
 // installation is an open gateway with the files that it was made from.
 type installation struct {
 	*gateway.Gateway
-	conf *config.Config
+	conf *config.Config // as it was when it was opened
 	log  *slog.Logger
+
+	files sync.Mutex // held from reading the files until what they say is in use
 }
 
-// openInstallation opens what a configuration describes. Listeners are nil where nothing is to be served.
+// openInstallation opens what init has made. Listeners are nil where nothing is to be served.
 func openInstallation(ctx context.Context, c *config.Config, l gateway.Listeners, log *slog.Logger) (*installation, error) {
+	if err := whole(c); err != nil {
+		return nil, err
+	}
+	return makeInstallation(ctx, c, l, log)
+}
+
+// makeInstallation opens what a configuration describes, and makes what is not there.
+func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners, log *slog.Logger) (*installation, error) {
 	i := &installation{conf: c, log: log}
 	o := optionsOf(c, log)
-	o.Listeners, o.Reload, o.Partner, o.Version = l, i.reload, i.introduce, version()
+	o.Listeners, o.Partner, o.Forget, o.Version = l, i.introduce, i.forget, version()
+	o.Reload = func(ctx context.Context) error { return answer(i.reload(ctx)) }
 	var err error
+	if o.Postgres, err = c.Postgres.Read(); err != nil {
+		return nil, usage(err)
+	}
 	if i.Gateway, err = gateway.Open(ctx, o); err != nil {
 		return nil, err
 	}
 	return i, nil
 }
 
+// whole says what is missing of an installation. A gateway that made it anew, because a volume was not mounted, would refuse mail for all
+// accounts; and what root makes in another user's directory, that user's gateway cannot read.
+func whole(c *config.Config) error {
+	data := filepath.Join(c.Dir, "data")
+	parts := []string{filepath.Join(c.Dir, "keys", "kek")}
+	if c.Postgres == (config.Secret{}) {
+		parts = append(parts, filepath.Join(data, "carepost.db"))
+	}
+	for _, part := range parts {
+		if _, err := os.Stat(part); errors.Is(err, fs.ErrNotExist) {
+			return notNow(fmt.Errorf("%s is missing: mount its volume, or put it back from where it is kept safe; nothing was made anew", part))
+		} else if err != nil {
+			return notNow(err)
+		}
+	}
+	info, err := os.Stat(filepath.Dir(parts[0]))
+	if err != nil {
+		return notNow(err)
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && s.Uid != 0 {
+		name := fmt.Sprintf("#%d", s.Uid)
+		if u, err := user.LookupId(name[1:]); err == nil {
+			name = u.Username
+		}
+		return usage(fmt.Errorf("the installation in %s is of another user, who could not read what root writes there: sudo -u %s carepost …", c.Dir, shellWord(name)))
+	}
+	return nil
+}
+
 // reload reads the configuration again. What cannot change while the gateway runs is named in the log.
 func (i *installation) reload(ctx context.Context) error {
+	i.files.Lock()
+	defer i.files.Unlock()
 	c, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
 	if err != nil {
 		return err
@@ -178,28 +241,90 @@ func (i *installation) reload(ctx context.Context) error {
 // introduce trusts a partner's authority and keeps the card, in use at once.
 func (i *installation) introduce(ctx context.Context, by audit.Actor, card admind.Card) error {
 	c, err := cardFrom(card)
-	if err != nil {
-		return err
+	if err == nil {
+		err = i.admit(ctx, by, c)
 	}
-	return i.admit(ctx, by, c)
+	return answer(err)
+}
+
+// answer tells who asked over the admin socket that a file is wrong: to try again does not help.
+func answer(err error) error {
+	if wrong := (*config.Error)(nil); errors.As(err, &wrong) {
+		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: wrong.Error()}
+	}
+	return err
 }
 
 func (i *installation) admit(ctx context.Context, by audit.Actor, c config.Card) error {
 	if c.Domain == i.conf.Domain {
-		return fmt.Errorf("%s is this installation itself", c.Domain)
+		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: fmt.Sprintf("%s is this installation itself", c.Domain)}
 	}
-	if err := i.Trust(ctx, by, c.Anchor, "card of "+c.Domain.String()); err != nil {
+	i.files.Lock()
+	defer i.files.Unlock()
+	before, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
+	if err != nil {
+		return err
+	}
+	if err := i.TrustCard(ctx, by, c.Anchor, c.Domain); err != nil {
 		return err
 	}
 	if err := config.SaveCard(i.conf.Dir, c); err != nil {
 		return err
 	}
-	again, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
+	return i.without(ctx, by, cardsOf(before, c.Domain))
+}
+
+// forget takes back what admit did.
+func (i *installation) forget(ctx context.Context, by audit.Actor, d addr.Domain) error {
+	i.files.Lock()
+	defer i.files.Unlock()
+	before, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
 	if err != nil {
 		return err
 	}
-	i.Reach(networkOf(again))
+	gone := cardsOf(before, d)
+	if len(gone) == 0 {
+		return &admind.Error{Status: http.StatusNotFound, Code: admind.NotFound, Reason: fmt.Sprintf("there is no card of %s here", d)}
+	}
+	if err := i.distrust(ctx, by, gone, slices.DeleteFunc(before.Partners, func(p config.Card) bool { return p.Domain == d })); err != nil {
+		return err // before the card is gone, so that it can be asked for again
+	}
+	if err := config.RemoveCard(i.conf.Dir, d); err != nil {
+		return err
+	}
+	return i.without(ctx, by, nil)
+}
+
+// without uses the cards that there are now. The anchors of those that were replaced are trusted no longer.
+func (i *installation) without(ctx context.Context, by audit.Actor, replaced []config.Card) error {
+	now, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
+	if err != nil {
+		return err
+	}
+	i.Reach(networkOf(now))
+	return i.distrust(ctx, by, replaced, now.Partners)
+}
+
+// distrust takes the trust in cards back, as far as no other partner has the same authority.
+func (i *installation) distrust(ctx context.Context, by audit.Actor, cards, others []config.Card) error {
+	for _, c := range cards {
+		if slices.ContainsFunc(others, func(o config.Card) bool { return o.Anchor.Equal(c.Anchor) }) {
+			continue
+		}
+		if err := i.DistrustCard(ctx, by, c.Anchor); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func cardsOf(c *config.Config, d addr.Domain) (out []config.Card) {
+	for _, p := range c.Partners {
+		if p.Domain == d {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // socketOf is where a running gateway is spoken to.
@@ -215,10 +340,12 @@ func connect(cmd *cobra.Command) (*admind.Client, func(), error) {
 	return reach(cmd.Context(), c)
 }
 
+// patience is how long one process waits for another: a gateway that starts has its lock before its socket, one that stops has it after.
+const patience = 5 * time.Second
+
 // reach is connect for an installation that is known.
 func reach(ctx context.Context, c *config.Config) (*admind.Client, func(), error) {
 	dial := func(ctx context.Context) (net.Conn, error) { return dialSocket(ctx, socketOf(c)) }
-	const patience = 5 * time.Second // a gateway that starts has its lock before its socket
 	for start := time.Now(); ; {
 		conn, err := dial(ctx)
 		if err == nil {
@@ -226,12 +353,18 @@ func reach(ctx context.Context, c *config.Config) (*admind.Client, func(), error
 			client := admind.NewClient(dial)
 			return client, client.Close, nil
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, nil, notNow(fmt.Errorf("the gateway of %s is another user's: use sudo, or be that user", c.Domain))
+		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, nil, notNow(fmt.Errorf("the gateway of %s does not answer: %w", c.Domain, err))
 		}
 		client, done, err := alone(ctx, c)
-		if err == nil || !errors.Is(err, store.ErrLocked) || time.Since(start) > patience {
+		if err == nil || !errors.Is(err, store.ErrLocked) {
 			return client, done, err
+		}
+		if time.Since(start) > patience {
+			return nil, nil, notNow(fmt.Errorf("another process has %s open: a gateway that starts or stops, or another command; try again later", c.Dir))
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -241,14 +374,11 @@ func reach(ctx context.Context, c *config.Config) (*admind.Client, func(), error
 	}
 }
 
-// alone opens the store for one command. Nothing is delivered meanwhile.
+// alone opens the store for one command. Nothing is delivered meanwhile. The error wraps store.ErrLocked where another process has it.
 func alone(ctx context.Context, c *config.Config) (*admind.Client, func(), error) {
 	i, err := openInstallation(ctx, c, gateway.Listeners{}, slog.New(slog.DiscardHandler))
-	if errors.Is(err, store.ErrLocked) {
-		return nil, nil, notNow(fmt.Errorf("another process has %s open and does not answer: %w", c.Dir, err))
-	}
 	if err != nil {
-		return nil, nil, notNow(err)
+		return nil, nil, coded(err)
 	}
 	client, stop := admind.Pair(i.Admind())
 	return client, func() {

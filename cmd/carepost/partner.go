@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"carepost/addr"
 	"carepost/internal/admind"
 	"carepost/internal/audit"
 	"carepost/internal/config"
@@ -22,7 +23,7 @@ func newPartnerCmd() *cobra.Command {
 		Use:   "partner",
 		Short: "Partners on trial: their cards",
 		Long: `Two installations with --pilot get to know one another by their cards: card.toml in the directory of each says where it is
-reached and holds the certificate of its authority. Adding a card trusts that authority for all mail with the partner, so make
+reached and holds the certificate of its authority. Adding a card trusts that authority, for everybody whom it vouches for, so make
 sure by another way, such as the telephone, that the fingerprint is the partner's.
 
 In operation nobody needs cards: DNS tells where a domain is reached, and "carepost trust" whom to believe.`,
@@ -30,9 +31,10 @@ In operation nobody needs cards: DNS tells where a domain is reached, and "carep
 	add := &cobra.Command{
 		Use:   "add CARD",
 		Short: "Trusts a partner by its card",
-		Long:  "Trusts the authority of a partner and remembers where the partner is reached. A gateway that runs uses both at once.",
+		Long: `Trusts the authority of a partner and remembers where the partner is reached. A gateway that runs uses both at once. A card that the
+partner has sent before is replaced, and the authority on it trusted no longer.`,
 		Example: `  carepost partner add --config north south-card.toml
-  carepost partner add --config north ../south     # an installation on this machine`,
+  carepost partner add --config north ../south     # one on this machine`,
 		Args:                  cobra.ExactArgs(1),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,8 +50,34 @@ In operation nobody needs cards: DNS tells where a domain is reached, and "carep
 			if err := client.AddPartner(cmd.Context(), p.wire()); err != nil {
 				return clientError(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is a partner now.\nFingerprint of its authority, to compare by telephone:\n  %s\n", p.card.Domain, p.card.Fingerprint())
-			return nil
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a partner now, reached at %s (DNS %s).\nFingerprint of its authority, to compare by telephone:\n  %s\n",
+				p.card.Domain, plain(p.card.SMTP), plain(p.card.DNS), p.card.Fingerprint())
+			return err
+		},
+	}
+	remove := &cobra.Command{
+		Use:   "remove DOMAIN",
+		Short: "Forgets a partner",
+		Long: `Forgets the partner's card, and trusts the authority on it no longer, unless another partner has the same one or somebody has added it
+by "carepost trust add". A gateway that runs does both at once; mail to that domain then goes where DNS says.`,
+		Example:               `  carepost partner remove --config north south.example`,
+		Args:                  cobra.ExactArgs(1),
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := addr.ParseDomain(args[0])
+			if err != nil {
+				return usage(fmt.Errorf("%q is no domain such as south.example", args[0]))
+			}
+			client, done, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			if err := client.RemovePartner(cmd.Context(), d); err != nil {
+				return clientError(err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is no partner any more.\n", d)
+			return err
 		},
 	}
 	list := &cobra.Command{
@@ -61,12 +89,12 @@ In operation nobody needs cards: DNS tells where a domain is reached, and "carep
 				return err
 			}
 			for _, p := range c.Partners {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n  %s\n", p.Domain, p.SMTP, p.Fingerprint())
+				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n  %s\n", p.Domain, plain(p.SMTP), p.Fingerprint())
 			}
 			return nil
 		},
 	}
-	cmd.AddCommand(add, list)
+	cmd.AddCommand(add, list, remove)
 	return ofInstallation(cmd)
 }
 

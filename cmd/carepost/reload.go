@@ -1,6 +1,11 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
 
 func newReloadCmd() *cobra.Command {
 	return ofInstallation(&cobra.Command{
@@ -17,7 +22,18 @@ the gateway's log: domain, hostname, address, listeners, store, queue, policy.`,
 				return err
 			}
 			defer done()
-			return clientError(client.Reload(cmd.Context()))
+			s, err := client.Status(cmd.Context())
+			if err != nil {
+				return clientError(err)
+			}
+			if err := client.Reload(cmd.Context()); err != nil {
+				return clientError(err)
+			}
+			if !s.Serving {
+				return notNow(errors.New("the files are in order, but no gateway runs: carepost serve starts it"))
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The files are in order and in use.")
+			return err
 		},
 	})
 }

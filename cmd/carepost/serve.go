@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -65,29 +66,33 @@ func newLog(w io.Writer, asJSON, verbose bool) *slog.Logger {
 
 // serve runs an installation until ctx ends.
 func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE)       // who reads the log may go: mail goes on
+	hangup := make(chan os.Signal, 1)    // one that comes while the gateway starts is kept
+	if !signal.Ignored(syscall.SIGHUP) { // nohup: the terminal's end is no wish to reload, and the other way is carepost reload
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+	}
 	l, err := listen(c.Listen)
+	if err != nil && runs(ctx, c) {
+		return notNow(fmt.Errorf("a gateway runs in %s already", c.Dir))
+	}
 	if err != nil {
 		return notNow(err)
 	}
 	defer l.Close()
-	i, err := openInstallation(ctx, c, l, log)
-	if errors.Is(err, store.ErrLocked) {
-		return notNow(fmt.Errorf("a gateway runs in %s already, or a command has it open", c.Dir))
-	}
+	i, err := openPatiently(ctx, c, l, log)
 	if err != nil {
-		return notNow(err)
+		return coded(err)
 	}
 	defer i.Close()
+	if err := i.renewCard(); err != nil {
+		return notNow(err)
+	}
 	if l.Admin, err = listenSocket(socketOf(c)); err != nil {
 		return notNow(fmt.Errorf("the socket of the operator's commands: %w", err))
 	}
 	i.Operate(l.Admin)
 
-	hangup := make(chan os.Signal, 1)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup: the terminal's end is no wish to reload, and the other way is carepost reload
-		signal.Notify(hangup, syscall.SIGHUP)
-		defer signal.Stop(hangup)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go i.reloadOn(ctx, hangup)
@@ -100,6 +105,44 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Write
 	}
 	fmt.Fprintf(out, "carepost: %s has stopped\n", c.Domain)
 	return nil
+}
+
+// runs says whether a gateway answers for the installation.
+func runs(ctx context.Context, c *config.Config) bool {
+	conn, err := dialSocket(ctx, socketOf(c))
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
+// openPatiently waits for a gateway that stops, or a command that has the installation open for a moment.
+func openPatiently(ctx context.Context, c *config.Config, l gateway.Listeners, log *slog.Logger) (*installation, error) {
+	for start := time.Now(); ; {
+		i, err := openInstallation(ctx, c, l, log)
+		switch {
+		case !errors.Is(err, store.ErrLocked):
+			return i, err
+		case runs(ctx, c):
+			return nil, notNow(fmt.Errorf("a gateway runs in %s already", c.Dir))
+		case time.Since(start) > patience:
+			return nil, notNow(fmt.Errorf("another process has %s open: a gateway that stops, or a command", c.Dir))
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// renewCard has our own card say what carepost.toml says now.
+func (i *installation) renewCard() error {
+	card := cardOf(i.conf, i.Gateway)
+	if card.Anchor == nil || card.SMTP == "" || card.DNS == "" {
+		return nil // nobody could take it
+	}
+	return config.SaveOwnCard(i.conf.Dir, card)
 }
 
 func (i *installation) reloadOn(ctx context.Context, hangup <-chan os.Signal) {

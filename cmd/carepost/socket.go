@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // longest is how long the path of a unix socket may be (unix(7): 108 bytes with the final NUL).
@@ -36,13 +35,16 @@ func listenSocket(path string) (net.Listener, error) {
 		return nil, err
 	}
 	defer done()
-	old := syscall.Umask(0o177) // before anything else runs; the mode must be right from the start
 	l, err := net.Listen("unix", short)
-	syscall.Umask(old)
 	if err != nil {
 		return nil, err
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // its name may lead elsewhere by then: closeSocket
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // the short name may lead elsewhere by then: Close
+	// Who connects before is in a directory that is ours alone, and the kernel tells who he is. A umask would be that of the whole process.
+	if err := os.Chmod(short, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
 	return &socketListener{l, path}, nil
 }
 

@@ -16,7 +16,7 @@ import (
 func newStatusCmd() *cobra.Command {
 	return ofInstallation(reports(&cobra.Command{
 		Use:   "status",
-		Short: "Says whether a gateway runs, where it listens, and what needs a look",
+		Short: "Says whether a gateway runs, and what needs a look",
 		Long: `Says whether the installation's gateway runs, since when and where it listens, and warns of what needs somebody's attention: stored
 bodies that are damaged, settings of the database that could lose mail.
 
@@ -39,7 +39,7 @@ Exit codes: 0 it runs; 1 it does not.`,
 				err = tellStatus(cmd.OutOrStdout(), s, time.Now())
 			}
 			if err == nil && !s.Serving {
-				return notNow(fmt.Errorf("no gateway runs: carepost serve starts it"))
+				return notNow(fmt.Errorf("no gateway runs; this starts it:  %s", again(cmd, "serve", "")))
 			}
 			return err
 		},

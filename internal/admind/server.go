@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"carepost/addr"
 	"carepost/internal/admin"
 	"carepost/internal/audit"
 	"carepost/internal/flow"
@@ -28,10 +29,11 @@ type Options struct {
 
 // Host is what only who has built the rooms can tell or do. A function that is not set is answered with NotFound.
 type Host struct {
-	Status     func(ctx context.Context) (Status, error)
-	Identity   func(ctx context.Context) (Card, error)
-	AddPartner func(ctx context.Context, by audit.Actor, c Card) error
-	Reload     func(ctx context.Context, by audit.Actor) error
+	Status        func(ctx context.Context) (Status, error)
+	Identity      func(ctx context.Context) (Card, error)
+	AddPartner    func(ctx context.Context, by audit.Actor, c Card) error
+	RemovePartner func(ctx context.Context, by audit.Actor, d addr.Domain) error
+	Reload        func(ctx context.Context, by audit.Actor) error
 
 	Keys      func(ctx context.Context) (Keys, error)
 	RotateKey func(ctx context.Context, by audit.Actor, progress func(done, total int64)) (Rotation, error)
@@ -69,10 +71,11 @@ func New(o Options) *Server {
 func (s *Server) routes() *http.ServeMux {
 	m := http.NewServeMux()
 	for pattern, h := range map[string]http.HandlerFunc{
-		"GET /v1/status":    s.status,
-		"GET /v1/identity":  s.identity,
-		"POST /v1/partners": s.addPartner,
-		"POST /v1/reload":   s.reload,
+		"GET /v1/status":               s.status,
+		"GET /v1/identity":             s.identity,
+		"POST /v1/partners":            s.addPartner,
+		"DELETE /v1/partners/{domain}": s.removePartner,
+		"POST /v1/reload":              s.reload,
 
 		"POST /v1/messages":     s.submit,
 		"GET /v1/messages/{id}": s.timeline,

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"carepost/addr"
+	"carepost/internal/vault"
 )
 
 // Where cards lie in the directory of an installation.
@@ -60,22 +61,13 @@ func (a *anchor) UnmarshalText(text []byte) error {
 	return nil
 }
 
-const maxCard = 64 << 10
-
 // LoadCard reads a card. *Error where something in it is wrong.
 func LoadCard(path string) (Card, error) {
-	info, err := os.Stat(path)
+	text, err := read(path)
 	if err != nil {
-		return Card{}, fmt.Errorf("config: %w", err)
+		return Card{}, err
 	}
-	if info.Size() > maxCard {
-		return Card{}, &Error{Path: path, Reason: "it is too long for a card"}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Card{}, fmt.Errorf("config: %w", err)
-	}
-	return ParseCard(path, string(text))
+	return ParseCard(path, text)
 }
 
 // ParseCard reads the text of a card; path says where it stood.
@@ -87,6 +79,11 @@ func ParseCard(path, text string) (Card, error) {
 	c := Card{Domain: addr.Domain(f.Domain), SMTP: string(f.SMTP), DNS: string(f.DNS), HTTP: string(f.HTTP), Anchor: f.Anchor.Certificate}
 	if c.Domain == "" || c.SMTP == "" || c.DNS == "" || c.Anchor == nil {
 		return Card{}, &Error{Path: path, Reason: "a card names domain, smtp, dns and anchor"}
+	}
+	for key, at := range map[string]string{"smtp": c.SMTP, "dns": c.DNS, "http": c.HTTP} {
+		if at != "" && !reachable(at) { // it would lead to ourselves
+			return Card{}, &Error{path, lineOf(text, []string{key}), fmt.Sprintf("%q says not which host that is", at)}
+		}
 	}
 	return c, nil
 }
@@ -153,32 +150,47 @@ func RemoveCard(dir string, d addr.Domain) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	if err == nil {
+		err = vault.SyncDir(filepath.Join(dir, Partners))
+	}
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	return nil
 }
 
 // SaveOwnCard writes the installation's own card.
 func SaveOwnCard(dir string, c Card) error { return save(filepath.Join(dir, CardName), c.Text()) }
 
-// save writes a public file so that readers find the old text or the new one.
+// save writes a public file, durably, so that readers find the old text or the new one.
 func save(path, text string) error {
 	if have, err := os.ReadFile(path); err == nil && string(have) == text {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".card-*")
-	if err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	defer os.Remove(f.Name()) // not there any more when all went well
-	defer f.Close()
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := write(path, text, 0o644, os.Rename); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
 	return nil
+}
+
+// write brings text to the disk under a passing name, and then by place to path: no crash leaves half of it there.
+func write(path, text string, mode fs.FileMode, place func(from, to string) error) error {
+	dir := filepath.Dir(path)
+	if err := vault.MakeDir(dir); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // not there any more when it was renamed
+	defer f.Close()
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := place(f.Name(), path); err != nil {
+		return err
+	}
+	return vault.SyncDir(dir)
 }

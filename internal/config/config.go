@@ -8,6 +8,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -37,7 +38,7 @@ type Config struct {
 
 	Listen   Listen
 	TLS      TLS
-	Postgres string // connection string; empty = SQLite in Dir/data
+	Postgres Secret // connection string; none = SQLite in Dir/data
 	Queue    Queue
 	Servers  []string // of DNS, host:port; empty = those of the system
 	Policy   trust.Policy
@@ -130,11 +131,11 @@ func Find(path string) (string, error) {
 
 // Load reads a carepost.toml and the cards beside it. *Error where something in them is wrong.
 func Load(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
+	text, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+		return nil, err
 	}
-	c, err := Parse(path, string(text))
+	c, err := Parse(path, text)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +160,10 @@ func Parse(path, text string) (*Config, error) {
 		return nil, wrong("", `the key "domain" is missing: the Health Domain, such as clinic.example`)
 	case (f.TLS.Certificate == "") != (f.TLS.Key == ""):
 		return nil, wrong("tls.certificate", "certificate and key go together")
+	case f.Pilot && f.Listen.HTTP == "":
+		return nil, wrong("listen.http", "an authority of our own needs it: partners fetch its revocation list there")
+	case f.Pilot && !reachable(string(f.Listen.HTTP)) && !netip.Addr(f.Address).IsValid():
+		return nil, wrong("listen.http", `where do others reach it? Name an IP address there, or the key "address"`)
 	case f.Store.Postgres != "" && f.Store.PostgresEnv != "":
 		return nil, wrong("store.postgres_env", "postgres_file and postgres_env say the same thing twice")
 	case f.Queue.DelayNotice > 0 && f.Queue.Lifetime > 0 && f.Queue.DelayNotice >= f.Queue.Lifetime:
@@ -184,14 +189,28 @@ func Parse(path, text string) (*Config, error) {
 	for _, s := range f.DNS.Servers {
 		c.Servers = append(c.Servers, string(s))
 	}
-	if err := c.Listen.check(wrong); err != nil {
-		return nil, err
+	c.Postgres = Secret{within(f.Store.Postgres), f.Store.PostgresEnv}
+	return c, c.Listen.check(wrong)
+}
+
+// most is how long a file may be that we read, in bytes.
+const most = 1 << 20
+
+// read reads a file that a person has written. *Error where it is too long for that.
+func read(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("config: %w", err)
 	}
-	var err error
-	if c.Postgres, err = secret(within(f.Store.Postgres), f.Store.PostgresEnv); err != nil {
-		return nil, wrong("store", "%v", err)
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return "", fmt.Errorf("config: %w", err)
 	}
-	return c, nil
+	if len(text) > most {
+		return "", &Error{Path: path, Reason: "it is too long to be a file of ours"}
+	}
+	return string(text), nil
 }
 
 // check finds two listeners on one address.
@@ -209,23 +228,27 @@ func (l Listen) check(wrong func(key, format string, a ...any) error) error {
 	return nil
 }
 
-// secret reads a secret from the file or the environment variable that holds it.
-func secret(path, env string) (string, error) {
+// Secret says where a secret is: in a file or an environment variable. Commands that speak to a gateway need not know it.
+type Secret struct{ File, Env string }
+
+// Read reads the secret, "" where none is named. Its errors do not show it.
+func (s Secret) Read() (string, error) {
 	switch {
-	case path != "":
-		text, err := os.ReadFile(path)
+	case s.File != "":
+		text, err := read(s.File)
 		if err != nil {
 			return "", err
 		}
-		if s := strings.TrimSpace(string(text)); s != "" {
-			return s, nil
+		if text = strings.TrimSpace(text); text == "" {
+			return "", &Error{Path: s.File, Reason: "it is empty; a secret is to be there"}
 		}
-		return "", fmt.Errorf("%s is empty", path)
-	case env != "":
-		if s := os.Getenv(env); s != "" {
-			return s, nil
+		return text, nil
+	case s.Env != "":
+		text := os.Getenv(s.Env)
+		if text == "" {
+			return "", fmt.Errorf("config: the environment variable %s is empty; a secret is to be there", s.Env)
 		}
-		return "", fmt.Errorf("the environment variable %s is empty", env)
+		return text, nil
 	}
 	return "", nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,7 +50,10 @@ func TestTextOfANewInstallation(t *testing.T) {
 	if err != nil {
 		t.Fatalf("with its comments taken away: %v", err)
 	}
-	if c.Postgres != "host=db" || c.Queue.Lifetime != 96*time.Hour || c.Servers[0] != "192.0.2.53:53" || c.TLS.Key != filepath.Join(dir, "keys", "server.key") {
+	if dsn, err := c.Postgres.Read(); err != nil || dsn != "host=db" {
+		t.Errorf("secret: %q, %v", dsn, err)
+	}
+	if c.Queue.Lifetime != 96*time.Hour || c.Servers[0] != "192.0.2.53:53" || c.TLS.Key != filepath.Join(dir, "keys", "server.key") {
 		t.Errorf("with its comments taken away: %+v", c)
 	}
 }
@@ -76,7 +80,10 @@ func TestWrongFilesNameTheLine(t *testing.T) {
 		"one port twice":      {"domain = \"a.example\"\n[listen]\nmx = \":2525\"\nsubmission = \":2525\"\n", 4, "taken by mx"},
 		"twice the same key":  {"domain = \"a.example\"\ndomain = \"b.example\"\n", 2, ""},
 		"late delay":          {"domain = \"a.example\"\n[queue]\nlifetime = \"2h\"\ndelay_notice = \"3h\"\n", 4, "after the end"},
-		"missing secret":      {"domain = \"a.example\"\n[store]\npostgres_file = \"nowhere\"\n", 2, "nowhere"},
+		"authority, no HTTP":  {"domain = \"a.example\"\npilot = true\n[listen]\nhttp = \"\"\n", 4, "revocation list"},
+		"HTTP nowhere":        {"domain = \"a.example\"\npilot = true\n[listen]\nhttp = \":2080\"\n", 4, "where do others reach it"},
+		"no address":          {"domain = \"a.example\"\naddress = \"0.0.0.0\"\n", 2, "others could reach"},
+		"address of a zone":   {"domain = \"a.example\"\naddress = \"fe80::1%eth0\"\n", 2, "others could reach"},
 		"control byte":        {"domain = \"a.example\"\n# \x01\n", 2, ""},
 		"not UTF-8":           {"domain = \"a.example\"\nhostname = \"\xff.example\"\n", 2, ""},
 		"bad name server":     {"domain = \"a.example\"\n[dns]\nservers = [\"\"]\n", 3, "no name server"},
@@ -109,4 +116,60 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("no domain")
 		}
 	})
+}
+
+// What opens the database is needed by who opens it, not by a command that speaks to a gateway; and no error shows it.
+func TestSecret(t *testing.T) {
+	dir := t.TempDir()
+	c, err := config.Parse(filepath.Join(dir, config.Name), "domain = \"a.example\"\n[store]\npostgres_file = \"dsn\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Postgres.Read(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+	for text, says := range map[string]string{" \n": "empty", "pw=hush " + strings.Repeat("x", 1<<20): "too long"} {
+		if err := os.WriteFile(c.Postgres.File, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Postgres.Read(); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+	if _, err := (config.Secret{Env: "CAREPOST_NO_SUCH"}).Read(); err == nil || !strings.Contains(err.Error(), "CAREPOST_NO_SUCH") {
+		t.Errorf("environment: %v", err)
+	}
+	for _, text := range []string{
+		"domain = \"a.example\"\n[store]\npostgres = \"postgres://u:hush@db/x\"\n",
+		"domain = \"a.example\"\n[store]\npostgres_file = postgres://u:hush@db/x\n",
+		"domain = \"a.example\"\nstore = \"postgres://u:hush@db/x\"\n",
+	} {
+		if _, err := config.Parse("/x/carepost.toml", text); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("a password in the wrong place: %v", err)
+		}
+	}
+}
+
+// A crash while the file is written leaves none, so that init can be repeated.
+func TestCreateIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	s := config.Setup{Domain: "north.example", Address: netip.MustParseAddr("127.0.0.1")}
+	if _, err := config.Create(dir, s); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != config.Name {
+		t.Errorf("beside it: %v, %v", left, err)
+	}
+	info, err := os.Stat(filepath.Join(dir, config.Name))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// A machine that has not the address is another matter than ports that are taken.
+func TestFreeWithoutTheAddress(t *testing.T) {
+	if _, err := config.Free(netip.MustParseAddr("192.0.2.10"), nil); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		t.Errorf("%v", err)
+	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"carepost/addr"
-	"carepost/internal/vault"
 )
 
 // Setup is what a new installation is made from.
@@ -34,6 +34,11 @@ func (p Ports) all() []uint16 { return []uint16{p.MX, p.Submission, p.Submission
 // Free picks ports on which nobody listens at a, and that are none of others (of installations that do not run at the moment):
 // 2525, 2587 and so on, or the same a thousand further up.
 func Free(a netip.Addr, others []string) (Ports, error) {
+	if l, err := net.Listen("tcp", netip.AddrPortFrom(a, 0).String()); err != nil {
+		return Ports{}, fmt.Errorf("config: cannot listen at %s: %w", a, err)
+	} else {
+		l.Close()
+	}
 	taken := map[string]bool{}
 	for _, o := range others {
 		taken[o] = true
@@ -128,18 +133,12 @@ func Create(dir string, s Setup) (*Config, error) {
 	} else if there {
 		return nil, fmt.Errorf("%w: %s", ErrThere, path)
 	}
-	if err := vault.MakeDir(dir); err != nil {
+	if err := write(path, s.Text(), 0o600, os.Link); errors.Is(err, fs.ErrExist) { // somebody was quicker
+		return nil, fmt.Errorf("%w: %s", ErrThere, path)
+	} else if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
-	}
-	_, err = f.WriteString(s.Text())
-	if err = errors.Join(err, f.Sync(), f.Close(), vault.SyncDir(dir)); err != nil {
-		return nil, errors.Join(fmt.Errorf("config: %w", err), os.Remove(path))
-	}
-	path, err = filepath.Abs(path)
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}

@@ -44,7 +44,7 @@ func (h *hostPort) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is not host:port, such as 127.0.0.1:2525 or :25", text)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		host = ip.String() // one way to write an address
+		host = ip.Unmap().String() // one way to write an address
 	} else if strings.ContainsAny(host, " :/") {
 		return fmt.Errorf("%q is not host:port, such as 127.0.0.1:2525 or :25", text)
 	}
@@ -84,10 +84,30 @@ func (p *profile) UnmarshalText(text []byte) error {
 }
 
 func (a *ipAddress) UnmarshalText(text []byte) error {
-	parsed, err := netip.ParseAddr(string(text))
+	parsed, err := ParseAddress(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no IP address", text)
+		return err
 	}
 	*a = ipAddress(parsed)
 	return nil
+}
+
+// ParseAddress reads an IP address that others could reach.
+func ParseAddress(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	a = a.Unmap()
+	if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is no IP address that others could reach", text)
+	}
+	return a, nil
+}
+
+// reachable says whether a listener's address is one that others can be told.
+func reachable(hostPort string) bool {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil || host == "" || port == "0" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.IsUnspecified()
 }

@@ -44,6 +44,9 @@ import (
 
 const actor = audit.Actor("gateway")
 
+// ErrDomain says that what is opened was made for another Health Domain.
+var ErrDomain = errors.New("the database is that of another domain")
+
 // Options of one installation with one Health Domain.
 type Options struct {
 	Dir       string // the installation: Dir/data, Dir/keys, Dir/dns
@@ -66,6 +69,7 @@ type Options struct {
 	// What the operator's commands can ask for besides; nil = not to be had.
 	Reload  func(context.Context) error
 	Partner func(ctx context.Context, by audit.Actor, card admind.Card) error
+	Forget  func(ctx context.Context, by audit.Actor, partner addr.Domain) error
 	Version string
 }
 
@@ -101,7 +105,8 @@ type Gateway struct {
 	http       *certd.Server
 	admind     *admind.Server
 
-	tls        atomic.Pointer[TLS]
+	showing    sync.Mutex // held from choosing the server certificate until it is shown
+	tls        TLS
 	shown      atomic.Pointer[tls.Certificate] // to those who deliver or submit
 	publishing sync.Mutex                      // held from reading what to publish until it is published
 }
@@ -139,7 +144,9 @@ func (f *Face) complete(l Listeners) error {
 		if err != nil {
 			return err
 		}
-		f.Address = at.Addr()
+		if a := at.Addr().Unmap(); !a.IsUnspecified() { // who listens everywhere says not where he is
+			f.Address = a
+		}
 	}
 	if f.HTTP == "" && l.HTTP != nil {
 		f.HTTP = l.HTTP.Addr().String()
@@ -188,6 +195,15 @@ func (g *Gateway) openState(ctx context.Context) error {
 // establish makes the domain ours, with its authority, and trusts that authority for mail within the domain.
 func (g *Gateway) establish(ctx context.Context) error {
 	err := g.store.Tx(ctx, func(tx *store.Tx) error {
+		there, err := tx.Domains()
+		if err != nil {
+			return err
+		}
+		for _, d := range there {
+			if d.Name != g.opts.Domain { // accounts, authority and mail are all of that one
+				return fmt.Errorf("%w: %s", ErrDomain, d.Name)
+			}
+		}
 		if err := tx.InsertDomain(g.opts.Domain); err != nil {
 			return err
 		}
@@ -267,6 +283,7 @@ func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
 
 // Run serves until ctx ends or a room fails, then stops all of them and returns when they have.
 func (g *Gateway) Run(ctx context.Context) error {
+	defer g.opts.Listeners.Close() // those of rooms that were not reached
 	if err := g.sweep.Start(ctx); err != nil {
 		if ctx.Err() != nil { // stopped before it began
 			return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"carepost/addr"
 	"carepost/internal/admin"
@@ -19,6 +20,31 @@ import (
 func (g *Gateway) Trust(ctx context.Context, by audit.Actor, anchor *x509.Certificate, source string) error {
 	_, err := g.admin.AddAnchor(ctx, by, admin.Owner{Domain: g.opts.Domain}, anchor, source)
 	return err
+}
+
+// fromCard begins the source of an anchor that came with a partner's card.
+const fromCard = "card of "
+
+// TrustCard is Trust for the anchor on a partner's card.
+func (g *Gateway) TrustCard(ctx context.Context, by audit.Actor, anchor *x509.Certificate, partner addr.Domain) error {
+	return g.Trust(ctx, by, anchor, fromCard+partner.String())
+}
+
+// DistrustCard takes back what TrustCard did. An anchor that is there for another reason stays: our own, or one that somebody added.
+func (g *Gateway) DistrustCard(ctx context.Context, by audit.Actor, anchor *x509.Certificate) error {
+	there, err := g.admin.Anchors(ctx, by, admin.Owner{Domain: g.opts.Domain})
+	if err != nil {
+		return err
+	}
+	for _, a := range there {
+		if !anchor.Equal(&x509.Certificate{Raw: a.DER}) || !strings.HasPrefix(a.Source, fromCard) {
+			continue
+		}
+		if err := g.admin.RemoveAnchor(ctx, by, a.ID); err != nil && !errors.Is(err, admin.ErrNoAnchor) { // gone with its twin
+			return err
+		}
+	}
+	return nil
 }
 
 // AddAccount gives the domain an address. One that is there already stays.

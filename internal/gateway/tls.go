@@ -20,11 +20,24 @@ type TLS struct{ Certificate, Key string }
 
 // Show has new connections see the server certificate that is in use now. On an error the old one is shown further.
 func (g *Gateway) Show(ctx context.Context, t TLS) error {
+	g.showing.Lock()
+	defer g.showing.Unlock()
+	return g.show(ctx, t)
+}
+
+// showAgain is Show of what was named last: its files may have changed, and our own certificate may have been replaced.
+func (g *Gateway) showAgain(ctx context.Context) error {
+	g.showing.Lock()
+	defer g.showing.Unlock()
+	return g.show(ctx, g.tls)
+}
+
+func (g *Gateway) show(ctx context.Context, t TLS) error {
 	cert, err := g.serverCertificate(ctx, t)
 	if err != nil {
 		return fmt.Errorf("gateway: server certificate: %w", err)
 	}
-	g.tls.Store(&t)
+	g.tls = t
 	g.shown.Store(&cert)
 	return nil
 }

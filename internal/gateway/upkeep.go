@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -23,18 +24,16 @@ func (g *Gateway) upkeep(ctx context.Context) error {
 	}
 }
 
-// renew shows and publishes also what was replaced by somebody else, or by an earlier round that went no further.
+// renew shows and publishes also what was replaced by somebody else, or by an earlier round that went no further. One that fails
+// keeps none of the others: what expires must not be published on because a file of [tls] is broken.
 func (g *Gateway) renew(ctx context.Context) error {
+	var failed []error
 	if g.authority != nil {
-		if err := g.authority.Renew(ctx, g.opts.Clock()); err != nil {
-			return err
-		}
+		failed = append(failed, g.authority.Renew(ctx, g.opts.Clock()))
 	}
-	if err := g.Show(ctx, *g.tls.Load()); err != nil {
-		return err
-	}
+	failed = append(failed, g.showAgain(ctx))
 	if err := g.publish(ctx); err != nil {
-		return fmt.Errorf("publishing: %w", err)
+		failed = append(failed, fmt.Errorf("publishing: %w", err))
 	}
-	return nil
+	return errors.Join(failed...)
 }

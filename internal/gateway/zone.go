@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"carepost/internal/dnsd"
 	"carepost/internal/store"
@@ -40,7 +41,8 @@ func (g *Gateway) zone(ctx context.Context) (dnsd.Zone, error) {
 		Origin: g.opts.Domain, MX: []dnsd.MX{{Pref: 10, Host: g.opts.Hostname}},
 		SOA: dnsd.SOA{Serial: uint32(now.Unix())},
 	}
-	if a := g.opts.Face.Address; a.IsValid() {
+	// The address of a host in somebody else's zone is published by somebody else.
+	if a := g.opts.Face.Address; a.IsValid() && strings.HasSuffix("."+g.opts.Hostname, "."+g.opts.Domain.String()) {
 		z.Hosts = []dnsd.Host{{Name: g.opts.Hostname, Addr: a}}
 	}
 	err := g.store.View(ctx, func(tx *store.Tx) error {
