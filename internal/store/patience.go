@@ -29,7 +29,10 @@ func (s *Store) Hurried() bool {
 // hurry notes when somebody was in a hurry.
 type hurry struct{ last atomic.Int64 }
 
-func (h *hurry) lately(now time.Time) bool { return now.Sub(time.Unix(0, h.last.Load())) <= Lately }
+func (h *hurry) lately(now time.Time) bool {
+	since := now.Sub(time.Unix(0, h.last.Load()))
+	return 0 <= since && since <= Lately // less than nothing: the clock was set back
+}
 
 // spare says how long a transaction may wait for the commit of another.
 func (h *hurry) spare(ctx context.Context) time.Duration {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"compress/gzip"
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -157,5 +158,25 @@ func TestUpgrade(t *testing.T) {
 	must(t, s.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Account(lab); return err }))
 	if _, err := os.Stat(filepath.Join(back, "carepost.db.before-3")); err != nil {
 		t.Errorf("it was of the second version: %v", err)
+	}
+}
+
+// A store of the first version takes both steps; its copy is of the first.
+func TestUpgradeFirst(t *testing.T) {
+	dir, kek := t.TempDir(), fixtureKEK(t)
+	path := filepath.Join(dir, "carepost.db")
+	fixture(t, "version-2.db.gz", path)
+	db, err := sql.Open("sqlite", path)
+	must(t, err)
+	_, err = db.Exec("DROP TABLE last_seen; DROP INDEX work_leased; DELETE FROM goose_db_version WHERE version_id = 2")
+	must(t, errors.Join(err, db.Close()))
+	s := open(t, store.Options{Dir: dir, KEK: kek})
+	must(t, s.Check(t.Context()))
+	must(t, s.View(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Account(addr.Address{Endpoint: "lab", Domain: "north.example"})
+		return err
+	}))
+	if _, err := os.Stat(path + ".before-2"); err != nil {
+		t.Error(err)
 	}
 }
