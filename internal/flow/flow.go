@@ -116,6 +116,9 @@ func New(o Options) *Flow {
 	return f
 }
 
+// yield is how long messages that were accepted wait for one another while more are being accepted.
+const yield = 20 * time.Millisecond
+
 // Handlers are the steps, for queue.New. Steps that ask strangers something (their servers, directories, authorities) may hang for
 // minutes: then they keep no others waiting.
 func (f *Flow) Handlers() []queue.Handler {
@@ -123,12 +126,12 @@ func (f *Flow) Handlers() []queue.Handler {
 		h.Do = do
 		other := h
 		h.Lane, other.Lane = store.Small, store.Huge
-		other.Workers, other.Yield, other.Stalled = ofHuge, 0, min(h.Stalled, 4*ofHuge)
+		other.Workers, other.Stalled = ofHuge, min(h.Stalled, 4*ofHuge)
 		return []queue.Handler{h, other}
 	}
 	hs := both(queue.Handler{Kind: kindOutbound, Workers: 2, Stalled: 16}, 1, f.outbound)
 	hs = append(hs, both(queue.Handler{Kind: kindDeliver, Workers: 8, Stalled: 64}, 3, f.deliver)...)
-	hs = append(hs, both(queue.Handler{Kind: kindInbound, Workers: 8, Yield: 2, Stalled: 16}, 1, f.inbound)...)
+	hs = append(hs, both(queue.Handler{Kind: kindInbound, Workers: 8, Yield: yield, Stalled: 16}, 1, f.inbound)...)
 	hs = append(hs, both(queue.Handler{Kind: kindFailure, Workers: 1}, 1, f.failure)...) // it looks into the file-set again
 	hs = append(hs,
 		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},

@@ -34,7 +34,6 @@ type Handler struct {
 	Kind    string
 	Lane    store.Lane // default store.Small
 	Workers int        // default 1
-	Yield   int        // how many of the Workers go on while others are in a hurry (store.Patient); default all
 	Stalled int        // beside the Workers, how many may hang: work that has not moved for a while gives its place to other work
 	PerDest int        // most at once for one destination, on all nodes together; default 2. Work without a destination is not counted
 
@@ -44,6 +43,7 @@ type Handler struct {
 
 	Backoff  func(attempt int64) time.Duration // default Backoff
 	Patience time.Duration                     // a lease is not renewed after this long without Progress; default 10 min
+	Yield    time.Duration                     // while others are in a hurry (store.Hurried), claims are that far apart: what is done together shares commits
 	Brisk    time.Duration                     // work that has not made Progress for this long counts as Stalled; default 10 s
 }
 
@@ -89,7 +89,6 @@ func New(o Options, handlers ...Handler) (*Queue, error) {
 	for _, h := range handlers {
 		h.Lane = cmp.Or(h.Lane, store.Small)
 		h.Workers = max(h.Workers, 1)
-		h.Yield = cmp.Or(min(h.Yield, h.Workers), h.Workers)
 		h.PerDest = cmp.Or(h.PerDest, 2)
 		h.Patience = cmp.Or(h.Patience, 10*time.Minute)
 		h.Brisk = cmp.Or(h.Brisk, 10*time.Second)
@@ -149,8 +148,8 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 	defer wg.Wait()
 	busy := make(chan struct{}, h.Workers)    // one token for each piece of work being done
 	stalled := make(chan struct{}, h.Stalled) // or for each that hangs
-	freed := make(chan struct{}, 1)           // somebody is idle again
 	rung := true                              // there may be work
+	var claimed time.Time                     // when there was some
 	for {
 		select {
 		case busy <- struct{}{}: // somebody is idle
@@ -163,29 +162,23 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 			rung = true
 		default:
 		}
-		room := min(h.Workers-len(busy), batch)
-		if q.o.Store.Hurried() {
-			room = min(room, h.Yield-len(busy))
-		}
-		if room <= 0 {
-			waitFor(ctx, freed, store.Lately)
+		if pause := h.Yield - time.Since(claimed); pause > 0 && q.o.Store.Hurried() {
+			rest(ctx, pause)
 			continue
 		}
+		room := min(h.Workers-len(busy), batch)
 		jobs, idle, err := q.due(ctx, h, room, rung)
 		if err != nil && ctx.Err() == nil {
 			q.o.Log.Error("looking for work", "kind", h.Kind, "err", err)
+		}
+		if len(jobs) > 0 {
+			claimed = time.Now()
 		}
 		for _, j := range jobs {
 			busy <- struct{}{} // room was counted above, and only this loop adds
 			wg.Go(func() {
 				p := &place{busy: busy, stalled: stalled}
-				defer func() {
-					p.leave()
-					select {
-					case freed <- struct{}{}:
-					default:
-					}
-				}()
+				defer p.leave()
 				crash.Point("work.claimed")
 				q.do(ctx, h, j, p)
 			})
@@ -204,12 +197,11 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 	}
 }
 
-// waitFor waits for c, the end of ctx or that long.
-func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {
+// rest waits for the end of ctx, or that long.
+func rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-c:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
