@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func newAccountListCmd() *cobra.Command {
 
 func listAccounts(w io.Writer, accounts []admind.Account) error {
 	if len(accounts) == 0 {
-		_, err := fmt.Fprintln(w, "There are no accounts yet: carepost account add ADDRESS")
+		_, err := fmt.Fprintln(w, "There are no accounts yet: carepost account add ADDRESS makes one")
 		return err
 	}
 	var t table
@@ -191,6 +192,9 @@ clear: who can read the folder reads the mail. The gateway makes a folder that i
 					d.Studies = studies
 				}
 				for _, dir := range []*string{&d.Maildir, &d.Studies} {
+					if *dir == "~" || strings.HasPrefix(*dir, "~/") {
+						return usage(fmt.Errorf("%s: a shell puts your home for ~ at the beginning of a word only: leave a space after --maildir and --studies", *dir))
+					}
 					if *dir != "" { // the gateway stands in another directory
 						if *dir, err = filepath.Abs(*dir); err != nil {
 							return notNow(err)
@@ -199,6 +203,12 @@ clear: who can read the folder reads the mail. The gateway makes a folder that i
 				}
 				if err := client.SetDrops(cmd.Context(), a, d); err != nil {
 					return clientError(err)
+				}
+				if asJSON(cmd) {
+					return writeJSON(cmd.OutOrStdout(), struct {
+						Address addr.Address `json:"address"`
+						Drops   admind.Drops `json:"drops"`
+					}{a, d})
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n  Maildir  %s\n  studies  %s\n", plain(a.String()), orDash(plain(d.Maildir)), orDash(plain(d.Studies)))
 				return err
@@ -209,7 +219,7 @@ clear: who can read the folder reads the mail. The gateway makes a folder that i
 	flags.StringVar(&maildir, "maildir", "", "the Maildir `DIR`; \"\" for none")
 	flags.StringVar(&studies, "studies", "", "the `DIR` of studies; \"\" for none")
 	flags.BoolVar(&none, "none", false, "copy nothing any more")
-	return cmd
+	return reports(cmd)
 }
 
 // dropsOf are the folders of an open account as they are.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,8 @@ func clientError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, admind.ErrSilent):
+		return notNow(errors.New("the gateway has taken the call and does not answer: it hangs, or was stopped; its log may tell why"))
 	case !errors.As(err, &answer):
 		return notNow(err)
 	}
@@ -46,8 +49,28 @@ func reports(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// theAccount is the account that was named, or the only open one.
-func theAccount(ctx context.Context, c *admind.Client, named string) (addr.Address, error) {
+// again is a command line for the same installation, to be typed: the one who named it will have to name it again.
+func again(cmd *cobra.Command, verb, rest string) string {
+	line := "carepost " + verb
+	if f := cmd.Flag("config"); f != nil && f.Changed {
+		line += " --config " + quoted(f.Value.String())
+	}
+	return strings.TrimSpace(line + " " + rest)
+}
+
+// quoted is a word as a shell takes it.
+func quoted(s string) string {
+	odd := func(r rune) bool {
+		return !strings.ContainsRune("/._-+,:@%=", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}
+	if s = plain(s); s != "" && !strings.ContainsFunc(s, odd) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// theAccount is the account that was named, or the only open one; how says how to name it.
+func theAccount(ctx context.Context, c *admind.Client, named, how string) (addr.Address, error) {
 	if named != "" {
 		return parseAddress("", named)
 	}
@@ -71,7 +94,7 @@ func theAccount(ctx context.Context, c *admind.Client, named string) (addr.Addre
 	case n > 8:
 		names = append(names[:8], fmt.Sprintf("%d more", n-8))
 	}
-	return one, usage(errors.New("which account? " + strings.Join(names, ", ")))
+	return one, usage(fmt.Errorf("which account? %s (%s)", strings.Join(names, ", "), how))
 }
 
 // age says for people how long ago t was, or how far ahead it is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ type watcher struct {
 	quiet   bool // prints nothing
 	once    bool // looks once
 
+	again func(verb, rest string) string // a command line for the same installation
+
 	seen    int
 	waiting string // last words about what is waited for
 	err     error
@@ -33,7 +36,13 @@ const (
 	quietLook = 3 * time.Second  // without news: then why is asked
 	againLook = 30 * time.Second // and again
 	restart   = time.Minute      // how long a gateway may be away
+
+	// A notice of failure (nobody has the address, the study is damaged) follows the processed notice by half a second and more.
+	afterword = 1500 * time.Millisecond
 )
+
+// errAway says that a gateway that was there is no more.
+var errAway = errors.New("no gateway answers")
 
 // follow prints events until every recipient has its end, ctx ends, or out takes no more. The timeline is the last one seen; that is
 // none where ctx has ended before. A gateway that is started again is waited for.
@@ -51,13 +60,17 @@ func (w *watcher) follow(ctx context.Context) (last admind.Timeline, err error) 
 			}
 		case ctx.Err() != nil:
 			return last, ctx.Err()
-		case w.once, errors.As(err, &answer), time.Since(heard) > restart:
+		case w.once, errors.As(err, &answer) && answer.Code != admind.NotNow: // one that stops has no answer now
+			return last, clientError(err)
+		case time.Since(heard) > restart && answer == nil:
+			return last, fmt.Errorf("%w since %s", errAway, age(heard, time.Now()))
+		case time.Since(heard) > restart:
 			return last, clientError(err)
 		}
 		switch {
 		case w.err != nil:
 			return last, notNow(w.err)
-		case w.once, over(last):
+		case w.once, over(last) && time.Since(ended(last)) > afterword:
 			return last, nil
 		case time.Since(news) > ask:
 			ask += againLook
@@ -89,6 +102,19 @@ func over(t admind.Timeline) bool {
 	return true
 }
 
+// ended is when nothing more was to be told of a message that is over; never, where a failure may follow no more.
+func ended(t admind.Timeline) (at time.Time) {
+	if !slices.ContainsFunc(t.Recipients, func(r admind.Recipient) bool { return !r.Final }) {
+		return at
+	}
+	for _, e := range t.Events {
+		if e.Recipient != "" && e.At.After(at) {
+			at = e.At
+		}
+	}
+	return at
+}
+
 // tell prints what is new and says whether anything is.
 func (w *watcher) tell(t admind.Timeline) bool {
 	fresh := t.Events[min(w.seen, len(t.Events)):]
@@ -118,10 +144,14 @@ func (w *watcher) event(t admind.Timeline, e admind.Event) {
 		w.print(head+fmt.Sprintf("%-10s ", e.To), whom+e.Cause)
 		return
 	}
+	if e.To == string(transit.Failed) {
+		w.print(head+fmt.Sprintf("%-10s ", e.To), whom+reason(e))
+		return
+	}
 	for line := range strings.Lines(e.Detail) {
 		line = strings.TrimSpace(line)
 		what, words, ok := strings.Cut(line, ": ")
-		if !ok || strings.Contains(what, " ") || e.To == string(transit.Failed) {
+		if !ok || strings.Contains(what, " ") {
 			what, words = e.To, line
 			if e.Cause != "" {
 				words = e.Cause + ": " + line
@@ -138,17 +168,17 @@ func (w *watcher) ask(ctx context.Context) {
 		return // the timeline is what matters
 	}
 	for _, k := range works {
-		if k.Message != w.id || k.Error == "" {
+		if k.Message != w.id || k.Error == "" && k.State != "held" && k.State != "dead" {
 			continue
 		}
 		words := k.Error
 		switch k.State {
 		case "ready":
-			words += "; next try " + age(k.Next, time.Now())
+			words += "; next try " + due(k, time.Now())
 		case "held", "dead":
-			words += fmt.Sprintf("; it is %s (carepost queue retry %s)", k.State, k.ID)
+			words = strings.TrimPrefix(words+fmt.Sprintf("; it is %s until  %s", k.State, w.again("queue retry", k.ID)), "; ")
 		}
-		if key := k.ID + k.Error; key != w.waiting {
+		if key := k.ID + k.State + k.Error; key != w.waiting {
 			w.waiting = key
 			w.print(fmt.Sprintf("%8s  %-10s ", "", "waiting"), words)
 		}
@@ -208,19 +238,32 @@ func verdictOn(t admind.Timeline) error {
 
 // why is the clause and the reason of a failure.
 func why(t admind.Timeline, r admind.Recipient) string {
-	reason := r.Text
+	text := r.Text
 	for _, e := range t.Events {
 		if e.Recipient == r.ID && e.To == string(transit.Failed) {
-			reason = strings.TrimSpace(e.Detail)
-			if e.Cause != "" && reason != "" {
-				reason = e.Cause + ": " + reason
-			} else if reason == "" {
-				reason = e.Cause
-			}
+			text = reason(e)
 		}
 	}
-	if reason == "" {
+	if text == "" {
 		return "failed"
 	}
-	return reason
+	return text
+}
+
+// reason is the clause and the reason of an event. What a notice says is told as what it is: the other side's words.
+func reason(e admind.Event) string {
+	text := strings.TrimSpace(e.Detail)
+	if notice, rest, _ := strings.Cut(text, "\n"); strings.HasPrefix(notice, "notice: ") {
+		text = "the other side sent a " + strings.TrimPrefix(notice, "notice: ")
+		if said := strings.TrimPrefix(strings.TrimSpace(rest), "reason: "); said != "" {
+			text = "the other side says: " + said
+		}
+	}
+	switch {
+	case text == "":
+		return e.Cause
+	case e.Cause == "":
+		return text
+	}
+	return e.Cause + ": " + text
 }

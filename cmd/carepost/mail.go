@@ -58,7 +58,7 @@ func (f *mailCmd) within(cmd *cobra.Command, named string, fn func(*admind.Clien
 		return err
 	}
 	defer done()
-	of, err := theAccount(cmd.Context(), c, named)
+	of, err := theAccount(cmd.Context(), c, named, "name it as the first argument")
 	if err != nil {
 		return err
 	}

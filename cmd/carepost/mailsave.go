@@ -91,14 +91,14 @@ func (f *mailSave) save(cmd *cobra.Command, c *admind.Client, of addr.Address, u
 
 func (f *mailSave) saveMail(ctx context.Context, c *admind.Client, of addr.Address, uid uint32, dir string) ([]string, error) {
 	name := filepath.Join(dir, fmt.Sprintf("mail-%d.eml", uid))
-	if err := free(dir, name); err != nil {
-		return nil, err
-	}
 	r, _, err := c.OpenMail(ctx, of, f.folder, uid)
 	if err != nil {
 		return nil, clientError(err)
 	}
 	defer r.Close()
+	if err := free(dir, name); err != nil { // made for a mail that is there
+		return nil, err
+	}
 	return []string{name}, writeNew(name, r)
 }
 
@@ -129,6 +129,9 @@ func (f *mailSave) saveAttachments(ctx context.Context, c *admind.Client, of add
 	}
 	for i, p := range parts {
 		if err := f.savePart(ctx, c, of, uid, p, files[i]); err != nil {
+			for _, name := range files[:i] { // of this run: all or none, so that it can be run again
+				os.Remove(name)
+			}
 			return nil, err
 		}
 	}
@@ -146,6 +149,9 @@ func (f *mailSave) savePart(ctx context.Context, c *admind.Client, of addr.Addre
 
 // saveStudy keeps the archive sealed until it is judged.
 func (f *mailSave) saveStudy(cmd *cobra.Command, c *admind.Client, of addr.Address, uid uint32, dir string) error {
+	if filepath.Clean(dir) == "." {
+		return usage(errors.New("--study makes its folder anew: name another than the one you are in"))
+	}
 	if err := vacant(dir); err != nil {
 		return err
 	}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"carepost/addr"
+	"carepost/dicom/fileset"
 	"carepost/internal/admind"
 	"carepost/message"
 )
@@ -21,7 +23,7 @@ const mostShown = 256 << 10
 func newMailShowCmd(f *mailCmd) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [ACCOUNT] UID",
-		Short: "Shows one mail: header, text, what is attached, and who vouches for it",
+		Short: "Shows one mail: header, text, attachments, and who vouches for it",
 		Long: `Prints the fields of the header, the plain text, and a list of what is attached. A DICOM File-set is checked: COMPLETE says that
 every image is there and unchanged. HTML is not shown; "carepost mail save" writes it to a file.`,
 		Example:               `  carepost mail show reception@south.example 7`,
@@ -62,20 +64,52 @@ func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, ui
 		}
 		m.Texts = append(m.Texts, text)
 	}
+	var damaged error
 	if outline.Study {
 		report, err := c.CheckStudy(ctx, of, f.folder, uid)
-		if err != nil {
-			return clientError(err)
+		switch err = clientError(err); {
+		case exitCode(err) == exitIncomplete: // the rest of the mail can be read all the same
+			damaged = fmt.Errorf("the File-set cannot be checked: %w", err)
+		case err != nil:
+			return err
+		default:
+			m.Report = &report
 		}
-		m.Report = &report
 	}
 	if m.Vouching, err = vouching(ctx, c, of, outline.Message); err != nil {
 		return err
 	}
 	if asJSON(cmd) {
-		return writeJSON(cmd.OutOrStdout(), m)
+		err = writeJSON(cmd.OutOrStdout(), m)
+	} else if err = printMail(cmd.OutOrStdout(), m); err == nil {
+		err = f.hint(cmd, m)
 	}
-	return printMail(cmd.OutOrStdout(), m)
+	if err != nil {
+		return err
+	}
+	return damaged
+}
+
+// hint says how what is attached comes to files.
+func (f *mailCmd) hint(cmd *cobra.Command, m shownMail) error {
+	how := ""
+	switch {
+	case m.Report != nil && m.Report.Verdict == fileset.Complete.String():
+		how = "--study"
+	case slices.ContainsFunc(m.Parts, func(p admind.Part) bool { return p.Attached }):
+		how = "--attachments"
+	default:
+		return nil
+	}
+	words := []string{}
+	for _, arg := range cmd.Flags().Args() {
+		words = append(words, quoted(arg))
+	}
+	if f.folder != "" {
+		how += " --folder " + quoted(f.folder)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "\nTo files:  %s\n", again(cmd, "mail save", strings.Join(append(words, "DIR", how), " ")))
+	return err
 }
 
 // text reads one plain text.
@@ -129,19 +163,30 @@ func vouching(ctx context.Context, c *admind.Client, of addr.Address, id string)
 
 func printMail(w io.Writer, m shownMail) error {
 	p := &dicomPrinter{w: w}
+	field := func(name, value string) {
+		width := columns(os.Stdout) - 14
+		if width < 20 {
+			width = 1 << 20
+		}
+		lines := append(fill(plain(value), width), "")
+		for _, part := range lines[:max(1, len(lines)-1)] { // an empty field too
+			p.line("%-13s %s", name, part)
+			name = ""
+		}
+	}
 	for _, f := range m.Fields {
-		p.line("%-13s %s", f.Name+":", plain(f.Value))
+		field(f.Name+":", f.Value)
 	}
 	for _, v := range m.Vouching {
 		what, words, ok := strings.Cut(v, ": ")
-		if ok && what != "file-set" {
-			p.line("%-13s %s", strings.ToUpper(what[:1])+plain(what[1:])+":", plain(words))
+		if ok && what != "" && what != "file-set" {
+			field(strings.ToUpper(what[:1])+plain(what[1:])+":", words)
 		}
 	}
 	for _, text := range m.Texts {
 		p.line("\n%s", strings.TrimRight(plainLines(text), " \n\t"))
 	}
-	var t table
+	t := table{indent: "  "}
 	for _, part := range m.Parts {
 		if !part.Attached && part.Type == "text/plain" {
 			continue
@@ -150,7 +195,7 @@ func printMail(w io.Writer, m shownMail) error {
 		if part.Study {
 			note = "DICOM File-set"
 		}
-		t.add("  "+fmt.Sprint(part.N), orDash(part.Name), part.Type, byteCount(part.Size), note)
+		t.add(fmt.Sprint(part.N), cut(plain(orDash(part.Name)), 40), cut(plain(part.Type), 40), byteCount(part.Size), note)
 	}
 	if len(t.rows) > 0 && p.err == nil {
 		p.line("\nattached:")

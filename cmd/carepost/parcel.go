@@ -27,9 +27,10 @@ type parcel struct {
 	archive string   // a DICOM.ZIP that is there already
 	files   []file   // to be attached as they are
 
-	plan *fileset.Plan      // of dicom
-	set  []fileset.Instance // of archive
-	size int64              // bytes to read, all in all
+	plan   *fileset.Plan      // of dicom
+	set    []fileset.Instance // of archive
+	judged int64              // size of archive when it was judged
+	size   int64              // bytes to read, all in all
 }
 
 // file is attached as it is.
@@ -130,19 +131,29 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 			if slices.ContainsFunc(bad.Problems, unreadable) && !slices.ContainsFunc(bad.Problems, func(p fileset.Problem) bool { return p.Damaged }) {
 				return notNow(err)
 			}
-			return badInput(bad)
+			return f.hint(bad)
 		}
 		if err != nil {
 			return notNow(err)
 		}
 		p.size += p.plan.Bytes
 		if err := zipmail.Allow(profile, p.plan.Instances); err != nil {
-			return refused(err)
+			return refused(fmt.Errorf("nothing was sent (--profile %s): %s", f.profile, bare(err)))
 		}
 	case p.archive != "":
 		return p.judge(ctx, profile)
 	}
 	return nil
+}
+
+// hint tells what is wrong with the input, and what can be done about files in folders that are no DICOM objects.
+func (f *send) hint(bad *fileset.InputError) error {
+	err := badInput(bad)
+	foreign := func(p fileset.Problem) bool { return p.Source == "PS3.10 7.1" && !p.Damaged }
+	if f.skip || !slices.ContainsFunc(bad.Problems, foreign) {
+		return err
+	}
+	return &exitError{exitCode(err), fmt.Errorf("%w\n--skip-foreign leaves such files out; one that is named itself is attached as it is", err)}
 }
 
 // judge looks whether an archive is fit to be sent: what the recipient would refuse does not leave.
@@ -161,7 +172,8 @@ func (p *parcel) judge(ctx context.Context, profile zipmail.Profile) error {
 		return notNow(err)
 	}
 	report.Add(zipmail.CheckProfile(profile, instances(report.Tree))...)
-	p.size += info.Size()
+	p.judged = info.Size()
+	p.size += p.judged
 	p.set = instances(report.Tree)
 	if err := verdictError(p.archive, report.Verdict); err != nil {
 		return &exitError{exitCode(err), fmt.Errorf("nothing was sent: %s is %s (carepost dicom check %s tells why)", p.archive, report.Verdict, p.archive)}
@@ -181,7 +193,7 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 	}
 	bar := newDicomBar(progress, "sending")
 	r, pipe := io.Pipe()
-	done := make(chan struct{})
+	done, composed := make(chan struct{}), false
 	go func() {
 		defer close(done)
 		w := bufio.NewWriterSize(pipe, 256<<10)
@@ -191,15 +203,24 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 		if err == nil {
 			err = w.Flush()
 		}
+		composed = err == nil
 		pipe.CloseWithError(err)
 	}()
 	id, err = c.Send(ctx, from, slices.Concat(l.to, l.cc), r)
 	r.CloseWithError(io.ErrClosedPipe) // a refused message is not composed to its end
 	<-done
 	bar.stop()
+	var answer *admind.Error
 	switch {
 	case errors.Is(err, fileset.ErrChanged):
-		return "", incomplete(fmt.Errorf("nothing was sent: %w", err))
+		return "", incomplete(fmt.Errorf("nothing was sent: %s", bare(err)))
+	case err != nil && composed && !errors.As(err, &answer):
+		const unsure = "all of the message was handed over, but no answer came: see \"carepost queue list\" before it is sent again"
+		if ctx.Err() != nil {
+			fmt.Fprintln(progress, unsure)
+			return "", ctx.Err()
+		}
+		return "", notNow(fmt.Errorf("%s: %w", unsure, err))
 	case err != nil:
 		return "", clientError(err)
 	}
@@ -224,7 +245,7 @@ func (l *letter) compose(ctx context.Context, w io.Writer, z zipmail.Letter, bou
 			before = done
 		})
 	case p.archive != "":
-		return zipmail.ComposeSet(w, z, p.set, func(w io.Writer) error { return copyFile(ctx, w, p.archive, -1, count) }, boundary)
+		return zipmail.ComposeSet(w, z, p.set, func(w io.Writer) error { return copyFile(ctx, w, p.archive, p.judged, count) }, boundary)
 	}
 	head := new(message.Builder).AddMailboxes("From", message.Mailbox{Address: z.From})
 	for _, x := range []struct {
@@ -246,7 +267,7 @@ func (l *letter) compose(ctx context.Context, w io.Writer, z zipmail.Letter, bou
 	return message.WriteLetter(w, head, z.Text, boundary, z.Attachments...)
 }
 
-// copyFile copies a file that must still have the size that it had (-1: any).
+// copyFile copies a file that must still have the size that it had.
 func copyFile(ctx context.Context, w io.Writer, path string, size int64, count func(int64)) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -273,7 +294,7 @@ func copyFile(ctx context.Context, w io.Writer, path string, size int64, count f
 			return err
 		}
 	}
-	if size >= 0 && n != size {
+	if n != size {
 		return fmt.Errorf("%w: %s", fileset.ErrChanged, path)
 	}
 	return nil

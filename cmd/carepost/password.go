@@ -2,13 +2,18 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,6 +21,7 @@ import (
 	"carepost/addr"
 	"carepost/internal/admin"
 	"carepost/internal/admind"
+	"carepost/internal/config"
 )
 
 // passwordFlags say where a password comes from. It never stands on the command line, which others can see.
@@ -68,7 +74,10 @@ func (p *passwordFlags) read(cmd *cobra.Command, a addr.Address) (password strin
 func (p *passwordFlags) fromInput(cmd *cobra.Command, a addr.Address) (string, error) {
 	file, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		password, err := onePassword(readerUntil{cmd.Context(), cmd.InOrStdin()})
+		password, err := onePassword(newInterruptible(cmd.Context(), cmd.InOrStdin()))
+		if cmd.Context().Err() != nil {
+			return "", cmd.Context().Err()
+		}
 		if err != nil {
 			return "", usage(fmt.Errorf("standard input: %w", err))
 		}
@@ -171,13 +180,47 @@ func signInHint(cmd *cobra.Command, client *admind.Client, a addr.Address) strin
 	if err != nil {
 		return "" // it is no more than a hint
 	}
+	if !status.Serving {
+		return "\nMail programs sign in when the gateway runs; this shows where:  " + again(cmd, "status", "")
+	}
 	hint := ""
 	for _, l := range [][2]string{{"submission", "STARTTLS"}, {"submissions", "TLS"}} {
-		if host, port, err := net.SplitHostPort(status.Listeners[l[0]]); err == nil {
-			hint += fmt.Sprintf("\nMail programs: server %s, port %s, %s, user name %s", host, port, l[1], plain(a.String()))
+		host, port, err := net.SplitHostPort(status.Listeners[l[0]])
+		if err != nil {
+			continue
 		}
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() { // no program can connect to that
+			if card, err := client.Identity(cmd.Context()); err == nil {
+				host = card.Hostname
+			}
+		}
+		hint += fmt.Sprintf("\nMail programs: server %s, port %s, %s, user name %s", plain(host), port, l[1], plain(a.String()))
+	}
+	if print := ownCertificate(cmd.Context(), status.Listeners["submissions"]); print != "" {
+		hint += "\nThey may ask about its certificate; its SHA-256 fingerprint is\n  " + print
 	}
 	return hint
+}
+
+// ownCertificate is the fingerprint of what a listener shows to mail programs, if they do not know who has issued it.
+func ownCertificate(ctx context.Context, at string) string {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}} // it is looked at, and told nothing
+	conn, err := d.DialContext(ctx, "tcp", at)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	chain := conn.(*tls.Conn).ConnectionState().PeerCertificates
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	if _, err := chain[0].Verify(x509.VerifyOptions{Intermediates: between}); err == nil {
+		return ""
+	}
+	return config.Fingerprint(chain[0])
 }
 
 func newAccountPasswordCmd() *cobra.Command {

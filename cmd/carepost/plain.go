@@ -65,7 +65,10 @@ func utf16Pair(r rune) (a, b rune) { // RFC 8259 §7
 }
 
 // table is rows of cells in columns; the first row is the heading.
-type table struct{ rows [][]string }
+type table struct {
+	rows   [][]string
+	indent string // before every row
+}
 
 // add appends a row; its cells are made harmless.
 func (t *table) add(cells ...string) {
@@ -89,7 +92,8 @@ func (t *table) write(w io.Writer, columns int) error {
 	}
 	for _, row := range t.rows {
 		var line strings.Builder
-		used := 0
+		line.WriteString(t.indent)
+		used := len(t.indent)
 		for i, c := range row {
 			if i == len(row)-1 {
 				line.WriteString(cut(c, columns-used))

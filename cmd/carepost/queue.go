@@ -53,14 +53,14 @@ FOR is the domain that mail is delivered to; NEXT is when it is tried next.`,
 				return err
 			}
 			defer done()
-			works, err := c.Queue(cmd.Context(), state, 0)
+			works, more, err := listQueue(cmd.Context(), c, state)
 			if err != nil {
 				return clientError(err)
 			}
 			if !all {
 				works = slices.DeleteFunc(works, func(w admind.Work) bool { return state == "" && isTimer(w) })
 			}
-			return printQueue(cmd, works)
+			return printQueue(cmd, works, more)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "timers and housekeeping too")
@@ -71,6 +71,25 @@ FOR is the domain that mail is delivered to; NEXT is when it is tried next.`,
 // mostListed is how many rows one answer holds.
 const mostListed = 1000
 
+// listQueue reads the queue; more says that it is longer than what is given. Of a long one every state has its rows: thousands of
+// timers must not hide what is held or dead.
+func listQueue(ctx context.Context, c *admind.Client, state string) (works []admind.Work, more bool, err error) {
+	works, err = c.Queue(ctx, state, mostListed)
+	if err != nil || len(works) < mostListed || state != "" {
+		return works, len(works) == mostListed, err
+	}
+	works = nil
+	for _, state := range []string{"ready", "leased", "held", "dead"} {
+		some, err := c.Queue(ctx, state, mostListed)
+		if err != nil {
+			return nil, false, err
+		}
+		works = append(works, some...)
+	}
+	slices.SortStableFunc(works, func(a, b admind.Work) int { return a.Next.Compare(b.Next) })
+	return works, true, nil
+}
+
 // isTimer says that work is of no interest as long as it does what it should: it waits for a time, and most often finds nothing to do.
 func isTimer(w admind.Work) bool {
 	switch w.Kind {
@@ -80,12 +99,12 @@ func isTimer(w admind.Work) bool {
 	return false
 }
 
-func printQueue(cmd *cobra.Command, works []admind.Work) error {
+func printQueue(cmd *cobra.Command, works []admind.Work, more bool) error {
 	out, now := cmd.OutOrStdout(), time.Now()
 	if asJSON(cmd) {
 		return writeJSON(out, works)
 	}
-	if len(works) == 0 {
+	if len(works) == 0 && !more {
 		_, err := fmt.Fprintln(out, "nothing waits")
 		return err
 	}
@@ -97,8 +116,8 @@ func printQueue(cmd *cobra.Command, works []admind.Work) error {
 	if err := t.write(out, columns(os.Stdout)); err != nil {
 		return err
 	}
-	if len(works) == mostListed {
-		_, err := fmt.Fprintf(out, "\nthese are the first %d\n", mostListed)
+	if more {
+		_, err := fmt.Fprintf(out, "\nThere is more: these are of the first %d in each state.\n", mostListed)
 		return err
 	}
 	return nil
@@ -159,7 +178,7 @@ func printWork(cmd *cobra.Command, w admind.Work) error {
 		}
 	}
 	if w.Message != "" {
-		_, err := fmt.Fprintf(out, "\nThe way of the message:  carepost send --follow %s\n", plain(w.Message))
+		_, err := fmt.Fprintf(out, "\nThe way of the message:  %s\n", again(cmd, "send", "--follow "+plain(w.Message)))
 		return err
 	}
 	return nil
@@ -181,11 +200,8 @@ func queueAct(verb, short, did, long string, act func(*admind.Client, context.Co
 			}
 			defer done()
 			for _, id := range ids {
-				if err := act(c, cmd.Context(), id); err != nil {
-					if len(ids) > 1 {
-						err = fmt.Errorf("%s: %w", plain(id), err)
-					}
-					return clientError(err)
+				if err := clientError(act(c, cmd.Context(), id)); err != nil {
+					return &exitError{exitCode(err), fmt.Errorf("%s: %w", plain(id), err)}
 				}
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", plain(id), did); err != nil {
 					return err

@@ -40,20 +40,25 @@ directory, made while it is sent. A DICOM.ZIP that is there already goes as it i
 they are. The text comes from --text or --text-file, and where nothing else is sent from standard input.
 
 Once the message is accepted it is durable, and its way is shown until every recipient's system has taken it over and said so,
-or it has failed; Ctrl-C ends the watching, not the message. If no gateway runs, the message waits for "carepost serve".
+or it has failed; Ctrl-C ends the watching, not the message. That nobody has the address, or that a study arrived damaged, is said
+right after the processed notice, which is waited for a moment; a failure that is reported later still comes as a mail to the sender.
+If no gateway runs, the message waits for "carepost serve".
 
 The subject is sealed with the message; the mail's own envelope shows nobody what it is about. A mail with a File-set says
 DICOM-ZIP in its subject, as the standard wants it.
 
 Exit codes:
-  0  every recipient's system has taken the message over; with --no-wait: it is accepted
+  0  every recipient's system has taken the message over; with --no-wait:
+     it is accepted
   1  it could not be done now, or watching ended before the message did
   2  wrong usage
-  3  refused by a rule: an untrusted recipient, a foreign sender, a profile broken
+  3  refused by a rule or by the other side: an untrusted or unknown
+     recipient, a foreign sender, a profile broken
   4  a file is cut or damaged; nothing was sent`,
-		Example: `  carepost send --from imaging@north.example --to reception@south.example ~/studies/panoramic
-  carepost send --to reception@south.example --subject "Referral" --text-file letter.txt report.pdf
-  echo "The appointment is on Monday." | carepost send --to reception@south.example
+		Example: `  carepost send --to reception@south.example ~/studies/panoramic
+  carepost send --from imaging@north.example --to reception@south.example \
+      --subject "Referral" --text-file letter.txt report.pdf
+  echo "Monday at ten." | carepost send --to reception@south.example
   carepost send --follow 01JD3Z…     # a message sent before`,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
@@ -69,12 +74,15 @@ Exit codes:
 	fl.BoolVar(&f.names, "allow-names", false, "send although one Patient ID has different patient names")
 	fl.BoolVar(&f.skip, "skip-foreign", false, "leave out files in folders that are no DICOM objects (viewers, readme files)")
 	fl.BoolVar(&f.noWait, "no-wait", false, "do not watch what becomes of the message")
-	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this, for example 10m (default: until it is over)")
+	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this `TIME`, for example 10m (default: until it is over)")
 	fl.StringVar(&f.follow, "follow", "", "send nothing; show the way of the message with this `ID`")
 	return ofInstallation(reports(cmd))
 }
 
 func (f *send) run(cmd *cobra.Command, paths []string) error {
+	if f.wait < 0 {
+		return usage(errors.New("--wait: a time is longer than nothing"))
+	}
 	if f.follow != "" {
 		return f.rejoin(cmd, paths)
 	}
@@ -132,7 +140,7 @@ func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
 		}
 	}
 	if l.profile, err = zipmail.ParseProfile(f.profile); err != nil {
-		return l, usage(err)
+		return l, usage(fmt.Errorf("--profile: %s", bare(err)))
 	}
 	if err := new(message.Builder).Add("Subject", f.subject).Err(); err != nil || !utf8.ValidString(f.subject) {
 		return l, usage(errors.New("--subject: a subject is one line of text"))
@@ -156,7 +164,10 @@ func recipients(flag string, given []string) (out []addr.Address, err error) {
 		}
 		list, err := message.ParseMailboxes(text)
 		if err != nil || len(list) == 0 {
-			return nil, usage(fmt.Errorf("%s: not an address such as lab@clinic.example", flag))
+			if _, err = parseAddress(flag+": "+cut(plain(text), 60)+": ", text); err == nil {
+				err = usage(fmt.Errorf("%s: not an address such as lab@clinic.example", flag))
+			}
+			return nil, err
 		}
 		for _, m := range list {
 			out = append(out, m.Address)
@@ -216,7 +227,7 @@ func checkText(what, text string, bare bool) (string, error) {
 // dispatch sends l and follows it.
 func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 	ctx := cmd.Context()
-	from, err := theAccount(ctx, c, f.from)
+	from, err := theAccount(ctx, c, f.from, "name it with --from")
 	if err != nil {
 		return err
 	}
@@ -242,10 +253,10 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 		return notNow(err)
 	}
 	if !status.Serving {
-		fmt.Fprintf(out, "It waits: no gateway runs. \"carepost serve\" sends it.\n")
+		fmt.Fprintf(out, "It waits: no gateway runs. This sends it:  %s\n", again(cmd, "serve", ""))
 	}
-	fmt.Fprintf(out, "Its way:  carepost send --follow %s\n", id)
-	return nil
+	_, err = fmt.Fprintf(out, "Its way:  %s\n", again(cmd, "send", "--follow "+id))
+	return err
 }
 
 // tell prints a timeline as JSON.
@@ -265,7 +276,8 @@ func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string, serving bo
 		ctx, cancel = context.WithTimeout(ctx, f.wait)
 		defer cancel()
 	}
-	w := &watcher{c: c, id: id, out: cmd.OutOrStdout(), columns: columns(os.Stdout), quiet: asJSON(cmd), once: f.noWait || !serving}
+	w := &watcher{c: c, id: id, out: cmd.OutOrStdout(), columns: columns(os.Stdout), quiet: asJSON(cmd), once: f.noWait || !serving,
+		again: func(verb, rest string) string { return again(cmd, verb, rest) }}
 	t, err := w.follow(ctx)
 	if asJSON(cmd) && t.ID != "" {
 		if err := writeJSON(cmd.OutOrStdout(), t); err != nil {
@@ -273,6 +285,8 @@ func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string, serving bo
 		}
 	}
 	switch {
+	case errors.Is(err, errAway):
+		return notNow(fmt.Errorf("%w: the message is kept; this goes on with it:  %s", err, again(cmd, "serve", "")))
 	case err != nil && ctx.Err() == nil:
 		return err
 	case over(t):
@@ -280,9 +294,9 @@ func (f *send) watch(cmd *cobra.Command, c *admind.Client, id string, serving bo
 	case err == nil && f.noWait:
 		return nil
 	case err == nil:
-		return notNow(errors.New("it waits: no gateway runs; \"carepost serve\" goes on with it"))
+		return notNow(fmt.Errorf("it waits: no gateway runs; this goes on with it:  %s", again(cmd, "serve", "")))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "The message goes on; \"carepost send --follow %s\" shows how it fares.\n", id)
+	fmt.Fprintf(cmd.ErrOrStderr(), "The message goes on; this shows how it fares:\n  %s\n", again(cmd, "send", "--follow "+id))
 	if cmd.Context().Err() != nil {
 		return cmd.Context().Err()
 	}
