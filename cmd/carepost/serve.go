@@ -81,6 +81,10 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Write
 	}
 	defer l.Close()
 	i, err := openPatiently(ctx, c, l, log)
+	if err != nil && ctx.Err() != nil { // stopped before it was ready, which is what was asked for
+		fmt.Fprintf(out, "carepost: %s has stopped\n", c.Domain)
+		return nil
+	}
 	if err != nil {
 		return coded(err)
 	}

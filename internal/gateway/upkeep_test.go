@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/smtp"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -62,6 +64,62 @@ func TestUpkeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	replaced("a certificate in place of one that is revoked")
+}
+
+// A broken file of [tls] keeps nobody's certificates from being replaced and published, and the server certificate from before is shown
+// on; one that is exchanged is shown without a reload.
+func TestUpkeepWithBrokenTLS(t *testing.T) {
+	l, err := gateway.Loopback()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, dir := newAuthority(t), t.TempDir()
+	files := gateway.TLS{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	write := func() []byte {
+		t.Helper()
+		c := ca.sign(&x509.Certificate{DNSNames: []string{"mx.north.example"}, NotAfter: time.Now().Add(time.Hour)}, ca.key.Public())
+		key, err := x509.MarshalPKCS8PrivateKey(ca.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, b := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: c.Raw}, files.Key: {Type: "PRIVATE KEY", Bytes: key}} {
+			if err := os.WriteFile(path, pem.EncodeToMemory(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return c.Raw
+	}
+	first := write()
+	var later atomic.Int64
+	g, err := gateway.Open(t.Context(), gateway.Options{
+		Dir: filepath.Join(t.TempDir(), "north"), Domain: "north.example", Pilot: true, Listeners: l, Upkeep: 10 * time.Millisecond, TLS: files,
+		Clock: func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := os.Remove(files.Key); err != nil {
+		t.Fatal(err)
+	}
+	published := publishedBy(t, l)
+	later.Store(int64(250 * 24 * time.Hour))
+	gatewaytest.Until(t, func() bool { p := publishedBy(t, l); return p != nil && !bytes.Equal(p, published) },
+		func() string { return "another certificate, although a file is missing" })
+	if !bytes.Equal(shownBy(t, l), first) {
+		t.Error("another server certificate is shown")
+	}
+	second := write()
+	gatewaytest.Until(t, func() bool { return bytes.Equal(shownBy(t, l), second) }, func() string { return "the exchanged certificate" })
 }
 
 // publishedBy asks DNS for the certificate of the domain; nil where there is none.
