@@ -96,7 +96,7 @@ func (f *mailCmd) hint(cmd *cobra.Command, m shownMail) error {
 	switch {
 	case m.Report != nil && m.Report.Verdict == fileset.Complete.String():
 		how = "--study"
-	case slices.ContainsFunc(m.Parts, func(p admind.Part) bool { return p.Attached }):
+	case slices.ContainsFunc(m.Parts, func(p admind.Part) bool { return p.Attached && p.Name != "" }):
 		how = "--attachments"
 	default:
 		return nil

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -452,4 +454,34 @@ func TestSilence(t *testing.T) {
 			t.Errorf("a check that takes long: %v", err)
 		}
 	})
+}
+
+// A server that ends waits for those it has cut off: the store is closed after it.
+func TestEnd(t *testing.T) {
+	entered := make(chan struct{})
+	var left atomic.Bool
+	s := admind.New(admind.Options{Host: admind.Host{Status: func(ctx context.Context) (admind.Status, error) {
+		close(entered)
+		<-ctx.Done()
+		for range 10_000 { // it has to clean up
+			runtime.Gosched()
+		}
+		left.Store(true)
+		return admind.Status{}, ctx.Err()
+	}}})
+	s.SetGrace(time.Millisecond)
+	c, stop := admind.Pair(s)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Status(t.Context())
+		failed <- err
+	}()
+	<-entered
+	stop()
+	if !left.Load() {
+		t.Error("a request was still at work when the server had ended")
+	}
+	if err := <-failed; err == nil {
+		t.Error("who was cut off had an answer")
+	}
 }

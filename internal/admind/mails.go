@@ -2,6 +2,7 @@ package admind
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -177,6 +178,9 @@ func (s *Server) study(w http.ResponseWriter, r *http.Request) {
 func (s *Server) studyReport(w http.ResponseWriter, r *http.Request) {
 	s.with(w, r, func(_ Mail, b *blob.Body) error {
 		set, err := mailbox.FileSet(s.o.Mailboxes.Blobs, b)
+		if errors.Is(err, message.ErrEncoding) {
+			return &Error{Status: http.StatusUnprocessableEntity, Code: Damaged, Reason: "the attachment is cut or damaged: its encoding is broken"}
+		}
 		if err != nil {
 			return err
 		}

@@ -3,12 +3,12 @@ package admind
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"carepost/addr"
@@ -51,18 +51,16 @@ type Host struct {
 type Server struct {
 	o       Options
 	handler http.Handler
-	us      int // uid
+	us      int           // uid
+	grace   time.Duration // how long requests may go on when the server ends
 }
-
-// grace is how long requests may go on when the server ends.
-const grace = 10 * time.Second
 
 // New makes a Server. Nothing runs yet.
 func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, us: os.Getuid()}
+	s := &Server{o: o, us: os.Getuid(), grace: 10 * time.Second}
 	s.handler = s.admit(s.routes())
 	return s
 }
@@ -118,30 +116,64 @@ func (s *Server) routes() *http.ServeMux {
 	return m
 }
 
-// Serve answers on l, a listener of unix sockets, until ctx ends; it closes l and returns when all requests have ended.
+// Serve answers on l, a listener of unix sockets, until ctx ends; it closes l and returns when all requests have ended. Those that
+// take longer than the grace are cut off, and waited for all the same: what they work on is closed next.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	var running running
 	h := &http.Server{
-		Handler: s.handler, ConnContext: withPeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: running.count(s.handler), ConnContext: withPeer, BaseContext: func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug), // of clients that went away
 	}
 	down := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(down)
-		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 		defer cancel()
-		if h.Shutdown(patient) != nil {
-			h.Close()
-		}
+		h.Shutdown(patient)
 	})
 	err := h.Serve(l)
-	if !stop() {
+	if stop() { // the listener has failed
+		err = fmt.Errorf("admind: %w", err)
+	} else {
 		<-down
-		return nil
+		err = nil
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("admind: %w", err)
+	h.Close()
+	abandon()
+	running.end()
+	return err
+}
+
+// running counts requests until no more are let in.
+type running struct {
+	mu    sync.Mutex
+	ended bool
+	n     sync.WaitGroup
+}
+
+func (r *running) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		if r.ended {
+			r.mu.Unlock()
+			panic(http.ErrAbortHandler)
+		}
+		r.n.Add(1)
+		r.mu.Unlock()
+		defer r.n.Done()
+		next.ServeHTTP(w, req)
+	})
+}
+
+// end lets nobody in any more and waits for those who are.
+func (r *running) end() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.n.Wait()
 }
 
 // who asks, by the kernel's word.
