@@ -16,16 +16,13 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"carepost/addr"
 	"carepost/internal/admind"
-	"carepost/internal/audit"
 	"carepost/internal/config"
 	"carepost/internal/gateway"
-	"carepost/internal/store"
 	"carepost/resolver"
 )
 
@@ -238,151 +235,10 @@ func (i *installation) reload(ctx context.Context) error {
 	return nil
 }
 
-// introduce trusts a partner's authority and keeps the card, in use at once.
-func (i *installation) introduce(ctx context.Context, by audit.Actor, card admind.Card) error {
-	c, err := cardFrom(card)
-	if err == nil {
-		err = i.admit(ctx, by, c)
-	}
-	return answer(err)
-}
-
 // answer tells who asked over the admin socket that a file is wrong: to try again does not help.
 func answer(err error) error {
 	if wrong := (*config.Error)(nil); errors.As(err, &wrong) {
 		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: wrong.Error()}
 	}
 	return err
-}
-
-func (i *installation) admit(ctx context.Context, by audit.Actor, c config.Card) error {
-	if c.Domain == i.conf.Domain {
-		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: fmt.Sprintf("%s is this installation itself", c.Domain)}
-	}
-	i.files.Lock()
-	defer i.files.Unlock()
-	before, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
-	if err != nil {
-		return err
-	}
-	if err := i.TrustCard(ctx, by, c.Anchor, c.Domain); err != nil {
-		return err
-	}
-	if err := config.SaveCard(i.conf.Dir, c); err != nil {
-		return err
-	}
-	return i.without(ctx, by, cardsOf(before, c.Domain))
-}
-
-// forget takes back what admit did.
-func (i *installation) forget(ctx context.Context, by audit.Actor, d addr.Domain) error {
-	i.files.Lock()
-	defer i.files.Unlock()
-	before, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
-	if err != nil {
-		return err
-	}
-	gone := cardsOf(before, d)
-	if len(gone) == 0 {
-		return &admind.Error{Status: http.StatusNotFound, Code: admind.NotFound, Reason: fmt.Sprintf("there is no card of %s here", d)}
-	}
-	if err := i.distrust(ctx, by, gone, slices.DeleteFunc(before.Partners, func(p config.Card) bool { return p.Domain == d })); err != nil {
-		return err // before the card is gone, so that it can be asked for again
-	}
-	if err := config.RemoveCard(i.conf.Dir, d); err != nil {
-		return err
-	}
-	return i.without(ctx, by, nil)
-}
-
-// without uses the cards that there are now. The anchors of those that were replaced are trusted no longer.
-func (i *installation) without(ctx context.Context, by audit.Actor, replaced []config.Card) error {
-	now, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
-	if err != nil {
-		return err
-	}
-	i.Reach(networkOf(now))
-	return i.distrust(ctx, by, replaced, now.Partners)
-}
-
-// distrust takes the trust in cards back, as far as no other partner has the same authority.
-func (i *installation) distrust(ctx context.Context, by audit.Actor, cards, others []config.Card) error {
-	for _, c := range cards {
-		if slices.ContainsFunc(others, func(o config.Card) bool { return o.Anchor.Equal(c.Anchor) }) {
-			continue
-		}
-		if err := i.DistrustCard(ctx, by, c.Anchor); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func cardsOf(c *config.Config, d addr.Domain) (out []config.Card) {
-	for _, p := range c.Partners {
-		if p.Domain == d {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// socketOf is where a running gateway is spoken to.
-func socketOf(c *config.Config) string { return filepath.Join(c.Dir, "data", "admin.sock") }
-
-// connect reaches the installation that the command line means: the gateway that runs, or else the store itself under its lock, by the
-// same handler. The caller calls the function when it is done.
-func connect(cmd *cobra.Command) (*admind.Client, func(), error) {
-	c, err := loadConfig(cmd)
-	if err != nil {
-		return nil, nil, err
-	}
-	return reach(cmd.Context(), c)
-}
-
-// patience is how long one process waits for another: a gateway that starts has its lock before its socket, one that stops has it after.
-const patience = 5 * time.Second
-
-// reach is connect for an installation that is known.
-func reach(ctx context.Context, c *config.Config) (*admind.Client, func(), error) {
-	dial := func(ctx context.Context) (net.Conn, error) { return dialSocket(ctx, socketOf(c)) }
-	for start := time.Now(); ; {
-		conn, err := dial(ctx)
-		if err == nil {
-			conn.Close()
-			client := admind.NewClient(dial)
-			return client, client.Close, nil
-		}
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, nil, notNow(fmt.Errorf("the gateway of %s is another user's: use sudo, or be that user", c.Domain))
-		}
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, nil, notNow(fmt.Errorf("the gateway of %s does not answer: %w", c.Domain, err))
-		}
-		client, done, err := alone(ctx, c)
-		if err == nil || !errors.Is(err, store.ErrLocked) {
-			return client, done, err
-		}
-		if time.Since(start) > patience {
-			return nil, nil, notNow(fmt.Errorf("another process has %s open: a gateway that starts or stops, or another command; try again later", c.Dir))
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		}
-	}
-}
-
-// alone opens the store for one command. Nothing is delivered meanwhile. The error wraps store.ErrLocked where another process has it.
-func alone(ctx context.Context, c *config.Config) (*admind.Client, func(), error) {
-	i, err := openInstallation(ctx, c, gateway.Listeners{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, nil, coded(err)
-	}
-	client, stop := admind.Pair(i.Admind())
-	return client, func() {
-		stop()
-		i.Close()
-	}, nil
 }

@@ -14,11 +14,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"carepost/addr"
-
 	"carepost/internal/admin"
 	"carepost/internal/admind"
 	"carepost/internal/audit"
@@ -26,19 +24,16 @@ import (
 	"carepost/internal/certd"
 	"carepost/internal/dnsd"
 	"carepost/internal/drop"
-
 	"carepost/internal/flow"
 	"carepost/internal/keyring"
 	"carepost/internal/mailbox"
 	"carepost/internal/pilot"
 	"carepost/internal/queue"
-
 	"carepost/internal/smtpd"
 	"carepost/internal/store"
 	"carepost/internal/sweep"
 	"carepost/internal/transit"
 	"carepost/internal/vault"
-
 	"carepost/trust"
 )
 
@@ -279,77 +274,6 @@ func (g *Gateway) crl(ctx context.Context, name string) ([]byte, bool) {
 // CRL is the present revocation list of the pilot CA, DER.
 func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
 	return g.authority.CRL(ctx, g.opts.Clock())
-}
-
-// Run serves until ctx ends or a room fails, then stops all of them and returns when they have.
-func (g *Gateway) Run(ctx context.Context) error {
-	defer g.opts.Listeners.Close() // those of rooms that were not reached
-	if err := g.sweep.Start(ctx); err != nil {
-		if ctx.Err() != nil { // stopped before it began
-			return nil
-		}
-		return fmt.Errorf("gateway: %w", err)
-	}
-	now := g.opts.Clock()
-	g.started.Store(&now)
-	defer g.started.Store(nil)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none
-	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep}
-	g.edges(rooms)
-	var wg sync.WaitGroup
-	for name, run := range rooms {
-		wg.Go(func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				select {
-				case failed <- fmt.Errorf("gateway: %s: %w", name, err):
-				default:
-				}
-				cancel()
-			}
-		})
-	}
-	<-ctx.Done()
-	wg.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
-}
-
-// Close closes what Open opened. Run must have returned.
-func (g *Gateway) Close() error {
-	var err error
-	if g.store != nil {
-		err = g.store.Close()
-	}
-	if g.lock != nil {
-		g.lock.Close()
-	}
-	return err
-}
-
-// lock makes a data directory this process' own. store.ErrLocked where it is another's.
-func lock(dir string) (*os.File, error) {
-	if err := vault.MakeDir(dir); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	f.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("%w: %s", store.ErrLocked, dir)
-	}
-	return nil, err
 }
 
 // Flow is the installation's flow of messages.
