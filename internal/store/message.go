@@ -144,11 +144,16 @@ func (tx *Tx) SetMessageState(id string, version int64, to Stage, cause string) 
 	if err := tx.one(`SELECT state FROM message WHERE id = $1`, []any{id}, &from); err != nil {
 		return err
 	}
-	n, err := tx.exec(`UPDATE message SET state = $3, state_ver = state_ver + 1 WHERE id = $1 AND state_ver = $2`, id, version, string(to))
-	if err := changed(n, err, ErrConflict); err != nil {
+	var seq int64
+	err := tx.one(`UPDATE message SET state = $3, state_ver = state_ver + 1, events = events + 1 WHERE id = $1 AND state_ver = $2 RETURNING events`,
+		[]any{id, version, string(to)}, &seq)
+	if isNone(err) {
+		return ErrConflict
+	}
+	if err != nil {
 		return err
 	}
-	return tx.note(id, "", from, string(to), cause, "")
+	return tx.event(id, seq, "", from, string(to), cause, "")
 }
 
 // Event is one entry of a message's history.
@@ -167,6 +172,10 @@ func (tx *Tx) note(message, recipient, from, to, cause, detail string) error {
 	if err := tx.one(`UPDATE message SET events = events + 1 WHERE id = $1 RETURNING events`, []any{message}, &seq); err != nil {
 		return err
 	}
+	return tx.event(message, seq, recipient, from, to, cause, detail)
+}
+
+func (tx *Tx) event(message string, seq int64, recipient, from, to, cause, detail string) error {
 	_, err := tx.exec(`INSERT INTO msg_event (message, seq, at, recipient, from_state, to_state, cause, detail)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		message, seq, msec(tx.now), nullText(recipient), from, to, cause, tx.seal("msg_event.detail", message, detail))
