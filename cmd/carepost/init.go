@@ -22,9 +22,10 @@ import (
 
 // setup is what the command line of init says.
 type setup struct {
-	domain, hostname, address, partner string
-	accounts                           []string
-	pilot                              bool
+	domain, hostname, address string
+	partners                  []string // one, and no more
+	accounts                  []string
+	pilot                     bool
 }
 
 func newInitCmd() *cobra.Command {
@@ -55,7 +56,7 @@ Ports are unprivileged and free ones; carepost.toml has them. Nothing runs until
 	flags.StringVar(&s.address, "address", "127.0.0.1", "`IP` address to listen on and to be reached at")
 	flags.BoolVar(&s.pilot, "pilot", false, "an authority of its own, ready at once: for trials")
 	flags.StringArrayVar(&s.accounts, "account", nil, "make this `ADDRESS` (desk, or desk@DOMAIN) an account; may be repeated")
-	flags.StringVar(&s.partner, "partner", "", "with --pilot: the partner's card, or the `DIR`ectory of another installation here, which is introduced to this one as well")
+	flags.StringArrayVar(&s.partners, "partner", nil, "with --pilot: the partner's card, or the `DIR`ectory of another installation here, which is introduced to this one as well")
 	return cmd
 }
 
@@ -74,8 +75,8 @@ func (s *setup) run(ctx context.Context, dir string, out io.Writer) error {
 		return refused(fmt.Errorf("there is an installation in %s already; nothing was changed", dir))
 	}
 	var p *partner
-	if s.partner != "" {
-		if p, err = findPartner(s.partner); err != nil {
+	if len(s.partners) > 0 {
+		if p, err = findPartner(s.partners[0]); err != nil {
 			return err
 		}
 	}
@@ -120,7 +121,10 @@ func (s *setup) read() (made config.Setup, err error) {
 	if made.Address, err = config.ParseAddress(s.address); err != nil {
 		return made, usage(fmt.Errorf("--address: %w", err))
 	}
-	if s.partner != "" && !s.pilot {
+	if len(s.partners) > 1 {
+		return made, usage(errors.New("--partner: one at a time; others are added by \"carepost partner add\""))
+	}
+	if len(s.partners) > 0 && !s.pilot {
 		return made, usage(errors.New("--partner goes with --pilot; without, partners are trusted by \"carepost trust add\""))
 	}
 	return made, nil
@@ -196,14 +200,17 @@ func (s *setup) tell(out io.Writer, dir string, i *installation, accounts []addr
 		return notNow(err)
 	}
 	w := &strings.Builder{}
+	fmt.Fprintf(w, "Records to publish in DNS (dns/%s.zone)%s:\n\n%s\n", i.conf.Domain, s.whenNeeded(), records)
 	fmt.Fprintf(w, "%s is installed in %s.\n\n", i.conf.Domain, dir)
 	fmt.Fprintf(w, "  carepost.toml   what it listens on, and what else can be set\n")
-	fmt.Fprintf(w, "  keys/kek        opens everything it keeps: copy it to a safe place, apart from backups\n")
+	fmt.Fprintf(w, "  keys/kek        opens everything it keeps: copy it to a safe place,\n                  apart from backups\n")
 	if s.pilot {
+		print := config.Fingerprint(i.Anchor())
+		half := len(print)/2 + 1 // between two groups
 		fmt.Fprintf(w, "  card.toml       for partners on trial: carepost partner add card.toml\n")
-		fmt.Fprintf(w, "                  fingerprint %s\n", config.Fingerprint(i.Anchor()))
+		fmt.Fprintf(w, "                  fingerprint %s\n                              %s\n", print[:half-1], print[half:])
 	} else {
-		fmt.Fprintf(w, "  %s   certificate request for your authority\n", requestName(i.conf.Domain))
+		fmt.Fprintf(w, "  %s\n                  certificate request for your authority\n", requestName(i.conf.Domain))
 	}
 	for _, a := range accounts {
 		fmt.Fprintf(w, "  account         %s\n", a)
@@ -211,9 +218,8 @@ func (s *setup) tell(out io.Writer, dir string, i *installation, accounts []addr
 	if p != nil {
 		fmt.Fprintf(w, "  partner         %s\n", p.said())
 	}
-	fmt.Fprintf(w, "\nRecords to publish in DNS (dns/%s.zone)%s:\n\n%s\n", i.conf.Domain, s.whenNeeded(), records)
 	at := shellWord(dir)
-	w.WriteString("Next:\n")
+	w.WriteString("\nNext:\n")
 	if !s.pilot {
 		fmt.Fprintf(w, "  send %s to your authority, then\n  carepost cert import --config %s CERTIFICATE.pem\n", requestName(i.conf.Domain), at)
 	}
@@ -221,6 +227,9 @@ func (s *setup) tell(out io.Writer, dir string, i *installation, accounts []addr
 		fmt.Fprintf(w, "  carepost account add --config %s desk@%s\n", at, i.conf.Domain)
 	}
 	fmt.Fprintf(w, "  carepost serve --config %s\n", at)
+	if p != nil {
+		fmt.Fprintf(w, "  carepost send --config %s --to ADDRESS@%s --text Hello\n", at, p.card.Domain)
+	}
 	_, err = io.WriteString(out, w.String())
 	return err
 }
