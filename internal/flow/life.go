@@ -36,21 +36,29 @@ func (f *Flow) decided(tx *store.Tx, id, cause string) error {
 		return err
 	}
 	if m.State == store.Received {
-		if err := tx.SetMessageState(id, m.Version, store.Decided, cause); err != nil {
+		if err := tx.Advance(&m, store.Decided, cause); err != nil {
 			return err
 		}
 	}
-	return f.settled(tx, id)
+	return f.close(tx, m)
 }
 
 // settled looks, at the end of a transaction that has moved recipients of a message, at what is left to do about it: when nobody waits
 // to be handed it, nobody is told of a delay; when nobody awaits anything more it is closed, and its bodies go.
 func (f *Flow) settled(tx *store.Tx, id string) error {
 	m, err := tx.Message(id)
-	if err != nil || m.State == store.Closed {
+	if err != nil {
 		return err
 	}
-	all, err := tx.Recipients(id)
+	return f.close(tx, m)
+}
+
+// close is settled for a message as it stands now.
+func (f *Flow) close(tx *store.Tx, m store.Message) error {
+	if m.State == store.Closed {
+		return nil
+	}
+	all, err := tx.Recipients(m.ID)
 	if err != nil {
 		return err
 	}
@@ -66,11 +74,11 @@ func (f *Flow) settled(tx *store.Tx, id string) error {
 	if !done {
 		return nil
 	}
-	if err := tx.SetMessageState(id, m.Version, store.Closed, ""); err != nil {
+	if err := tx.Advance(&m, store.Closed, ""); err != nil {
 		return err
 	}
 	if aside { // a person may want to know what it was
-		return tx.InsertWork(&store.Work{Kind: kindPurge, Ref: id, After: f.KeepAside, Unique: kindPurge + ":" + id})
+		return tx.InsertWork(&store.Work{Kind: kindPurge, Ref: m.ID, After: f.KeepAside, Unique: kindPurge + ":" + m.ID})
 	}
 	return f.letGo(tx, "message.close", m, all)
 }

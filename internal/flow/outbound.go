@@ -265,7 +265,7 @@ func (f *Flow) move(tx *store.Tx, r store.Recipient, e transit.Event, cause, det
 	if err != nil {
 		return err
 	}
-	return tx.MoveRecipient(r.ID, r.Version, store.Move{To: to, Cause: cause, Detail: detail})
+	return tx.MoveRecipient(r.ID, r.Version, store.Move{Of: r.Message, From: r.State, To: to, Cause: cause, Detail: detail})
 }
 
 // sealedDetail is the evidence that a timeline shows for a sealed recipient, one "what: words" a line.

@@ -140,20 +140,27 @@ func (tx *Tx) SetMessageWork(id, blob string) error {
 
 // SetMessageState moves a message from the given version to another stage and notes the event. ErrConflict if the version is old.
 func (tx *Tx) SetMessageState(id string, version int64, to Stage, cause string) error {
-	var from string
-	if err := tx.one(`SELECT state FROM message WHERE id = $1`, []any{id}, &from); err != nil {
+	m := Message{ID: id, Version: version}
+	if err := tx.one(`SELECT state FROM message WHERE id = $1`, []any{id}, &m.State); err != nil {
 		return err
 	}
+	return tx.Advance(&m, to, cause)
+}
+
+// Advance moves m, as it was read, to another stage and notes the event. ErrConflict if it has changed since.
+func (tx *Tx) Advance(m *Message, to Stage, cause string) error {
 	var seq int64
 	err := tx.one(`UPDATE message SET state = $3, state_ver = state_ver + 1, events = events + 1 WHERE id = $1 AND state_ver = $2 RETURNING events`,
-		[]any{id, version, string(to)}, &seq)
+		[]any{m.ID, m.Version, string(to)}, &seq)
 	if isNone(err) {
 		return ErrConflict
 	}
 	if err != nil {
 		return err
 	}
-	return tx.event(id, seq, "", from, string(to), cause, "")
+	from := m.State
+	m.State, m.Version = to, m.Version+1
+	return tx.event(m.ID, seq, "", string(from), string(to), cause, "")
 }
 
 // Event is one entry of a message's history.

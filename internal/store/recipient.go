@@ -84,7 +84,11 @@ func (tx *Tx) RecipientsOf(delivery string) ([]Recipient, error) {
 
 // Move is a change of a recipient's state. The caller has asked transit.State.Next whether it is legal.
 type Move struct {
-	To     transit.State
+	To transit.State
+	// Of and From are the recipient's message and state at that version, where the caller has them at hand.
+	Of   string
+	From transit.State
+
 	Cause  string // for the timeline: few words of ours or a clause; no content, no addresses
 	Detail string // for the timeline, sealed: evidence, a server's answer
 }
@@ -92,9 +96,10 @@ type Move struct {
 // MoveRecipient makes m if the recipient is still at that version, notes the time of the new state and the event.
 // ErrConflict otherwise.
 func (tx *Tx) MoveRecipient(id string, version int64, m Move) error {
-	var message, from string
-	if err := tx.one(`SELECT message, state FROM recipient WHERE id = $1`, []any{id}, &message, &from); err != nil {
-		return err
+	if m.Of == "" || m.From == "" {
+		if err := tx.one(`SELECT message, state FROM recipient WHERE id = $1`, []any{id}, &m.Of, &m.From); err != nil {
+			return err
+		}
 	}
 	var sent, processed, failed any
 	switch m.To {
@@ -111,7 +116,7 @@ func (tx *Tx) MoveRecipient(id string, version int64, m Move) error {
 	if err := changed(n, err, ErrConflict); err != nil {
 		return err
 	}
-	return tx.note(message, id, from, string(m.To), m.Cause, m.Detail)
+	return tx.note(m.Of, id, string(m.From), string(m.To), m.Cause, m.Detail)
 }
 
 // NoteAnswer counts an attempt to hand over and keeps the last answer, without a change of state.
