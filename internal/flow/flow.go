@@ -117,7 +117,7 @@ func New(o Options) *Flow {
 }
 
 // yield is how long messages that were accepted wait for one another while more are being accepted.
-const yield = 20 * time.Millisecond
+const yield = 30 * time.Millisecond
 
 // Handlers are the steps, for queue.New. Steps that ask strangers something (their servers, directories, authorities) may hang for
 // minutes: then they keep no others waiting.

@@ -43,12 +43,15 @@ type Handler struct {
 
 	Backoff  func(attempt int64) time.Duration // default Backoff
 	Patience time.Duration                     // a lease is not renewed after this long without Progress; default 10 min
-	Yield    time.Duration                     // while others are in a hurry (store.Hurried), claims are that far apart: what is done together shares commits
+	Yield    time.Duration                     // while others are in a hurry (store.Hurried), claims are that far apart, unless work falls behind: what is done together shares commits
 	Brisk    time.Duration                     // work that has not made Progress for this long counts as Stalled; default 10 s
 }
 
 // batch is how much work one claim takes at most.
 const batch = 10
+
+// lag is how long work may have waited before its handler yields no more.
+const lag = 10 * time.Second
 
 // Backoff waits 5 s, 15 s, 1 min, 5 min, 15 min, 30 min, then an hour each, within a tenth more or less.
 func Backoff(attempt int64) time.Duration {
@@ -150,6 +153,7 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 	stalled := make(chan struct{}, h.Stalled) // or for each that hangs
 	rung := true                              // there may be work
 	var claimed time.Time                     // when there was some
+	behind := false                           // it had waited for too long
 	for {
 		select {
 		case busy <- struct{}{}: // somebody is idle
@@ -162,7 +166,7 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 			rung = true
 		default:
 		}
-		if pause := h.Yield - time.Since(claimed); pause > 0 && q.o.Store.Hurried() {
+		if pause := h.Yield - time.Since(claimed); pause > 0 && !behind && q.o.Store.Hurried() {
 			rest(ctx, pause)
 			continue
 		}
@@ -173,6 +177,7 @@ func (q *Queue) serve(ctx context.Context, h *handler) {
 		}
 		if len(jobs) > 0 {
 			claimed = time.Now()
+			behind = claimed.Sub(jobs[0].Created) > lag
 		}
 		for _, j := range jobs {
 			busy <- struct{}{} // room was counted above, and only this loop adds
