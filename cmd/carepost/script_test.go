@@ -37,9 +37,24 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SHARED", shared)
 			// A home of its own, so that no peer reads the settings of who runs the test.
 			env.Setenv("HOME", env.WorkDir)
+			env.Defer(func() { stopLeft(env.WorkDir) })
 			return nil
 		},
 	})
+}
+
+// stopLeft ends what a script that failed has left running: the processes that work in its folder.
+func stopLeft(dir string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range all {
+		cwd, err := os.Readlink(link)
+		if err != nil || cwd != dir && !strings.HasPrefix(cwd, dir+"/") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil && pid != os.Getpid() {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // writeBigStudy is the script command "bigstudy DIR [small]": 20 large objects, a gigabyte at full counts unless small.
