@@ -246,9 +246,16 @@ func (p *practice) quiet() bool {
 
 // mails are those of an account as its holder is shown them; none where there is no answer.
 func (p *practice) mails(of addr.Address) (out []admind.Mail) {
-	p.ask(func(ctx context.Context, c *admind.Client) (err error) {
-		out, err = c.Mails(ctx, of, "", 0, 1<<20)
-		return err
+	p.ask(func(ctx context.Context, c *admind.Client) error {
+		out = nil
+		for after := uint32(0); ; { // a page at a time
+			page, err := c.Mails(ctx, of, "", after, 0)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			out = append(out, page...)
+			after = page[len(page)-1].UID
+		}
 	})
 	return out
 }
