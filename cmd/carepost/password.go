@@ -99,6 +99,9 @@ func (p *passwordFlags) fromInput(cmd *cobra.Command, a addr.Address) (string, e
 
 // askHidden reads a line of a terminal without showing it. An interrupt gives the terminal back as it was.
 func askHidden(cmd *cobra.Command, tty *os.File, prompt string) (string, error) {
+	if err := cmd.Context().Err(); err != nil {
+		return "", notNow(err)
+	}
 	fd := int(tty.Fd())
 	state, err := term.GetState(fd)
 	if err != nil {
@@ -114,6 +117,12 @@ func askHidden(cmd *cobra.Command, tty *os.File, prompt string) (string, error) 
 		line, err := term.ReadPassword(fd)
 		got <- answer{line, err}
 	}()
+	for start := time.Now(); len(got) == 0 && time.Since(start) < time.Second; { // until it hides what is typed, or an interrupt would be overtaken by that
+		if now, err := term.GetState(fd); err != nil || *now != *state {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	select {
 	case a := <-got:
 		fmt.Fprintln(cmd.ErrOrStderr())
