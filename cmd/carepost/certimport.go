@@ -19,19 +19,14 @@ has been imported; the key stays in the installation.`,
 		Example:               `  carepost cert request --config /srv/carepost >clinic.example.csr`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			r, err := client.CertificateRequest(cmd.Context())
 			if err != nil {
 				return clientError(err)
 			}
 			_, err = io.WriteString(cmd.OutOrStdout(), r.PEM)
 			return err
-		},
+		}),
 	})
 }
 

@@ -32,6 +32,18 @@ func connect(cmd *cobra.Command) (*admind.Client, func(), error) {
 	return reach(cmd.Context(), c)
 }
 
+// asking runs a command with the installation that it means.
+func asking(do func(cmd *cobra.Command, c *admind.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, done, err := connect(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return do(cmd, c, args)
+	}
+}
+
 // patience is how long one process waits for another: a gateway that starts has its lock before its socket, one that stops has it after.
 const patience = 5 * time.Second
 

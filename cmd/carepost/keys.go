@@ -40,12 +40,7 @@ is older, and go when a rotation has sealed it anew. The look-up key stays for t
 		Example:               `  carepost key list --config north`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			keys, err := client.Keys(cmd.Context())
 			if err != nil {
 				return clientError(err)
@@ -54,7 +49,7 @@ is older, and go when a rotation has sealed it anew. The look-up key stays for t
 				return writeJSON(cmd.OutOrStdout(), keys)
 			}
 			return printKeys(cmd.OutOrStdout(), keys, time.Now())
-		},
+		}),
 	})
 }
 
@@ -87,12 +82,7 @@ end. What is cut short goes on at the next "key rotate".`,
 		Example:               `  carepost key rotate --config north`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			bar := &countBar{start: time.Now(), what: "sealing anew"}
 			r, err := client.RotateKey(cmd.Context(), bar.set)
 			bar.stop()
@@ -104,7 +94,7 @@ end. What is cut short goes on at the next "key rotate".`,
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Store key %s seals from now on; %s sealed anew.\n", r.Key, count(int(r.Resealed), "value"))
 			return err
-		},
+		}),
 	})
 }
 

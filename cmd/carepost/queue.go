@@ -144,12 +144,7 @@ func newQueueShowCmd() *cobra.Command {
 		Example:               `  carepost queue show 01JD3Z…`,
 		Args:                  exactlyOne("the ID of a row, as \"carepost queue list\" shows it"),
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, c *admind.Client, args []string) error {
 			w, err := c.Work(cmd.Context(), args[0])
 			if err != nil {
 				return clientError(err)
@@ -158,7 +153,7 @@ func newQueueShowCmd() *cobra.Command {
 				return writeJSON(cmd.OutOrStdout(), w)
 			}
 			return printWork(cmd, w)
-		},
+		}),
 	}
 	return reports(cmd)
 }
@@ -193,12 +188,7 @@ func queueAct(verb, short, did, long string, act func(*admind.Client, context.Co
 		Example:               "  carepost queue " + verb + " 01JD3Z…",
 		Args:                  atLeastOne("the ID of a row, as \"carepost queue list\" shows it"),
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			c, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, c *admind.Client, ids []string) error {
 			for _, id := range ids {
 				if err := clientError(act(c, cmd.Context(), id)); err != nil {
 					return &exitError{exitCode(err), fmt.Errorf("%s: %w", plain(id), err)}
@@ -208,6 +198,6 @@ func queueAct(verb, short, did, long string, act func(*admind.Client, context.Co
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }

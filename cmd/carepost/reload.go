@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"carepost/internal/admind"
 )
 
 func newReloadCmd() *cobra.Command {
@@ -16,12 +18,7 @@ in the files is wrong, it says what and in which line, and nothing changes. What
 the gateway's log: domain, hostname, address, listeners, store, queue, policy.`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			s, err := client.Status(cmd.Context())
 			if err != nil {
 				return clientError(err)
@@ -34,6 +31,6 @@ the gateway's log: domain, hostname, address, listeners, store, queue, policy.`,
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The files are in order and in use.")
 			return err
-		},
+		}),
 	})
 }

@@ -23,12 +23,7 @@ bodies that are damaged, settings of the database that could lose mail.
 Exit codes: 0 it runs; 1 it does not.`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			s, err := client.Status(cmd.Context())
 			if err != nil {
 				return clientError(err)
@@ -42,7 +37,7 @@ Exit codes: 0 it runs; 1 it does not.`,
 				return notNow(fmt.Errorf("no gateway runs; this starts it:  %s", again(cmd, "serve", "")))
 			}
 			return err
-		},
+		}),
 	}))
 }
 

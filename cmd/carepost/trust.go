@@ -43,12 +43,7 @@ func newTrustListCmd() *cobra.Command {
 		Long:    "Lists the anchors of this installation, or of one owner: the certificate, until when it is valid, and where it came from.",
 		Example: "  carepost trust list --for lab@north.example",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			anchors, err := client.Anchors(cmd.Context(), owner)
 			if err != nil {
 				return clientError(err)
@@ -57,7 +52,7 @@ func newTrustListCmd() *cobra.Command {
 				return writeJSON(cmd.OutOrStdout(), append([]admind.Anchor{}, anchors...)) // [] where there are none
 			}
 			return listAnchors(cmd.OutOrStdout(), anchors)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&owner, "for", "", "those of this `OWNER` alone: a domain or address of this installation")
 	return reports(cmd)
@@ -179,12 +174,7 @@ func newTrustRemoveCmd() *cobra.Command {
 digits at least, or by its id. Mail already delivered stays.`, shortPrint),
 		Example: `  carepost trust remove 3f9a04c2`,
 		Args:    cobra.MinimumNArgs(1), // a fingerprint in groups
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, done, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
+		RunE: asking(func(cmd *cobra.Command, client *admind.Client, args []string) error {
 			anchors, err := client.Anchors(cmd.Context(), owner)
 			if err != nil {
 				return clientError(err)
@@ -198,7 +188,7 @@ digits at least, or by its id. Mail already delivered stays.`, shortPrint),
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s trusts it no longer: %s\n", a.Owner, plain(distinguished(a.Subject)))
 			return err
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&owner, "for", "", "of this `OWNER`: a domain or address of this installation")
 	return cmd
