@@ -240,7 +240,7 @@ func TestDuplicateIssuerAndSerial(t *testing.T) {
 	twin := certify("alice", rsaKey(), &c.ca)
 	f := honest(sum(someText))
 	f.certs = [][]byte{twin.cert.Raw, c.bob.cert.Raw, c.alice.cert.Raw}
-	s, err := ReadSigned(bytes.NewReader(f.bytes(t)), Limits{})
+	s, err := ReadSigned(bytes.NewReader(f.bytes(t)), ReadOptions{})
 	check(t, err)
 	all := s.Candidates(0)
 	if len(all) != 2 || !all[0].Equal(twin.cert) || !all[1].Equal(c.alice.cert) {
@@ -260,10 +260,10 @@ func TestDuplicateIssuerAndSerial(t *testing.T) {
 // Row "multiple signers": each is judged alone, at most 16 (DIR-16).
 func TestMultipleSigners(t *testing.T) {
 	c := people()
-	p7s, err := SignDetached(sum(someText), nil, c.alice.signer(), c.p256.signer(), c.p384.signer())
+	p7s, err := SignDetached(sums(someText), nil, c.alice.signer(), c.p256.signer(), c.p384.signer())
 	check(t, err)
 	// The signature over the attributes of one of them is spoilt.
-	s, err := ReadSigned(bytes.NewReader(p7s), Limits{})
+	s, err := ReadSigned(bytes.NewReader(p7s), ReadOptions{})
 	check(t, err)
 	s.Signers[1].signature[8] ^= 1
 	for i, want := range []error{nil, ErrSignature, nil} {
@@ -282,10 +282,10 @@ func TestMultipleSigners(t *testing.T) {
 	for range 17 {
 		many = append(many, c.p256.signer())
 	}
-	if p7s, err = SignDetached(sum(someText), nil, many...); err != nil {
+	if p7s, err = SignDetached(sums(someText), nil, many...); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadSigned(bytes.NewReader(p7s), Limits{}); !errors.Is(err, ErrLimit) {
+	if _, err := ReadSigned(bytes.NewReader(p7s), ReadOptions{}); !errors.Is(err, ErrLimit) {
 		t.Errorf("17 signers: %v", err)
 	}
 }
@@ -295,14 +295,14 @@ func TestUnknownCertificates(t *testing.T) {
 	f := honest(sum(someText))
 	attributeCert, _ := hex.DecodeString("a180300304010030030401000000")
 	f.certs = [][]byte{{0x30, 0x03, 0x02, 0x01, 0x05}, attributeCert, f.who.cert.Raw, {0xa3, 0x02, 0x06, 0x00}}
-	s, err := ReadSigned(bytes.NewReader(f.bytes(t)), Limits{})
+	s, err := ReadSigned(bytes.NewReader(f.bytes(t)), ReadOptions{})
 	check(t, err)
 	if len(s.Certificates) != 1 || len(s.Unparsed) != 3 || !bytes.Equal(s.Unparsed[1], attributeCert) {
 		t.Errorf("%d certificates, unparsed %x", len(s.Certificates), s.Unparsed)
 	}
 	check(t, s.Verify(0, s.Certificates[0], sum(someText)))
 	f.certs = slices.Repeat([][]byte{f.who.cert.Raw}, 65)
-	if _, err := ReadSigned(bytes.NewReader(f.bytes(t)), Limits{}); !errors.Is(err, ErrLimit) {
+	if _, err := ReadSigned(bytes.NewReader(f.bytes(t)), ReadOptions{}); !errors.Is(err, ErrLimit) {
 		t.Errorf("65 certificates: %v", err)
 	}
 }
@@ -320,11 +320,11 @@ func TestSignerRefused(t *testing.T) {
 	for name, change := range bad {
 		s := c.alice.signer()
 		change(&s)
-		if _, err := SignDetached(sum(someText), nil, s); err == nil {
+		if _, err := SignDetached(map[crypto.Hash][]byte{crypto.SHA256: sum(someText)}, nil, s); err == nil {
 			t.Errorf("%s: signed", name)
 		}
 	}
-	if _, err := SignDetached(sum(someText), nil); err == nil {
+	if _, err := SignDetached(sums(someText), nil); err == nil {
 		t.Error("nobody signed")
 	}
 }

@@ -10,12 +10,12 @@ const benchSize = 64 << 20
 
 func BenchmarkEncrypt(b *testing.B) {
 	plain, to := make([]byte, 1<<20), people().bob.cert
-	for _, c := range []Cipher{AES128CBC, AES256CBC} {
+	for _, c := range []Algorithm{AES128CBC, AES256CBC} {
 		b.Run(c.String(), func(b *testing.B) {
 			b.SetBytes(benchSize)
 			b.ReportAllocs()
 			for b.Loop() {
-				w, err := NewEnvelopedWriter(io.Discard, nil, c, to)
+				w, err := NewEnvelopedWriter(io.Discard, Encryption{Cipher: c}, to)
 				check(b, err)
 				for range benchSize / len(plain) {
 					w.Write(plain)
@@ -27,13 +27,13 @@ func BenchmarkEncrypt(b *testing.B) {
 }
 
 func BenchmarkDecrypt(b *testing.B) {
-	for _, c := range []Cipher{AES128CBC, AES256CBC} {
+	for _, c := range []Algorithm{AES128CBC, AES256CBC} {
 		msg := seal(b, make([]byte, benchSize), c, people().bob.cert)
 		b.Run(c.String(), func(b *testing.B) {
 			b.SetBytes(benchSize)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, r, err := ReadEnveloped(bytes.NewReader(msg), []Recipient{people().bob.recipient()}, Limits{})
+				_, r, err := ReadEnveloped(bytes.NewReader(msg), []Recipient{people().bob.recipient()}, ReadOptions{})
 				check(b, err)
 				_, err = io.Copy(io.Discard, r)
 				check(b, err)
@@ -60,11 +60,11 @@ func BenchmarkSmall(b *testing.B) {
 	})
 	for _, p := range []person{c.alice, c.p256, c.p384} {
 		name := map[person]string{c.alice: "RSA-2048", c.p256: "P-256", c.p384: "P-384"}[p]
-		p7s, err := SignDetached(digest, nil, p.signer())
+		p7s, err := SignDetached(sums(someText), nil, p.signer())
 		check(b, err)
 		b.Run("sign/"+name, func(b *testing.B) {
 			for b.Loop() {
-				_, err := SignDetached(digest, nil, p.signer())
+				_, err := SignDetached(sums(someText), nil, p.signer())
 				check(b, err)
 			}
 		})

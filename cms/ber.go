@@ -43,6 +43,7 @@ type frame struct {
 type parser struct {
 	r      *bufio.Reader
 	lim    Limits
+	algs   Algorithms
 	off    int64 // octets taken from r
 	budget int64 // octets that may still be taken; encrypted content is not paid for
 	stack  []frame
@@ -51,11 +52,12 @@ type parser struct {
 	tape   []byte
 }
 
-func newParser(r io.Reader, lim Limits) *parser {
-	lim = lim.defaulted()
+func newParser(r io.Reader, o ReadOptions) *parser {
+	lim := o.Limits.defaulted()
 	return &parser{
 		r:      bufio.NewReaderSize(r, 8<<10),
 		lim:    lim,
+		algs:   o.Algorithms,
 		budget: lim.HeaderBytes,
 		stack:  make([]frame, 0, lim.Depth),
 		head:   make([]byte, 0, 2+maxLengthOctets),

@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	crand "crypto/rand"
@@ -19,8 +20,8 @@ import (
 //
 // Of several keys that the message names, the first in keys is used, once. Errors: ErrSyntax, ErrLimit, ErrContentType,
 // ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.
-func ReadEnveloped(r io.Reader, keys []Recipient, lim Limits) (*Enveloped, io.Reader, error) {
-	p := newParser(r, lim)
+func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io.Reader, error) {
+	p := newParser(r, o)
 	env, found, err := p.readRecipients(keys)
 	if err != nil {
 		return nil, nil, boundary(err)
@@ -183,8 +184,9 @@ func (p *parser) readEncryptedContentInfo(env *Enveloped) (iv []byte, content el
 	if err != nil {
 		return nil, content, err
 	}
-	if env.Cipher = cipherOf(a.oid); env.Cipher == 0 {
-		return nil, content, algorithm("content encryption")
+	env.Cipher = cipherOf(a.oid)
+	if err := p.algs.accept(env.Cipher, "content encryption"); err != nil {
+		return nil, content, err
 	}
 	params := cryptobyte.String(a.params)
 	var octets cryptobyte.String
@@ -207,7 +209,7 @@ func (found transports) unwrap(env *Enveloped, keys []Recipient) ([]byte, error)
 		if !ok {
 			continue
 		}
-		env.Own = k.Certificate
+		env.Own, env.Key = k.Certificate, RSAESPKCS1v15
 		pub, ok := k.Certificate.PublicKey.(*rsa.PublicKey)
 		if !ok || t.algorithm.oid != oidRSA || !t.algorithm.noParams() {
 			return nil, algorithm("key transport")
@@ -215,7 +217,8 @@ func (found transports) unwrap(env *Enveloped, keys []Recipient) ([]byte, error)
 		if err := checkRSA(pub); err != nil {
 			return nil, err
 		}
-		if !pub.Equal(k.Key.Public()) {
+		key, ok := k.Key.(crypto.Decrypter)
+		if !ok || !pub.Equal(key.Public()) {
 			return nil, errors.New("a key does not belong to its certificate")
 		}
 		n := env.Cipher.keyLen()
@@ -223,7 +226,7 @@ func (found transports) unwrap(env *Enveloped, keys []Recipient) ([]byte, error)
 		crand.Read(instead) // never fails
 		//lint:ignore SA1019 what Direct partners send; fixed length, random key instead of an error
 		opts := &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n}
-		cek, err := k.Key.Decrypt(crand.Reader, t.encrypted, opts)
+		cek, err := key.Decrypt(crand.Reader, t.encrypted, opts)
 		if errors.Is(err, ErrUnavailable) {
 			return nil, err
 		}

@@ -136,7 +136,7 @@ func TestConstantError(t *testing.T) {
 		msg := e.bytes()
 		var r io.Reader
 		err := patiently(func() (err error) {
-			if _, r, err = ReadEnveloped(bytes.NewReader(msg), []Recipient{c.bob.recipient()}, Limits{}); err == nil {
+			if _, r, err = ReadEnveloped(bytes.NewReader(msg), []Recipient{c.bob.recipient()}, ReadOptions{}); err == nil {
 				_, err = io.Copy(io.Discard, r)
 			}
 			return err
@@ -235,11 +235,11 @@ func TestDuplicateRecipients(t *testing.T) {
 func TestKeyDevice(t *testing.T) {
 	c := people()
 	msg := seal(t, content(100), AES256CBC, c.bob.cert)
-	away := &counting{c.bob.recipient().Key, 0, fmt.Errorf("keyring: %w", ErrUnavailable)}
+	away := &counting{c.bob.recipient().Key.(crypto.Decrypter), 0, fmt.Errorf("keyring: %w", ErrUnavailable)}
 	if _, err := unseal(msg, Recipient{c.bob.cert, away}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("device away: %v", err)
 	}
-	talks := &counting{c.bob.recipient().Key, 0, errors.New("bad padding")}
+	talks := &counting{c.bob.recipient().Key.(crypto.Decrypter), 0, errors.New("bad padding")}
 	if err := patiently(func() error { _, err := unseal(msg, Recipient{c.bob.cert, talks}); return err }); err != ErrDecrypt {
 		t.Errorf("device that tells: %v", err)
 	}
@@ -311,14 +311,14 @@ func TestRecipientRefused(t *testing.T) {
 		"elliptic curve": {certify("p521", ecKey(elliptic.P521()), &c.ca).cert},
 		"even exponent":  {{PublicKey: &rsa.PublicKey{N: c.bob.cert.PublicKey.(*rsa.PublicKey).N, E: 4}, RawIssuer: c.bob.cert.RawIssuer, SerialNumber: c.bob.cert.SerialNumber}},
 	} {
-		if _, err := NewEnvelopedWriter(io.Discard, nil, AES128CBC, certs...); !errors.Is(err, ErrAlgorithm) {
+		if _, err := NewEnvelopedWriter(io.Discard, Encryption{Cipher: AES128CBC}, certs...); !errors.Is(err, ErrAlgorithm) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := NewEnvelopedWriter(io.Discard, nil, 0, c.bob.cert); !errors.Is(err, ErrAlgorithm) {
+	if _, err := NewEnvelopedWriter(io.Discard, Encryption{Cipher: SHA256}, c.bob.cert); !errors.Is(err, ErrAlgorithm) {
 		t.Error("no cipher:", err)
 	}
-	if _, err := NewEnvelopedWriter(io.Discard, nil, AES128CBC); err == nil {
+	if _, err := NewEnvelopedWriter(io.Discard, Encryption{}); err == nil {
 		t.Error("no recipient")
 	}
 	e := sealed(t, nil)

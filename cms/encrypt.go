@@ -24,9 +24,13 @@ const (
 // NewEnvelopedWriter returns a writer that encrypts what is written to it, and writes a BER ContentInfo with an EnvelopedData
 // to w (RFC 5652 §6). The key goes to each certificate by RSA key transport, PKCS #1 v1.5, named by issuer and serial number.
 // Memory does not grow with the content. Nothing is written before the first segment is full or Close is called; Close ends
-// the encoding and does not close w. A nil rand is crypto/rand. ErrAlgorithm is returned for keys that are not accepted.
-func NewEnvelopedWriter(w io.Writer, rand io.Reader, c Cipher, to ...*x509.Certificate) (io.WriteCloser, error) {
-	if c.keyLen() == 0 {
+// the encoding and does not close w. ErrAlgorithm is returned for keys that are not accepted.
+func NewEnvelopedWriter(w io.Writer, o Encryption, to ...*x509.Certificate) (io.WriteCloser, error) {
+	c, rand := o.Cipher, o.Rand
+	if c == 0 {
+		c = AES256CBC
+	}
+	if cipherOID(c) == "" {
 		return nil, algorithm("content encryption")
 	}
 	if rand == nil {
@@ -109,7 +113,7 @@ func keyTransport(rand io.Reader, cek, rid []byte, cert *x509.Certificate) ([]by
 }
 
 // envelopedHead is everything before the first segment (RFC 5652 §6.1).
-func envelopedHead(c Cipher, iv []byte, infos [][]byte) []byte {
+func envelopedHead(c Algorithm, iv []byte, infos [][]byte) []byte {
 	const begin = "\x80" // an indefinite length
 	return encode(func(b *cryptobyte.Builder) {
 		b.AddBytes([]byte("\x30" + begin)) // ContentInfo
@@ -119,8 +123,8 @@ func envelopedHead(c Cipher, iv []byte, infos [][]byte) []byte {
 		addSetOf(b, asn1.SET, infos)
 		b.AddBytes([]byte("\x30" + begin)) // EncryptedContentInfo
 		addOID(b, oidData)
-		addAlgorithm(b, c.oid(), func(b *cryptobyte.Builder) { b.AddASN1OctetString(iv) }) // RFC 3565 §4.1
-		b.AddBytes([]byte("\xa0" + begin))                                                 // [0] encryptedContent
+		addAlgorithm(b, cipherOID(c), func(b *cryptobyte.Builder) { b.AddASN1OctetString(iv) }) // RFC 3565 §4.1
+		b.AddBytes([]byte("\xa0" + begin))                                                      // [0] encryptedContent
 	})
 }
 

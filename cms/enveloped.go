@@ -1,48 +1,23 @@
 package cms
 
-import (
-	"crypto"
-	"crypto/x509"
-)
+import "crypto/x509"
 
-// Cipher is a content-encryption algorithm (RFC 3565). The zero Cipher encrypts nothing.
-type Cipher uint8
-
-// The ciphers of EnvelopedData.
-const (
-	AES128CBC Cipher = iota + 1
-	AES192CBC
-	AES256CBC
-)
-
-// String names c as S/MIME does.
-func (c Cipher) String() string {
-	switch c {
-	case AES128CBC:
-		return "AES-128-CBC"
-	case AES192CBC:
-		return "AES-192-CBC"
-	case AES256CBC:
-		return "AES-256-CBC"
-	}
-	return "no cipher"
-}
-
-// keyLen is the length of c's key in octets, 0 for no cipher.
-func (c Cipher) keyLen() int {
-	switch c {
-	case AES128CBC:
+// keyLen is the length of a content cipher's key in octets, 0 for anything else.
+func (x Algorithm) keyLen() int {
+	switch x {
+	case AES128CBC, AES128GCM:
 		return 16
-	case AES192CBC:
+	case AES192CBC, AES192GCM:
 		return 24
-	case AES256CBC:
+	case AES256CBC, AES256GCM:
 		return 32
 	}
 	return 0
 }
 
-func (c Cipher) oid() oid {
-	switch c {
+// cipherOID names a content cipher of EnvelopedData.
+func cipherOID(x Algorithm) oid {
+	switch x {
 	case AES128CBC:
 		return oidAES128CBC
 	case AES192CBC:
@@ -53,26 +28,28 @@ func (c Cipher) oid() oid {
 	return ""
 }
 
-// cipherOf is the reverse of Cipher.oid.
-func cipherOf(o oid) Cipher {
-	for c := AES128CBC; c <= AES256CBC; c++ {
-		if c.oid() == o {
-			return c
+// cipherOf is the reverse of cipherOID.
+func cipherOf(o oid) Algorithm {
+	for _, x := range [...]Algorithm{AES128CBC, AES192CBC, AES256CBC} {
+		if cipherOID(x) == o {
+			return x
 		}
 	}
 	return 0
 }
 
-// Recipient is one of our own certificates with its private key, by handle. RSA only for now. Key must do what crypto/rsa
-// does with rsa.PKCS1v15DecryptOptions: bad padding gives a random key, not an error.
+// Recipient is one of our own certificates with its private key, by handle. Key is a crypto.Decrypter for RSA, which must do what
+// crypto/rsa does with rsa.PKCS1v15DecryptOptions: bad padding gives a random key, not an error.
 type Recipient struct {
 	Certificate *x509.Certificate
-	Key         crypto.Decrypter
+	Key         any
 }
 
-// Enveloped says what the outside of an EnvelopedData says (RFC 5652 §6.1).
+// Enveloped says what the outside of an EnvelopedData or AuthEnvelopedData says (RFC 5652 §6.1, RFC 5083 §2.1).
 type Enveloped struct {
-	Cipher     Cipher
-	Recipients int               // RecipientInfos of whatever kind
-	Own        *x509.Certificate // the certificate whose key is used
+	Cipher        Algorithm
+	Key           Algorithm         // how the content key came
+	Authenticated bool              // AuthEnvelopedData
+	Recipients    int               // RecipientInfos of whatever kind
+	Own           *x509.Certificate // the certificate whose key is used
 }

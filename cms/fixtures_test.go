@@ -146,10 +146,10 @@ func try(name string, args ...string) (stdout, stderr []byte, err error) {
 }
 
 // seal encrypts content as a whole.
-func seal(t testing.TB, content []byte, c Cipher, to ...*x509.Certificate) []byte {
+func seal(t testing.TB, content []byte, c Algorithm, to ...*x509.Certificate) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := NewEnvelopedWriter(&b, nil, c, to...)
+	w, err := NewEnvelopedWriter(&b, Encryption{Cipher: c}, to...)
 	check(t, err)
 	_, err = w.Write(content)
 	check(t, err)
@@ -159,7 +159,7 @@ func seal(t testing.TB, content []byte, c Cipher, to ...*x509.Certificate) []byt
 
 // unseal decrypts a message as a whole.
 func unseal(msg []byte, keys ...Recipient) ([]byte, error) {
-	_, r, err := ReadEnveloped(bytes.NewReader(msg), keys, Limits{})
+	_, r, err := ReadEnveloped(bytes.NewReader(msg), keys, ReadOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func unseal(msg []byte, keys ...Recipient) ([]byte, error) {
 
 // verify reads a signature and verifies its first signer with the first candidate.
 func verify(p7s, digest []byte) error {
-	s, err := ReadSigned(bytes.NewReader(p7s), Limits{})
+	s, err := ReadSigned(bytes.NewReader(p7s), ReadOptions{})
 	if err != nil {
 		return err
 	}
@@ -182,4 +182,15 @@ func verify(p7s, digest []byte) error {
 func sum(content []byte) []byte {
 	d := sha256.Sum256(content)
 	return d[:]
+}
+
+// sums has every digest of content that signers may use.
+func sums(content []byte) map[crypto.Hash][]byte {
+	all := make(map[crypto.Hash][]byte)
+	for _, h := range [...]crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		d := h.New()
+		d.Write(content)
+		all[h] = d.Sum(nil)
+	}
+	return all
 }

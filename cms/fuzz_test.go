@@ -23,7 +23,7 @@ func FuzzReadSigned(f *testing.F) {
 	c := people()
 	digest := sum(someText)
 	for _, signers := range [][]Signer{{c.alice.signer()}, {c.p256.signer(), c.p384.signer()}} {
-		p7s, err := SignDetached(digest, nil, signers...)
+		p7s, err := SignDetached(sums(someText), nil, signers...)
 		check(f, err)
 		f.Add(p7s)
 		f.Add(toBER(p7s, 4))
@@ -35,8 +35,8 @@ func FuzzReadSigned(f *testing.F) {
 	f.Add(forged.bytes(f))
 	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 40))
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		s, err := ReadSigned(bytes.NewReader(msg), Limits{})
-		again, err2 := ReadSigned(iotest.OneByteReader(bytes.NewReader(msg)), Limits{})
+		s, err := ReadSigned(bytes.NewReader(msg), ReadOptions{})
+		again, err2 := ReadSigned(iotest.OneByteReader(bytes.NewReader(msg)), ReadOptions{})
 		if !known(err) || (err == nil) != (err2 == nil) {
 			t.Fatalf("%v, %v", err, err2)
 		}
@@ -78,9 +78,9 @@ func FuzzReadEnveloped(f *testing.F) {
 	f.Add(e.bytes())
 	f.Add(seal(f, nil, AES128CBC, c.bob.cert))
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		keys := []Recipient{{c.bob.cert, fixed{c.bob.recipient().Key}}}
+		keys := []Recipient{{c.bob.cert, fixed{c.bob.recipient().Key.(crypto.Decrypter)}}}
 		read := func(src io.Reader) ([]byte, error) {
-			env, r, err := ReadEnveloped(src, keys, Limits{})
+			env, r, err := ReadEnveloped(src, keys, ReadOptions{})
 			if err != nil {
 				return nil, err
 			}

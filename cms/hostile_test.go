@@ -2,6 +2,7 @@ package cms
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"io"
 	"runtime"
@@ -15,8 +16,8 @@ import (
 
 // readBoth reads msg as either container, to the end.
 func readBoth(msg []byte, lim Limits) (signed, enveloped error) {
-	_, signed = ReadSigned(bytes.NewReader(msg), lim)
-	_, r, enveloped := ReadEnveloped(bytes.NewReader(msg), []Recipient{people().bob.recipient()}, lim)
+	_, signed = ReadSigned(bytes.NewReader(msg), ReadOptions{Limits: lim})
+	_, r, enveloped := ReadEnveloped(bytes.NewReader(msg), []Recipient{people().bob.recipient()}, ReadOptions{Limits: lim})
 	if enveloped == nil {
 		_, enveloped = io.Copy(io.Discard, r)
 	}
@@ -110,7 +111,7 @@ func nest(n int) []byte {
 // A cut at every octet is an error: never a success, never a panic, and never another error than a cut deserves.
 func TestTruncation(t *testing.T) {
 	c := people()
-	p7s, err := SignDetached(sum(someText), nil, c.alice.signer(), c.p256.signer())
+	p7s, err := SignDetached(sums(someText), nil, c.alice.signer(), c.p256.signer())
 	check(t, err)
 	for _, msg := range [][]byte{p7s, toBER(p7s, 4)} {
 		for n := range msg {
@@ -137,7 +138,7 @@ func TestTruncation(t *testing.T) {
 // Row "bytes after ContentInfo".
 func TestTrailingBytes(t *testing.T) {
 	c := people()
-	p7s, err := SignDetached(sum(someText), nil, c.alice.signer())
+	p7s, err := SignDetached(sums(someText), nil, c.alice.signer())
 	check(t, err)
 	msg := seal(t, someText, AES256CBC, c.bob.cert)
 	for _, tail := range []string{"\x00", "\x00\x00", "\n", "\x30\x80"} {
@@ -153,11 +154,11 @@ func TestTrailingBytes(t *testing.T) {
 // Changes of single octets: no panic, and nothing that opens without a key.
 func TestFlips(t *testing.T) {
 	c := people()
-	p7s, err := SignDetached(sum(someText), nil, c.p256.signer())
+	p7s, err := SignDetached(sums(someText), nil, c.p256.signer())
 	check(t, err)
 	msg := seal(t, someText, AES256CBC, c.bob.cert)
-	keep := []Recipient{{c.bob.cert, &counting{Decrypter: c.bob.recipient().Key, err: errors.New("spare the time")}}}
-	s, err := ReadSigned(bytes.NewReader(p7s), Limits{})
+	keep := []Recipient{{c.bob.cert, &counting{Decrypter: c.bob.recipient().Key.(crypto.Decrypter), err: errors.New("spare the time")}}}
+	s, err := ReadSigned(bytes.NewReader(p7s), ReadOptions{})
 	check(t, err)
 	attrs := bytes.Index(p7s, s.Signers[0].attrs.der[1:]) // up to the end, all but the signature's algorithm is protected
 	for i := range p7s {
@@ -203,7 +204,7 @@ func toBER(der []byte, levels int) []byte {
 // BER where RFC 5652 allows it: indefinite lengths, long lengths, strings in pieces.
 func TestBERForms(t *testing.T) {
 	c := people()
-	p7s, err := SignDetached(sum(someText), nil, c.alice.signer())
+	p7s, err := SignDetached(sums(someText), nil, c.alice.signer())
 	check(t, err)
 	check(t, verify(toBER(p7s, 4), sum(someText)))
 	// The outermost length in eight octets.
@@ -274,10 +275,10 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %v; %v", name, signed, enveloped)
 		}
 	}
-	if _, err := ReadSigned(bytes.NewReader(attr(make([]byte, 1<<19))), Limits{}); err != nil {
+	if _, err := ReadSigned(bytes.NewReader(attr(make([]byte, 1<<19))), ReadOptions{}); err != nil {
 		t.Errorf("half a MiB of attribute: %v", err)
 	}
-	if _, err := ReadSigned(bytes.NewReader(attr(make([]byte, 1<<19))), Limits{HeaderBytes: 1 << 18}); !errors.Is(err, ErrLimit) {
+	if _, err := ReadSigned(bytes.NewReader(attr(make([]byte, 1<<19))), ReadOptions{Limits: Limits{HeaderBytes: 1 << 18}}); !errors.Is(err, ErrLimit) {
 		t.Errorf("half a MiB of attribute under a limit: %v", err)
 	}
 }
@@ -302,7 +303,7 @@ func TestReaderErrors(t *testing.T) {
 	disk := errors.New("disk")
 	msg := seal(t, content(1000), AES256CBC, c.bob.cert)
 	for _, n := range []int{0, 1, 50, len(msg) - 700, len(msg) - 3, len(msg)} {
-		_, r, err := ReadEnveloped(&failing{bytes.NewReader(msg[:n]), disk}, []Recipient{c.bob.recipient()}, Limits{})
+		_, r, err := ReadEnveloped(&failing{bytes.NewReader(msg[:n]), disk}, []Recipient{c.bob.recipient()}, ReadOptions{})
 		if err == nil {
 			_, err = io.Copy(io.Discard, r)
 		}
@@ -310,7 +311,7 @@ func TestReaderErrors(t *testing.T) {
 			t.Errorf("after %d octets: %v", n, err)
 		}
 	}
-	w, err := NewEnvelopedWriter(full{}, nil, AES128CBC, c.bob.cert)
+	w, err := NewEnvelopedWriter(full{}, Encryption{Cipher: AES128CBC}, c.bob.cert)
 	check(t, err)
 	w.Write(content(segmentSize))
 	if err := w.Close(); !errors.Is(err, io.ErrShortWrite) {

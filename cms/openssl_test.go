@@ -25,7 +25,7 @@ func content(n int) []byte {
 // DIR-19: what we encrypt, openssl decrypts, for each of several recipients.
 func TestOpenSSLDecryptsOurs(t *testing.T) {
 	dir, c := t.TempDir(), people()
-	for _, alg := range []Cipher{AES128CBC, AES192CBC, AES256CBC} {
+	for _, alg := range []Algorithm{AES128CBC, AES192CBC, AES256CBC} {
 		for _, n := range []int{0, 16, segmentSize, 3*segmentSize + 7} {
 			want := content(n)
 			msg := write(t, dir, "m.der", seal(t, want, alg, c.bob.cert, c.carol.cert, c.bob.cert))
@@ -49,13 +49,13 @@ func TestWeDecryptOpenSSL(t *testing.T) {
 		if form[0] == "-nocompress" {
 			form = nil
 		}
-		for name, alg := range map[string]Cipher{"-aes-128-cbc": AES128CBC, "-aes-192-cbc": AES192CBC, "-aes256": AES256CBC} {
+		for name, alg := range map[string]Algorithm{"-aes-128-cbc": AES128CBC, "-aes-192-cbc": AES192CBC, "-aes256": AES256CBC} {
 			for _, n := range []int{1, 16, 4096, 300_000} {
 				want := content(n)
 				in := write(t, dir, "content", want)
 				args := append([]string{"cms", "-encrypt", "-binary", "-outform", "DER", name, "-in", in}, form...)
 				msg := run(t, "openssl", append(args, carol, bob)...)
-				env, r, err := ReadEnveloped(bytes.NewReader(msg), []Recipient{c.bob.recipient()}, Limits{})
+				env, r, err := ReadEnveloped(bytes.NewReader(msg), []Recipient{c.bob.recipient()}, ReadOptions{})
 				check(t, err)
 				var got bytes.Buffer
 				if _, err := got.ReadFrom(r); err != nil || !bytes.Equal(got.Bytes(), want) {
@@ -79,13 +79,7 @@ func TestOpenSSLVerifiesOurs(t *testing.T) {
 		for _, h := range []crypto.Hash{0, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 			s := p.signer()
 			s.Hash = h
-			d := sum(text)
-			if h != 0 {
-				f := h.New()
-				f.Write(text)
-				d = f.Sum(nil)
-			}
-			p7s, err := SignDetached(d, nil, s)
+			p7s, err := SignDetached(sums(text), nil, s)
 			check(t, err)
 			sig := write(t, dir, "s.der", p7s)
 			got := run(t, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", sig, "-content", in, "-CAfile", ca)
@@ -98,11 +92,14 @@ func TestOpenSSLVerifiesOurs(t *testing.T) {
 					t.Errorf("%s is not in the signature", name)
 				}
 			}
-			check(t, verify(p7s, d))
+			if h == 0 {
+				h = crypto.SHA256
+			}
+			check(t, verify(p7s, sums(text)[h]))
 		}
 	}
 	// openssl agrees that it is DER: parsing it and writing it again changes nothing.
-	p7s, err := SignDetached(sum(text), nil, c.alice.signer(), c.p256.signer())
+	p7s, err := SignDetached(sums(text), nil, c.alice.signer(), c.p256.signer())
 	check(t, err)
 	again := run(t, "openssl", "cms", "-cmsout", "-inform", "DER", "-outform", "DER", "-in", write(t, dir, "s.der", p7s))
 	if !bytes.Equal(again, p7s) {
@@ -170,7 +167,7 @@ func TestCertsOnly(t *testing.T) {
 	bundle := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.ca.cert.Raw}),
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.alice.cert.Raw})...)
 	file := write(t, dir, "bundle.pem", bundle)
-	s, err := ReadSigned(bytes.NewReader(run(t, "openssl", "crl2pkcs7", "-nocrl", "-certfile", file, "-outform", "DER")), Limits{})
+	s, err := ReadSigned(bytes.NewReader(run(t, "openssl", "crl2pkcs7", "-nocrl", "-certfile", file, "-outform", "DER")), ReadOptions{})
 	check(t, err)
 	if len(s.Signers) != 0 || len(s.Certificates) != 2 {
 		t.Errorf("%d signers, %d certificates", len(s.Signers), len(s.Certificates))
@@ -190,7 +187,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	w, err := NewEnvelopedWriter(&b, nil, AES128CBC, c.bob.cert)
+	w, err := NewEnvelopedWriter(&b, Encryption{Cipher: AES128CBC}, c.bob.cert)
 	check(t, err)
 	want := content(200_000)
 	for i := 0; i < len(want); i += 777 {
@@ -202,7 +199,7 @@ func TestRoundTrip(t *testing.T) {
 	if _, err := w.Write(want); err == nil {
 		t.Error("written after Close")
 	}
-	_, r, err := ReadEnveloped(iotestHalf{&b}, []Recipient{c.bob.recipient()}, Limits{})
+	_, r, err := ReadEnveloped(iotestHalf{&b}, []Recipient{c.bob.recipient()}, ReadOptions{})
 	check(t, err)
 	var got []byte
 	for buf := make([]byte, 333); err == nil; {

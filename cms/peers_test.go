@@ -80,7 +80,7 @@ func TestGpgsm(t *testing.T) {
 			t.Errorf("from gpgsm, %s: %v", alg, err)
 		}
 	}
-	p7s, err := SignDetached(sum(text), nil, c.alice.signer())
+	p7s, err := SignDetached(sums(text), nil, c.alice.signer())
 	check(t, err)
 	do("--verify", write(t, dir, "s.der", p7s), in)
 	check(t, verify(do("--detach-sign", "--local-user", "<alice@clinic.example>", in), sum(text)))
@@ -112,7 +112,7 @@ func TestNSS(t *testing.T) {
 		t.Errorf("from NSS: %v", err)
 	}
 	for _, p := range []person{c.alice, c.p256} {
-		p7s, err := SignDetached(sum(text), nil, p.signer())
+		p7s, err := SignDetached(sums(text), nil, p.signer())
 		check(t, err)
 		sig := write(t, dir, "s.der", p7s)
 		cmsutil("-D", "-i", sig, "-c", in)

@@ -22,30 +22,33 @@ type Signer struct {
 	Chain       []*x509.Certificate // intermediates to send along, in any order; the anchor is better left out
 	Time        time.Time           // signingTime; must be set
 	Hash        crypto.Hash         // SHA256, SHA384 or SHA512; 0 is SHA256
+
+	PSS          bool        // an RSA key signs by RSASSA-PSS, with a salt as long as the hash
+	Capabilities []Algorithm // announced; nil is AES256CBC, AES128CBC
 }
 
-// SignDetached returns a DER ContentInfo with a SignedData over content whose digest is given (RFC 5652 §5). All signers use
-// the hash that made the digest. Each signs contentType, signingTime, messageDigest, smimeCapabilities (AES-256-CBC,
+// SignDetached returns a DER ContentInfo with a SignedData over content whose digests are given by hash, one for each that
+// a signer uses (RFC 5652 §5). Each signs contentType, signingTime, messageDigest, smimeCapabilities (AES-256-CBC,
 // AES-128-CBC) and cmsAlgorithmProtection; the certificates of signers and chains are included (DIR-16). A nil rand is
 // crypto/rand. ErrAlgorithm is returned for keys and hashes that are not accepted.
-func SignDetached(digest []byte, rand io.Reader, s ...Signer) ([]byte, error) {
+func SignDetached(digests map[crypto.Hash][]byte, rand io.Reader, s ...Signer) ([]byte, error) {
 	if len(s) == 0 {
 		return nil, errors.New("cms: signing: no signer")
 	}
 	if rand == nil {
 		rand = crand.Reader
 	}
-	var infos, certs, digests [][]byte
+	var infos, certs, listed [][]byte
 	for _, one := range s {
 		if one.Hash == 0 {
 			one.Hash = crypto.SHA256
 		}
-		info, err := one.sign(digest, rand)
+		info, err := one.sign(digests[one.Hash], rand)
 		if err != nil {
 			return nil, err
 		}
 		infos = append(infos, info)
-		digests = append(digests, encode(func(b *cryptobyte.Builder) { addAlgorithm(b, hashOID(one.Hash), nil) }))
+		listed = append(listed, encode(func(b *cryptobyte.Builder) { addAlgorithm(b, hashOID(one.Hash), nil) }))
 		for _, c := range append([]*x509.Certificate{one.Certificate}, one.Chain...) {
 			certs = append(certs, c.Raw)
 		}
@@ -56,7 +59,7 @@ func SignDetached(digest []byte, rand io.Reader, s ...Signer) ([]byte, error) {
 			b.AddASN1(asn1.Tag(tagContext0|constructed), func(b *cryptobyte.Builder) {
 				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // SignedData
 					b.AddASN1Int64(1) // RFC 5652 §5.1: id-data, X.509 certificates, signers by issuer and serial
-					addSetOf(b, asn1.SET, digests)
+					addSetOf(b, asn1.SET, listed)
 					b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { addOID(b, oidData) })
 					addSetOf(b, asn1.Tag(tagContext0|constructed), certs)
 					addSetOf(b, asn1.SET, infos)

@@ -18,6 +18,8 @@ type SignedData struct {
 // SignerInfo is what one signer says (RFC 5652 §5.3).
 type SignerInfo struct {
 	Hash         crypto.Hash // 0 when not accepted; Verify then returns ErrAlgorithm
+	Algorithm    Algorithm   // of the signature; 0 when not accepted
+	Capabilities []Algorithm // those announced that are known here, in the order of preference (RFC 8551 §2.5.2)
 	SigningTime  time.Time   // what the signer claims, zero if absent; for the log, never the time of validation
 	Issuer       []byte      // DER Name, nil when the signer is named by SubjectKeyID
 	Serial       *big.Int    // nil when the signer is named by SubjectKeyID
@@ -34,8 +36,8 @@ type SignerInfo struct {
 // ReadSigned reads a ContentInfo with a detached SignedData, BER or DER, up to the end of r (RFC 5652 §5). It verifies nothing.
 // Faults of one signer are kept for Verify, so that other signers can be judged. Errors: ErrSyntax, ErrLimit,
 // ErrContentType, ErrEmbedded, and those of r.
-func ReadSigned(r io.Reader, lim Limits) (*SignedData, error) {
-	s, err := newParser(r, lim).readSigned()
+func ReadSigned(r io.Reader, o ReadOptions) (*SignedData, error) {
+	s, err := newParser(r, o).readSigned()
 	if err != nil {
 		return nil, boundary(err)
 	}

@@ -33,7 +33,7 @@ func TestFlatMemory(t *testing.T) {
 	pr, pw := io.Pipe()
 	sent, got := &both{Hash: sha256.New()}, &both{Hash: sha256.New()}
 	go func() {
-		w, err := NewEnvelopedWriter(pw, nil, AES256CBC, c.bob.cert)
+		w, err := NewEnvelopedWriter(pw, Encryption{Cipher: AES256CBC}, c.bob.cert)
 		if err == nil {
 			_, err = io.CopyBuffer(io.MultiWriter(w, sent), io.LimitReader(zeros{}, size), make([]byte, 64<<10))
 		}
@@ -42,7 +42,7 @@ func TestFlatMemory(t *testing.T) {
 		}
 		pw.CloseWithError(err)
 	}()
-	_, r, err := ReadEnveloped(pr, []Recipient{c.bob.recipient()}, Limits{})
+	_, r, err := ReadEnveloped(pr, []Recipient{c.bob.recipient()}, ReadOptions{})
 	check(t, err)
 	_, err = io.Copy(got, r)
 	check(t, err)

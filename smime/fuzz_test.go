@@ -3,7 +3,6 @@ package smime
 import (
 	"bytes"
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -76,7 +75,7 @@ func FuzzOpenEntity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var b bytes.Buffer
 		b.WriteString("Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n")
-		env := must(cms.NewEnvelopedWriter(&b, rand.Reader, cms.AES256CBC, r.Certificate))
+		env := must(cms.NewEnvelopedWriter(&b, cms.Encryption{Cipher: cms.AES256CBC}, r.Certificate))
 		env.Write(in)
 		if err := env.Close(); err != nil {
 			t.Fatal(err)

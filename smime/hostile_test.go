@@ -107,7 +107,7 @@ func TestOpenOuter(t *testing.T) {
 	})
 	t.Run("a key that cannot be used now", func(t *testing.T) {
 		r := newWorld().bob.recipient()
-		r.Key = offline{r.Key}
+		r.Key = offline{r.Key.(crypto.Decrypter)}
 		_, err := Open(io.Discard, strings.NewReader(sealed), []cms.Recipient{r}, OpenOptions{})
 		if !errors.Is(err, cms.ErrUnavailable) || errors.Is(err, ErrStructure) {
 			t.Errorf("error %v", err)
@@ -340,7 +340,7 @@ func TestSignatures(t *testing.T) {
 			io.WriteString(sum, part)
 			var text bytes.Buffer
 			lines := newLines(&text)
-			lines.Write(must(cms.SignDetached(sum.Sum(nil), nil, s)))
+			lines.Write(must(cms.SignDetached(map[crypto.Hash][]byte{h: sum.Sum(nil)}, nil, s)))
 			lines.Close()
 			for _, micalg := range []string{"", " micalg=unknown;", " micalg=\"md5, x\";", " micalg=\"\";"} {
 				in := strings.Replace(multipartSigned(part, text.String()), " micalg=sha-256;", micalg, 1)

@@ -18,6 +18,13 @@ import (
 type OpenOptions struct {
 	Message message.Limits // of each header that is read
 	CMS     cms.Limits     // of the EnvelopedData and of the SignedData
+
+	Algorithms cms.Algorithms // zero is the profile V12
+}
+
+// cms returns what package cms is to obey. What Open writes is a draft.
+func (o OpenOptions) cms() cms.ReadOptions {
+	return cms.ReadOptions{Limits: o.CMS, Algorithms: o.Algorithms, Draft: true}
 }
 
 // Opened is what a message was found to be.
@@ -25,7 +32,7 @@ type Opened struct {
 	Outer        message.Header // as it was transmitted; nothing of it is protected
 	Header       message.Header // of the message that was written to dst
 	Wrapped      bool           // that message came as message/rfc822: all of Header was signed, else only its Content- fields
-	Cipher       cms.Cipher
+	Cipher       cms.Algorithm
 	Recipients   int               // RecipientInfos of the EnvelopedData
 	Own          *x509.Certificate // the recipient certificate that opened it
 	Signatures   []Signature       // all there are, good and bad, in the order of the message
@@ -97,7 +104,7 @@ func open(dst *draft, src io.Reader, keys []cms.Recipient, o OpenOptions) (*Open
 	if err != nil {
 		return nil, err
 	}
-	env, plain, err := cms.ReadEnveloped(body, keys, o.CMS)
+	env, plain, err := cms.ReadEnveloped(body, keys, o.cms())
 	switch {
 	case errors.Is(err, cms.ErrNoKey):
 		return nil, ErrNoKey

@@ -195,7 +195,7 @@ func envelope(t testing.TB, entity string) []byte {
 		"Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\n" +
 		"Content-Transfer-Encoding: base64\r\n\r\n")
 	text := newLines(&b)
-	env := must(cms.NewEnvelopedWriter(text, rand.Reader, cms.AES128CBC, newWorld().bob.cert))
+	env := must(cms.NewEnvelopedWriter(text, cms.Encryption{Cipher: cms.AES128CBC}, newWorld().bob.cert))
 	must(io.WriteString(env, entity))
 	if err := env.Close(); err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func signedBy(t testing.TB, content string, ss ...cms.Signer) string {
 	t.Helper()
 	h := crypto.SHA256.New()
 	io.WriteString(h, content)
-	der, err := cms.SignDetached(h.Sum(nil), rand.Reader, ss...)
+	der, err := cms.SignDetached(map[crypto.Hash][]byte{crypto.SHA256: h.Sum(nil)}, rand.Reader, ss...)
 	if err != nil {
 		t.Fatal(err)
 	}

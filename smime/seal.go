@@ -18,7 +18,8 @@ import (
 type SealOptions struct {
 	Signers    []cms.Signer        // at least one, all with the same Hash
 	Recipients []*x509.Certificate // at least one; each learns of the others' certificates
-	Cipher     cms.Cipher          // zero is AES-256-CBC
+	Cipher     cms.Algorithm       // zero is AES-256-CBC
+	Transport  cms.Algorithm       // to RSA certificates; zero is RSAES-PKCS1-v1_5
 
 	// Outer chooses the outer header fields by the header of the message. Content-, MIME-Version and Bcc fields in its answer
 	// are passed over. Nil is OuterHeader. With Unwrapped, the message's own fields go outside; nil changes none of them, and
@@ -57,7 +58,7 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 		return err
 	}
 	text := message.NewBase64Writer(dst)
-	env, err := cms.NewEnvelopedWriter(text, o.Rand, o.Cipher, o.Recipients...) // writes nothing yet
+	env, err := cms.NewEnvelopedWriter(text, cms.Encryption{Cipher: o.Cipher, Transport: o.Transport, Rand: o.Rand}, o.Recipients...) // writes nothing yet
 	if err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
@@ -195,7 +196,7 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 	if _, err := io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, copyBytes)); err != nil {
 		return err
 	}
-	sig, err := cms.SignDetached(digest.Sum(nil), o.Rand, o.Signers...)
+	sig, err := cms.SignDetached(map[crypto.Hash][]byte{hash: digest.Sum(nil)}, o.Rand, o.Signers...)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (x *opening) signature(s *splitter) (*cms.SignedData, error) {
 	if err != nil {
 		return nil, classify(err, "the header of the signature")
 	}
-	sd, err := cms.ReadSigned(r, x.lim.CMS)
+	sd, err := cms.ReadSigned(r, x.lim.cms())
 	if err != nil {
 		return nil, classify(err, "the signature")
 	}

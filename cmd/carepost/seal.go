@@ -93,7 +93,7 @@ func (f *sealing) run(cmd *cobra.Command, now time.Time) error {
 	return nil
 }
 
-var sealCiphers = map[string]cms.Cipher{"aes128": cms.AES128CBC, "aes192": cms.AES192CBC, "aes256": cms.AES256CBC}
+var sealCiphers = map[string]cms.Algorithm{"aes128": cms.AES128CBC, "aes192": cms.AES192CBC, "aes256": cms.AES256CBC}
 
 // options checks the flags and the files that they name.
 func (f *sealing) options(warnings io.Writer, now time.Time) (o smime.SealOptions, err error) {

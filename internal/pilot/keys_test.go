@@ -2,7 +2,6 @@ package pilot_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -28,7 +27,7 @@ func (p *place) openers(t *testing.T) (keys []cms.Recipient) {
 func sealFor(t *testing.T, text string, to *x509.Certificate) []byte {
 	t.Helper()
 	var sealed bytes.Buffer
-	w, err := cms.NewEnvelopedWriter(&sealed, rand.Reader, cms.AES256CBC, to)
+	w, err := cms.NewEnvelopedWriter(&sealed, cms.Encryption{Cipher: cms.AES256CBC}, to)
 	check(t, err)
 	_, err = io.WriteString(w, text)
 	check(t, err)
@@ -38,7 +37,7 @@ func sealFor(t *testing.T, text string, to *x509.Certificate) []byte {
 
 func (p *place) opens(t *testing.T, sealed []byte) string {
 	t.Helper()
-	_, r, err := cms.ReadEnveloped(bytes.NewReader(sealed), p.openers(t), cms.Limits{})
+	_, r, err := cms.ReadEnveloped(bytes.NewReader(sealed), p.openers(t), cms.ReadOptions{})
 	check(t, err)
 	text, err := io.ReadAll(r)
 	check(t, err)

@@ -1,6 +1,7 @@
 package pilot_test
 
 import (
+	"crypto"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -44,7 +45,7 @@ func newBench(t *testing.T) *bench {
 	key, err := b.keys.Signer(t.Context(), row.Key)
 	check(t, err)
 	sum := sha256.Sum256([]byte(text))
-	p7s, err := cms.SignDetached(sum[:], rand.Reader, cms.Signer{Key: key, Certificate: b.org, Chain: []*x509.Certificate{b.Certificate}, Time: b.now})
+	p7s, err := cms.SignDetached(map[crypto.Hash][]byte{crypto.SHA256: sum[:]}, rand.Reader, cms.Signer{Key: key, Certificate: b.org, Chain: []*x509.Certificate{b.Certificate}, Time: b.now})
 	check(t, err)
 	private, err := b.keys.Export(t.Context(), row.Key)
 	check(t, err)
