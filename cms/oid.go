@@ -21,21 +21,33 @@ const (
 	oidCapabilities  oid = pkcs9 + "\x0f" // RFC 8551 §2.5.2
 	oidProtection    oid = pkcs9 + "\x34" // RFC 6211 §2
 
+	oidSHA1   oid = "\x2b\x0e\x03\x02\x1a" // 1.3.14.3.2.26
 	oidSHA256 oid = nistAlgs + "\x02\x01"
 	oidSHA384 oid = nistAlgs + "\x02\x02"
 	oidSHA512 oid = nistAlgs + "\x02\x03"
 
 	oidRSA         oid = pkcs1 + "\x01"
+	oidRSASHA1     oid = pkcs1 + "\x05"
+	oidOAEP        oid = pkcs1 + "\x07" // RFC 3560 §2
+	oidMGF1        oid = pkcs1 + "\x08"
+	oidPSpecified  oid = pkcs1 + "\x09"
+	oidPSS         oid = pkcs1 + "\x0a" // RFC 4056 §2
 	oidRSASHA256   oid = pkcs1 + "\x0b"
 	oidRSASHA384   oid = pkcs1 + "\x0c"
 	oidRSASHA512   oid = pkcs1 + "\x0d"
+	oidECDSASHA1   oid = ansiX962 + "\x04\x01"
 	oidECDSASHA256 oid = ecdsaSHA2 + "\x02"
 	oidECDSASHA384 oid = ecdsaSHA2 + "\x03"
 	oidECDSASHA512 oid = ecdsaSHA2 + "\x04"
+	oidEd25519     oid = "\x2b\x65\x70" // RFC 8410 §3
 
 	oidAES128CBC oid = nistAlgs + "\x01\x02"
 	oidAES192CBC oid = nistAlgs + "\x01\x16"
 	oidAES256CBC oid = nistAlgs + "\x01\x2a"
+	oidAES128GCM oid = nistAlgs + "\x01\x06" // RFC 5084 §3.2
+	oidAES192GCM oid = nistAlgs + "\x01\x1a"
+	oidAES256GCM oid = nistAlgs + "\x01\x2e"
+	oidZLIB      oid = pkcs9 + "\x10\x03\x08" // RFC 3274 §2
 )
 
 // parseOID checks the content octets of an OBJECT IDENTIFIER.
