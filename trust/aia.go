@@ -29,6 +29,7 @@ func (in *inquiry) fetchIssuers(ctx context.Context, ends []*x509.Certificate) (
 				return false
 			}
 			if in.issuersFetched++; in.issuersFetched > maxIssuers {
+				in.watch.fleeting = true
 				in.turn(Check{"issuer", Refused, clauseNoPath, fmt.Sprintf("no path was found after %d issuers had been fetched", maxIssuers)})
 				return false
 			}
@@ -47,8 +48,11 @@ func (in *inquiry) fetchIssuers(ctx context.Context, ends []*x509.Certificate) (
 // fetchIssuer gets what u, a pointer of c, says is c's issuer. What was kept counts if it is: plain HTTP brings anything, once.
 func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host string) []*x509.Certificate {
 	if certs, ok := in.issuers.get(u, in.q.Now); ok && slices.ContainsFunc(certs, func(issuer *x509.Certificate) bool { return in.issued(issuer, c) }) {
+		in.watch.issuers = append(in.watch.issuers, keptIssuers{u, certs})
 		return certs
 	}
+	fleeting := in.watch.fleeting
+	in.watch.fleeting = true
 	body, err := in.issuersBy.fetch(ctx, in.Fetcher, u, maxIssuer)
 	switch {
 	case err == nil:
@@ -65,6 +69,7 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 		return nil
 	}
 	in.issuers.put(u, certs, len(body), in.q.Now)
+	in.watch.issuers, in.watch.fleeting = append(in.watch.issuers, keptIssuers{u, certs}), fleeting
 	return certs
 }
 

@@ -38,4 +38,10 @@
 // A path has at most 8 certificates, a question costs at most 100 signature checks, 8 fetched issuers of 64 KiB each in 12 seconds,
 // and 8 fetched CRLs of 32 MiB each in 24 seconds. URLs to fetch come from certificates that nobody has vouched for yet: the Fetcher must be guarded, and a
 // caller judges a signer only after the signature over the message has been found good under the certificate's key.
+//
+// # What is remembered
+//
+// A Judge remembers good signatures, fetched issuers and CRLs for an hour, and for ten minutes paths that were found good. Time is that
+// of the questions. A remembered path answers the same question alone, as long as no date in it has passed and every list and issuer
+// in it is the one that would be used now: the verdict is the one that a new search would come to, evidence included.
 package trust

@@ -21,14 +21,15 @@ const (
 	share         = 3                // of these times, one fetch takes a third: two dead servers do not hide a third
 )
 
-// Judge answers Questions. It keeps bounded caches of CRLs, fetched issuers and checked signatures, and is safe for concurrent
-// use. The zero Judge fetches nothing.
+// Judge answers Questions. It keeps bounded caches of CRLs, fetched issuers, checked signatures and paths that were found good, and
+// is safe for concurrent use. The zero Judge fetches nothing.
 type Judge struct {
 	Fetcher Fetcher // nil: nothing is fetched; not to be changed after first use
 
 	signatures signatureCache
 	issuers    issuerCache
 	crls       crlCache
+	chains     chainCache
 }
 
 // NewJudge returns a Judge that fetches missing issuers and CRLs through f; nil fetches nothing.
@@ -37,8 +38,9 @@ func NewJudge(f Fetcher) *Judge { return &Judge{Fetcher: f} }
 // inquiry is one Question on its way to a Verdict.
 type inquiry struct {
 	*Judge
-	q    Question
-	pool pool
+	q     Question
+	watch watch
+	pool  pool
 
 	signed, issuersFetched, crlsFetched int
 	compared                            int      // names with name constraints
@@ -84,9 +86,6 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 	if q.Certificate == nil {
 		return Verdict{Status: Refused, Clause: clauseNoPath, Reason: "there is no certificate to judge"}
 	}
-	in := &inquiry{Judge: j, q: q, issuersBy: patience{all: issuerTime}, crlsBy: patience{all: crlTime}}
-	defer in.issuersBy.end()
-	defer in.crlsBy.end()
 	v := Verdict{Certificate: q.Certificate}
 	// What only the certificate itself decides comes first: no path is sought, and nothing fetched, for one that cannot pass.
 	var binding Check
@@ -101,11 +100,25 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 			return v.close(check)
 		}
 	}
+	key := chainKeyOf(q, v.Binding)
+	if known, ok := j.known(ctx, key, q, v); ok {
+		return known
+	}
+	return j.inquire(ctx, key, q, v)
+}
+
+// inquire looks for a path. v has what is to be said of the certificate itself.
+func (j *Judge) inquire(ctx context.Context, key chainKey, q Question, v Verdict) Verdict {
+	in := &inquiry{Judge: j, q: q, watch: watch{now: q.Now, until: q.Now.Add(chainAge)},
+		issuersBy: patience{all: issuerTime}, crlsBy: patience{all: crlTime}}
+	defer in.issuersBy.end()
+	defer in.crlsBy.end()
 	in.search(ctx, v)
 	if ctx.Err() != nil && (in.best == nil || in.best.Status != Trusted) {
 		return v.close(Check{"time", Undecided, clauseNoPath, "the inquiry was stopped before it came to an end"})
 	}
 	if in.best != nil {
+		in.learn(key, len(v.Checks))
 		return *in.best
 	}
 	return in.noPath(v)

@@ -2,12 +2,15 @@ package trust_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"math/big"
 	mathrand "math/rand/v2"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -227,16 +230,41 @@ func TestNamesAreQuoted(t *testing.T) {
 }
 
 func BenchmarkJudge(b *testing.B) {
-	root := certtest.NewCA(b, "R", certtest.Key(certtest.RSA(b)))
+	key, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		b.Fatal(err)
+	}
+	root := certtest.NewCA(b, "R", certtest.Key(key))
 	leaf := root.Issue(b, "lab@h.example")
+	revoked := slices.Repeat([]*x509.Certificate{root.Issue(b, "other@h.example").Certificate}, 1000)
 	q := trust.Question{Certificate: leaf.Certificate, Address: lab, Now: now, Anchors: []*x509.Certificate{root.Certificate}}
 	b.Run("cold", func(b *testing.B) {
 		for b.Loop() {
 			trust.NewJudge(nil).Judge(b.Context(), q)
 		}
 	})
-	b.Run("warm", func(b *testing.B) {
-		j := trust.NewJudge(nil)
+	j := trust.NewJudge(nil)
+	b.Run("signatures-known", func(b *testing.B) { // each question is a new one
+		for i := 0; b.Loop(); i++ {
+			q := q
+			q.Now = q.Now.Add(-time.Duration(i))
+			j.Judge(b.Context(), q)
+		}
+	})
+	b.Run("path-known", func(b *testing.B) {
+		for b.Loop() {
+			j.Judge(b.Context(), q)
+		}
+	})
+	q.CRLs = []*x509.RevocationList{root.CRL(b, revoked...)}
+	b.Run("list-of-1000/signatures-known", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			q := q
+			q.Now = q.Now.Add(-time.Duration(i))
+			j.Judge(b.Context(), q)
+		}
+	})
+	b.Run("list-of-1000/path-known", func(b *testing.B) {
 		for b.Loop() {
 			j.Judge(b.Context(), q)
 		}

@@ -12,7 +12,8 @@ import (
 // search looks for a path from the certificate to an anchor, first among what is at hand, then with what AIA brings (Direct 4.2.2:
 // before concluding that there is none). start is the verdict so far.
 func (in *inquiry) search(ctx context.Context, start Verdict) {
-	in.pool = newPool(in.q)
+	in.pool = newPool(in.q, &in.watch)
+	in.watch.moments(in.q.Certificate.NotBefore, in.q.Certificate.NotAfter)
 	for {
 		w := walk{inquiry: in, start: start}
 		w.detour = Check{}

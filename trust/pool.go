@@ -6,12 +6,11 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"slices"
-	"time"
 )
 
 // pool holds the certificates at hand, without any trust in them but for the anchors.
 type pool struct {
-	now      time.Time
+	watch    *watch
 	byName   map[string][]*candidate // by RawSubject, best first
 	anchors  map[[32]byte]bool
 	seen     map[[32]byte]bool
@@ -27,8 +26,8 @@ type candidate struct {
 // maxCandidates bounds what a message can make us hold and compare.
 const maxCandidates = 256
 
-func newPool(q Question) pool {
-	p := pool{now: q.Now, byName: map[string][]*candidate{}, anchors: map[[32]byte]bool{}, seen: map[[32]byte]bool{}, capacity: maxCandidates}
+func newPool(q Question, w *watch) pool {
+	p := pool{watch: w, byName: map[string][]*candidate{}, anchors: map[[32]byte]bool{}, seen: map[[32]byte]bool{}, capacity: maxCandidates}
 	for _, c := range q.Anchors {
 		if c != nil {
 			p.anchors[sha256.Sum256(c.Raw)] = true
@@ -57,6 +56,7 @@ func (p *pool) add(c *x509.Certificate) bool {
 		p.capacity--
 	}
 	p.seen[n.hash] = true
+	p.watch.moments(c.NotBefore, c.NotAfter) // by which they are put in order, and judged
 	name := string(c.RawSubject)
 	p.byName[name] = append(p.byName[name], n)
 	slices.SortFunc(p.byName[name], p.order)
@@ -70,7 +70,7 @@ func (p *pool) order(a, b *candidate) int {
 		switch {
 		case c.anchor:
 			return 0
-		case !p.now.Before(c.cert.NotBefore) && !p.now.After(c.cert.NotAfter):
+		case !p.watch.now.Before(c.cert.NotBefore) && !p.watch.now.After(c.cert.NotAfter):
 			return 1
 		}
 		return 2

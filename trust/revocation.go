@@ -113,6 +113,7 @@ func (in *inquiry) consult(l *list, c, issuer *x509.Certificate, who string) (_ 
 	now := in.q.Now
 	day := func(t time.Time) string { return t.UTC().Format(dateLayout) }
 	since, listed := l.find(c.SerialNumber)
+	in.watch.moments(since, l.ThisUpdate, l.NextUpdate)
 	switch {
 	case listed && !since.After(now): // also on a list that is out of date: what is revoked stays so
 		return Check{"revocation", Refused, clauseRevocation,
@@ -148,34 +149,43 @@ func (in *inquiry) fetchCRL(ctx context.Context, u string, issuer *x509.Certific
 		return nil, "its CRL is not to be had by HTTP"
 	}
 	from := sourceOf(u, issuer)
-	if l, ok := in.crls.get(from, in.q.Now); ok {
+	kept := func(l *list) (*list, string) {
+		in.watch.lists = append(in.watch.lists, keptList{from, l})
 		return l, ""
+	}
+	if l, ok := in.crls.get(from, in.q.Now); ok {
+		return kept(l)
 	}
 	if in.Fetcher == nil {
 		return nil, "its CRL is not at hand, and nothing may be fetched"
 	}
 	if in.crlsFetched++; in.crlsFetched > maxCRLs {
+		in.watch.fleeting = true
 		return nil, fmt.Sprintf("after %d CRLs no more are fetched", maxCRLs)
 	}
 	release := in.crls.begin(in.crlsBy.within(ctx), from)
 	if release == nil {
+		in.watch.fleeting = true
 		return nil, "there was no time to fetch its CRL from " + host
 	}
 	defer release()
 	if l, ok := in.crls.get(from, in.q.Now); ok { // while we waited
-		return l, ""
+		return kept(l)
 	}
 	l, no := in.fetchNewCRL(ctx, u, host, issuer)
 	old := in.crls.old(from)
 	if old != nil && (l == nil || l.ThisUpdate.Before(old.ThisUpdate) && !old.ThisUpdate.After(in.q.Now)) {
 		// Nobody turns the clock back with an older list; consult looks at its dates. A list from the future has no such say: its
 		// issuer's clock was wrong.
+		in.watch.fleeting = true
 		return old, ""
 	}
-	if l != nil {
-		in.crls.put(from, l, in.q.Now)
+	if l == nil {
+		in.watch.fleeting = true
+		return nil, no
 	}
-	return l, no
+	in.crls.put(from, l, in.q.Now)
+	return kept(l)
 }
 
 func (in *inquiry) fetchNewCRL(ctx context.Context, u, host string, issuer *x509.Certificate) (_ *list, no string) {

@@ -24,6 +24,15 @@ func TestCases(t *testing.T) {
 }
 
 func runCase(t *testing.T, file string) {
+	eachWant(t, file, func(w *world, want string) {
+		want, status, _ := strings.Cut(want, " ")
+		clause, words, _ := strings.Cut(status, "|") // want Refused Direct 4.1.1 | words of the reason
+		check(t, w.judge(t.Context()), strings.ToLower(want), strings.TrimSpace(clause), strings.TrimSpace(words))
+	})
+}
+
+// eachWant reads a case and calls f at every line that wants something.
+func eachWant(t *testing.T, file string, f func(w *world, want string)) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -42,9 +51,7 @@ func runCase(t *testing.T, file string) {
 			continue
 		}
 		judged = true
-		want, status, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "want")), " ")
-		clause, words, _ := strings.Cut(status, "|") // want Refused Direct 4.1.1 | words of the reason
-		check(t, w.judge(t.Context()), strings.ToLower(want), strings.TrimSpace(clause), strings.TrimSpace(words))
+		f(w, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "want")))
 	}
 	if !judged {
 		t.Fatal("the case wants nothing")

@@ -28,6 +28,7 @@ type world struct {
 	cas      map[string]*certtest.CA
 	certs    map[string]*x509.Certificate
 	server   *certtest.Server
+	lists    []*x509.RevocationList // given or served
 	question trust.Question
 	fetch    bool
 	cancel   bool
@@ -43,12 +44,23 @@ func newWorld(t testing.TB) *world {
 
 // judge answers the question that the lines ask.
 func (w *world) judge(ctx context.Context) trust.Verdict {
-	if !w.anchored {
-		w.question.Anchors = append(w.question.Anchors, w.ca("R").Certificate)
-	}
+	return w.ask(ctx, w.judges())
+}
+
+// judges is a Judge that knows nothing yet.
+func (w *world) judges() *trust.Judge {
 	j := trust.NewJudge(nil)
 	if w.fetch {
 		j.Fetcher = w.server
+	}
+	return j
+}
+
+// ask asks j.
+func (w *world) ask(ctx context.Context, j *trust.Judge) trust.Verdict {
+	if !w.anchored {
+		w.anchored = true
+		w.question.Anchors = append(w.question.Anchors, w.ca("R").Certificate)
 	}
 	if w.cancel {
 		c, cancel := context.WithCancel(ctx)
@@ -199,6 +211,7 @@ func (w *world) crl(args []string) *x509.RevocationList {
 			extension(99, "\x05\x00")
 		}
 	}, revoked...)
+	w.lists = append(w.lists, crl)
 	return crl
 }
 
