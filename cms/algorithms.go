@@ -2,7 +2,9 @@ package cms
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 )
 
 // Algorithm is anything that a profile decides about. The zero Algorithm is none.
@@ -60,88 +62,106 @@ const (
 	Send       // read, and made
 )
 
-// Profile is a column of the table of algorithms.
+// String names u as configuration and reports do.
+func (u Use) String() string {
+	return [...]string{"refuse", "accept", "send"}[min(u, Send)]
+}
+
+// Profile is a column of the table of algorithms:
+//
+//	algorithm           v1.2    v1.3    lenient  may be        why
+//	SHA-1               refuse  refuse  accept   accept *      Direct 2.6: never sent; v1.3 forbids it both ways
+//	SHA-256             send    send    send     accept, send  Direct 2.6: MUST
+//	SHA-384             send    send    send     any
+//	SHA-512             send    send    send     any           RFC 8551 §2.1: MUST
+//	RSA                 send    send    send     any           RFC 5751 §2.2: MUST; the default of RSA keys
+//	RSA-PSS             send    send    send     any           RFC 5751 §2.2: SHOULD+
+//	ECDSA-P-256         send    send    send     any           RFC 8551 §2.2: MUST; tested with v1.3
+//	ECDSA-P-384         send    send    send     any           tested with v1.3
+//	Ed25519             accept  accept  send     any           RFC 8551 §2.2: MUST, yet no Direct partner is known to read it
+//	RSAES-PKCS1         send    send    send     any           RFC 5751 §2.3: MUST; what every partner reads
+//	RSAES-OAEP-SHA-1    accept  accept  accept   accept        the default of reference implementations; as strong as the others
+//	RSAES-OAEP-SHA-256  send    send    send     any           RFC 5751 §2.3: SHOULD+; to partners that read it
+//	RSAES-OAEP-SHA-384  send    send    send     any
+//	RSAES-OAEP-SHA-512  send    send    send     any
+//	ECDH-P-256          send    send    send     any           RFC 8551 §2.3: MUST; there is no other way to such a certificate
+//	ECDH-P-384          send    send    send     any           likewise
+//	X25519              send    send    send     any           likewise
+//	ECDH-SHA-1-KDF      accept  accept  accept   accept        what older senders derive with; collisions do not matter there
+//	AES-128-CBC         send    send    send     accept, send  Direct 2.7: MUST
+//	AES-192-CBC         send    send    send     any           Direct 2.7: MAY (RFC 5751 §2.7: SHOULD+)
+//	AES-256-CBC         send    send    send     accept, send  Direct 2.7: MUST
+//	AES-128-GCM         send    send    send     any           made for those who announce it (RFC 5751 §2.7.1.1), never unasked
+//	AES-192-GCM         accept  accept  accept   any           no version of S/MIME asks for it
+//	AES-256-GCM         send    send    send     any           as AES-128-GCM
+//	ZLIB                refuse  refuse  accept   any           Direct 2.4 has no compression; PS3.15 B.8 permits it; made on request
+//
+// "May be" is what configuration can choose; * with v1.3 there is no choice. What is made is what the caller asks for; Send says
+// that it may. What stands in no line (MD5, 3DES, RC2, RSA below 2048 bits, …) can be had by no configuration.
 type Profile uint8
 
-// The profiles of DESIGN: the source document, its successor, and one that adds the partners of DICOM PS3.15 B.8.
+// The profiles: Direct 2015, Direct 2021, and one that adds the partners of DICOM PS3.15 B.8.
 const (
 	V12 Profile = iota
 	V13
 	Lenient
 )
 
-// row is a line of the table: what each profile does.
+// row is a line of the table.
 type row struct {
-	name string
-	use  [3]Use // V12, V13, Lenient
-	most Use    // what configuration can raise it to
+	name  string
+	use   [3]Use // V12, V13, Lenient
+	least Use    // what configuration can lower it to
+	most  [3]Use // and raise it to
 }
 
-// table has what every profile does with every algorithm.
-func (x Algorithm) row() row {
-	all := func(u Use) [3]Use { return [3]Use{u, u, u} }
-	switch x {
-	case SHA1:
-		return row{"SHA-1", [3]Use{Refuse, Refuse, Accept}, Accept}
-	case SHA256:
-		return row{"SHA-256", all(Send), Send}
-	case SHA384:
-		return row{"SHA-384", all(Send), Send}
-	case SHA512:
-		return row{"SHA-512", all(Send), Send}
-	case RSAPKCS1v15:
-		return row{"RSA", all(Send), Send}
-	case RSAPSS:
-		return row{"RSA-PSS", all(Send), Send}
-	case ECDSAP256:
-		return row{"ECDSA-P-256", all(Send), Send}
-	case ECDSAP384:
-		return row{"ECDSA-P-384", all(Send), Send}
-	case Ed25519:
-		return row{"Ed25519", all(Send), Send}
-	case RSAESPKCS1v15:
-		return row{"RSAES-PKCS1", all(Send), Send}
-	case RSAESOAEPSHA1:
-		return row{"RSAES-OAEP-SHA-1", all(Accept), Accept}
-	case RSAESOAEPSHA256:
-		return row{"RSAES-OAEP-SHA-256", all(Send), Send}
-	case RSAESOAEPSHA384:
-		return row{"RSAES-OAEP-SHA-384", all(Send), Send}
-	case RSAESOAEPSHA512:
-		return row{"RSAES-OAEP-SHA-512", all(Send), Send}
-	case ECDHP256:
-		return row{"ECDH-P-256", all(Send), Send}
-	case ECDHP384:
-		return row{"ECDH-P-384", all(Send), Send}
-	case ECDHX25519:
-		return row{"X25519", all(Send), Send}
-	case ECDHSHA1KDF:
-		return row{"ECDH-SHA-1-KDF", all(Accept), Accept}
-	case AES128CBC:
-		return row{"AES-128-CBC", all(Send), Send}
-	case AES192CBC:
-		return row{"AES-192-CBC", all(Send), Send}
-	case AES256CBC:
-		return row{"AES-256-CBC", all(Send), Send}
-	case AES128GCM:
-		return row{"AES-128-GCM", all(Send), Send}
-	case AES192GCM:
-		return row{"AES-192-GCM", all(Accept), Send}
-	case AES256GCM:
-		return row{"AES-256-GCM", all(Send), Send}
-	case ZLIB:
-		return row{"ZLIB", [3]Use{Refuse, Refuse, Accept}, Send}
+func all(u Use) [3]Use { return [3]Use{u, u, u} }
+
+// table is the one above, where the reasons are; a test compares them.
+var table = [algorithms]row{
+	0:               {name: "no algorithm"},
+	SHA1:            {"SHA-1", [3]Use{Refuse, Refuse, Accept}, Refuse, [3]Use{Accept, Refuse, Accept}},
+	SHA256:          {"SHA-256", all(Send), Accept, all(Send)},
+	SHA384:          {"SHA-384", all(Send), Refuse, all(Send)},
+	SHA512:          {"SHA-512", all(Send), Refuse, all(Send)},
+	RSAPKCS1v15:     {"RSA", all(Send), Refuse, all(Send)},
+	RSAPSS:          {"RSA-PSS", all(Send), Refuse, all(Send)},
+	ECDSAP256:       {"ECDSA-P-256", all(Send), Refuse, all(Send)},
+	ECDSAP384:       {"ECDSA-P-384", all(Send), Refuse, all(Send)},
+	Ed25519:         {"Ed25519", [3]Use{Accept, Accept, Send}, Refuse, all(Send)},
+	RSAESPKCS1v15:   {"RSAES-PKCS1", all(Send), Refuse, all(Send)},
+	RSAESOAEPSHA1:   {"RSAES-OAEP-SHA-1", all(Accept), Refuse, all(Accept)},
+	RSAESOAEPSHA256: {"RSAES-OAEP-SHA-256", all(Send), Refuse, all(Send)},
+	RSAESOAEPSHA384: {"RSAES-OAEP-SHA-384", all(Send), Refuse, all(Send)},
+	RSAESOAEPSHA512: {"RSAES-OAEP-SHA-512", all(Send), Refuse, all(Send)},
+	ECDHP256:        {"ECDH-P-256", all(Send), Refuse, all(Send)},
+	ECDHP384:        {"ECDH-P-384", all(Send), Refuse, all(Send)},
+	ECDHX25519:      {"X25519", all(Send), Refuse, all(Send)},
+	ECDHSHA1KDF:     {"ECDH-SHA-1-KDF", all(Accept), Refuse, all(Accept)},
+	AES128CBC:       {"AES-128-CBC", all(Send), Accept, all(Send)},
+	AES192CBC:       {"AES-192-CBC", all(Send), Refuse, all(Send)},
+	AES256CBC:       {"AES-256-CBC", all(Send), Accept, all(Send)},
+	AES128GCM:       {"AES-128-GCM", all(Send), Refuse, all(Send)},
+	AES192GCM:       {"AES-192-GCM", all(Accept), Refuse, all(Send)},
+	AES256GCM:       {"AES-256-GCM", all(Send), Refuse, all(Send)},
+	ZLIB:            {"ZLIB", [3]Use{Refuse, Refuse, Accept}, Refuse, all(Send)},
+}
+
+// row returns x's line of the table; an unknown algorithm is refused like none.
+func (x Algorithm) row() *row {
+	if x >= algorithms {
+		x = 0
 	}
-	return row{name: "no algorithm"}
+	return &table[x]
 }
 
 // String names x as configuration and reports do.
 func (x Algorithm) String() string { return x.row().name }
 
-// ParseAlgorithm is the reverse of String.
+// ParseAlgorithm is the reverse of String, in small letters or capital ones.
 func ParseAlgorithm(name string) (Algorithm, error) {
 	for x := Algorithm(1); x < algorithms; x++ {
-		if x.row().name == name {
+		if strings.EqualFold(x.String(), name) {
 			return x, nil
 		}
 	}
@@ -149,18 +169,18 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 }
 
 // Algorithms says what is done with each algorithm: a column of the table, with changes. The zero value is the column of V12.
-// Values can be compared.
+// Values can be compared: those that do the same for the same profile are equal.
 type Algorithms struct {
 	profile Profile
 	changed [algorithms]uint8 // a Use and one; zero where the profile decides
 }
 
-// Algorithms returns the column of p.
+// Algorithms returns the column of p. That of an unknown profile refuses everything.
 func (p Profile) Algorithms() Algorithms { return Algorithms{profile: p} }
 
 // Use says what is done with x.
 func (a Algorithms) Use(x Algorithm) Use {
-	if x >= algorithms {
+	if a.profile > Lenient || x >= algorithms {
 		return Refuse
 	}
 	if c := a.changed[x]; c > 0 {
@@ -169,19 +189,25 @@ func (a Algorithms) Use(x Algorithm) Use {
 	return x.row().use[a.profile]
 }
 
-// With returns a with one change. What the table limits for good reasons cannot be raised above that.
+// With returns a with one change, within the bounds of the table: nothing makes Direct sign with SHA-1, or refuse AES.
 func (a Algorithms) With(x Algorithm, u Use) (Algorithms, error) {
-	if x == 0 || x >= algorithms || u > Send {
-		return a, errors.New("cms: no such algorithm or use")
+	if x == 0 || x >= algorithms || u > Send || a.profile > Lenient {
+		return a, errors.New("cms: no such algorithm, use or profile")
 	}
-	if u > x.row().most {
-		return a, errors.New("cms: " + x.String() + " cannot be used that far")
+	switch r := x.row(); {
+	case u > r.most[a.profile]:
+		return a, fmt.Errorf("cms: %s: %q is the most that is safe", x, r.most[a.profile])
+	case u < r.least:
+		return a, fmt.Errorf("cms: %s: %q is the least that is asked of us", x, r.least)
+	case u == r.use[a.profile]:
+		a.changed[x] = 0
+	default:
+		a.changed[x] = uint8(u) + 1
 	}
-	a.changed[x] = uint8(u) + 1
 	return a, nil
 }
 
-// accept returns ErrAlgorithm unless x may be read; what says where it stood.
+// accept is what every reader asks before it uses x: nil, or ErrAlgorithm with what stood there.
 func (a Algorithms) accept(x Algorithm, what string) error {
 	if x == 0 || a.Use(x) < Accept {
 		return algorithm(what)
