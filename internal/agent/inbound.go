@@ -15,6 +15,10 @@ import (
 
 var errNoSender = errors.New("agent: no sender to bind the signature to")
 
+// ahead is how far a signer's clock may be before ours. What a signer says of the time is no time to validate anything at: chains are
+// judged at the time of receipt, and a signature of tomorrow is none (RFC 5652 §11.3 leaves this to us).
+const ahead = 24 * time.Hour
+
 // maxJudged is how many signatures of one message are judged. More is nobody's honest mail, and each may cost fetches.
 const maxJudged = 16
 
@@ -55,6 +59,9 @@ func (a *Agent) signature(ctx context.Context, to Party, in Arrival, s smime.Sig
 	}
 	if s.Err != nil {
 		return refuse("Direct 4 (2)", "the signature does not fit the content: the message was changed or damaged on its way")
+	}
+	if s.SigningTime.After(now.Add(ahead)) {
+		return refuse("RFC 5652 §11.3", "the signature says that it was made more than a day from now")
 	}
 	var v trust.Verdict
 	for i, sender := range senders {

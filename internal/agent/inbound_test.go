@@ -22,7 +22,8 @@ func bad(c *x509.Certificate) smime.Signature {
 	return smime.Signature{Certificate: c, Err: errors.New("digest differs")}
 }
 
-// Whom a signature must be bound to, and what several signatures are worth: DIR-13, DIR-16, DIR-34, DIR-35; Direct 4 (2).
+// Whom a signature must be bound to, and what several signatures are worth: DIR-13, DIR-16, DIR-34, DIR-35; Direct 4 (2). ATT-12, ATT-13,
+// ATT-16.
 func TestInbound(t *testing.T) {
 	w := newWorld(t)
 	strange := certtest.NewCA(t, "Strange CA")
