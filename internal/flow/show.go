@@ -73,7 +73,12 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 
 func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.Header) error {
 	v := a.judged[r.ID].Verdict
-	err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence(v)})
+	addressed := addressedWords(a.opened.Header, r.Address)
+	proof := evidence(v)
+	if addressed != "" {
+		proof["addressed"] = addressed
+	}
+	err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: proof})
 	if err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if a.report { // it is about nothing of ours: for a person to read, and not answered all the same
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
-	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "file-set", fileSetWords(a.fileset))
+	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "file-set", fileSetWords(a.fileset))
 	if err := f.move(tx, r, transit.Trust, v.Clause, detail); err != nil {
 		return err
 	}

@@ -6,9 +6,13 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 
+	"carepost/addr"
 	"carepost/cms"
+	"carepost/internal/agent"
+	"carepost/message"
 	"carepost/trust"
 )
 
@@ -61,6 +65,16 @@ func keyWords(c *x509.Certificate) string {
 		return "ECDSA " + k.Curve.Params().Name
 	}
 	return c.PublicKeyAlgorithm.String()
+}
+
+// addressedWords speaks up where a message does not name the one who got it: a blind copy is made by its sender, and looks no other
+// than a letter to somebody else that this one sealed anew and passed on under its author's name. No sender of ours is told apart by
+// it; who reads it can see to whom it was written.
+func addressedWords(h message.Header, to addr.Address) string {
+	if slices.ContainsFunc(agent.Named(h), to.Equal) {
+		return ""
+	}
+	return "to others alone: a blind copy, or passed on by somebody"
 }
 
 // evidence is what the audit keeps of a verdict.
