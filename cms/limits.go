@@ -2,24 +2,26 @@ package cms
 
 // Limits bounds what a reader spends on hostile input. A zero field means its default.
 //
-//	field          default  what it bounds
-//	Depth               16  open constructed encodings, one inside the other
-//	HeaderBytes      1 MiB  octets of everything but the encrypted content; for SignedData, of all
-//	Recipients        1000  RecipientInfos, of whatever kind
-//	Certificates        64  entries of certificates, of whatever kind
-//	Signers             16  SignerInfos
-//	Attributes          32  signed, and again unsigned, attributes of a signer; values of a signed one
-//	EmptySegments     1000  segments of the encrypted content that carry nothing themselves (empty ones, constructed ones)
+//	field             default  what it bounds
+//	Depth                  16  open constructed encodings, one inside the other
+//	HeaderBytes         1 MiB  octets of everything but the encrypted content; for SignedData, of all
+//	Recipients           1000  RecipientInfos, of whatever kind
+//	Certificates           64  entries of certificates, of whatever kind
+//	CertificateBytes  256 KiB  octets of all of them: crypto/x509 takes up to a hundred times the length of what it reads
+//	Signers                16  SignerInfos
+//	Attributes             32  signed, and again unsigned, attributes of a signer; values of a signed one
+//	EmptySegments        1000  segments of the encrypted content that carry nothing themselves (empty ones, constructed ones)
 //
 // Not to be set: the constants below.
 type Limits struct {
-	Depth         int
-	HeaderBytes   int64
-	Recipients    int
-	Certificates  int
-	Signers       int
-	Attributes    int
-	EmptySegments int
+	Depth            int
+	HeaderBytes      int64
+	Recipients       int
+	Certificates     int
+	CertificateBytes int64
+	Signers          int
+	Attributes       int
+	EmptySegments    int
 }
 
 const (
@@ -50,6 +52,9 @@ func (l Limits) defaulted() Limits {
 	def(&l.EmptySegments, 1000)
 	if l.HeaderBytes <= 0 {
 		l.HeaderBytes = 1 << 20
+	}
+	if l.CertificateBytes <= 0 {
+		l.CertificateBytes = 256 << 10
 	}
 	return l
 }

@@ -126,6 +126,7 @@ func (p *parser) readCertificates(s *SignedData, e element) error {
 	if err := p.enter(e); err != nil {
 		return err
 	}
+	left := p.lim.CertificateBytes
 	for n := 0; ; n++ {
 		e, ok, err := p.next()
 		if err != nil || !ok {
@@ -134,9 +135,15 @@ func (p *parser) readCertificates(s *SignedData, e element) error {
 		if n == p.lim.Certificates {
 			return limit("certificates")
 		}
+		if e.length > left {
+			return limit("octets of certificates")
+		}
 		raw, err := p.skipTaped(e)
 		if err != nil {
 			return err
+		}
+		if left -= int64(len(raw)); left < 0 {
+			return limit("octets of certificates")
 		}
 		cert, err := x509.ParseCertificate(raw) // takes DER only
 		if e.tag == tagSequence && err == nil {
