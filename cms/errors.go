@@ -15,6 +15,10 @@ var (
 	ErrContentType = errors.New("cms: other content type")
 	// ErrEmbedded: SignedData that carries its content inside (DIR-15).
 	ErrEmbedded = errors.New("cms: the signature carries its own content")
+	// ErrDetached: SignedData that was to carry its content inside, and does not.
+	ErrDetached = errors.New("cms: the content is not inside the signature")
+	// ErrCertificates: SignedData that only transports certificates: nobody signs anything (RFC 8551 §3.2.2, certs-only).
+	ErrCertificates = errors.New("cms: certificates alone")
 	// ErrAlgorithm: an algorithm, parameter or key size that is not accepted here.
 	ErrAlgorithm = errors.New("cms: algorithm not accepted")
 

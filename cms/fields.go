@@ -12,7 +12,7 @@ import (
 
 // boundary names the room once: sentinels have its name already.
 func boundary(err error) error {
-	for _, known := range [...]error{ErrSyntax, ErrLimit, ErrContentType, ErrEmbedded, ErrAlgorithm, ErrNoKey, ErrDecrypt, ErrUnavailable} {
+	for _, known := range [...]error{ErrSyntax, ErrLimit, ErrContentType, ErrEmbedded, ErrDetached, ErrCertificates, ErrAlgorithm, ErrNoKey, ErrDecrypt, ErrUnavailable} {
 		if errors.Is(err, known) {
 			return err
 		}

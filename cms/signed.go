@@ -45,19 +45,32 @@ func ReadSigned(r io.Reader, o ReadOptions) (*SignedData, error) {
 }
 
 func (p *parser) readSigned() (*SignedData, error) {
+	digests, err := p.readSignedHead()
+	if err != nil {
+		return nil, err
+	}
+	switch _, ok, err := p.readEncapsulated(); {
+	case err != nil:
+		return nil, err
+	case ok:
+		return nil, ErrEmbedded // also when it is empty
+	}
+	return p.readSignedTail(digests)
+}
+
+// readSignedHead reads up to encapContentInfo, and returns digestAlgorithms.
+func (p *parser) readSignedHead() (map[oid]bool, error) {
 	if err := p.readContentInfo(oidSigned); err != nil {
 		return nil, err
 	}
 	if err := p.readVersion(); err != nil {
 		return nil, err
 	}
-	digests, err := p.readDigestAlgorithms()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.readDetached(); err != nil {
-		return nil, err
-	}
+	return p.readDigestAlgorithms()
+}
+
+// readSignedTail reads what follows encapContentInfo, to the end of the stream.
+func (p *parser) readSignedTail(digests map[oid]bool) (*SignedData, error) {
 	s := new(SignedData)
 	e, err := p.want("signerInfos")
 	if err == nil && e.tag == tagContext0|constructed {
@@ -103,22 +116,20 @@ func (p *parser) readDigestAlgorithms() (map[oid]bool, error) {
 	}
 }
 
-// readDetached reads an encapContentInfo without eContent (RFC 5652 §5.2).
-func (p *parser) readDetached() error {
-	if err := p.open(tagSequence, "encapContentInfo"); err != nil {
-		return err
+// readEncapsulated reads an encapContentInfo up to its eContent, and returns the header of that; ok is false, and encapContentInfo closed, where
+// there is none (RFC 5652 §5.2).
+func (p *parser) readEncapsulated() (e element, ok bool, err error) {
+	if err = p.open(tagSequence, "encapContentInfo"); err != nil {
+		return e, false, err
 	}
-	if err := p.readType(oidData); err != nil {
-		return err
+	if err = p.readType(oidData); err != nil {
+		return e, false, err
 	}
-	e, ok, err := p.next()
-	switch {
-	case err != nil || !ok:
-		return err
-	case e.tag == tagContext0|constructed:
-		return ErrEmbedded // also when it is empty
+	e, ok, err = p.next()
+	if err == nil && ok && e.tag != tagContext0|constructed {
+		err = syntax("unknown field in encapContentInfo")
 	}
-	return syntax("unknown field in encapContentInfo")
+	return e, ok, err
 }
 
 // readCertificates reads a CertificateSet (RFC 5652 §10.2.3).
