@@ -20,6 +20,7 @@ type OpenOptions struct {
 	CMS     cms.Limits     // of the EnvelopedData and of the SignedData
 
 	Algorithms cms.Algorithms // zero is the profile V12
+	Forms      Forms          // zero is Direct alone
 }
 
 // cms returns what package cms is to obey. What Open writes is a draft.
@@ -35,9 +36,13 @@ type Opened struct {
 	Cipher       cms.Algorithm
 	Recipients   int               // RecipientInfos of the EnvelopedData
 	Own          *x509.Certificate // the recipient certificate that opened it
-	Signatures   []Signature       // all there are, good and bad, in the order of the message
+	Signatures   []Signature       // all there are, good and bad, in the order of the message; the inner ones where there are two layers
 	Certificates []*x509.Certificate
 	Size         int64 // octets written to dst
+
+	Form            Forms       // what it was beyond Direct: some of OpenOptions.Forms
+	OuterSignatures []Signature // those around the ciphertext of a triple-wrapped message
+	HeaderProtected bool        // RFC 9788: the signed part says that its header is the message's, and all of Header was signed but trace fields
 }
 
 // Signature is one SignerInfo, checked against one certificate of the message that its identifier names. Where several
@@ -46,9 +51,11 @@ type Signature struct {
 	Signer        int               // index of the SignerInfo
 	Certificate   *x509.Certificate // nil: not included
 	Hash          crypto.Hash
-	SigningTime   time.Time // what the signer claims: for the log, never the time of validation
-	Canonicalised bool      // the digest is that of the canonical form, not of the bytes as received
-	Err           error     // nil: this certificate's key signed this content. Says nothing of trust
+	Algorithm     cms.Algorithm   // of the signature; 0: not accepted
+	Capabilities  []cms.Algorithm // what the signer can read, as far as known here, the best first; only a good signature vouches for it
+	SigningTime   time.Time       // what the signer claims: for the log, never the time of validation
+	Canonicalised bool            // the digest is that of the canonical form, not of the bytes as received
+	Err           error           // nil: this certificate's key signed this content. Says nothing of trust
 }
 
 // Good returns the signatures that hold. Whether their certificates are trusted is for the caller to find out.

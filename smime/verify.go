@@ -45,7 +45,7 @@ const maxChecks = 128
 func verify(sd *cms.SignedData, d *digester) ([]Signature, error) {
 	var all []Signature
 	for i, info := range sd.Signers {
-		base := Signature{Signer: i, Hash: info.Hash, SigningTime: info.SigningTime}
+		base := Signature{Signer: i, Hash: info.Hash, Algorithm: info.Algorithm, Capabilities: info.Capabilities, SigningTime: info.SigningTime}
 		candidates := sd.Candidates(i)
 		if len(all)+len(candidates) > maxChecks {
 			return nil, fmt.Errorf("%w: signers and certificates of one name", ErrLimit)
