@@ -12,6 +12,7 @@ type signedAttributes struct {
 	der         []byte // with the tag of SET OF, which is what is signed (RFC 5652 §5.4)
 	digest      []byte // messageDigest
 	signingTime time.Time
+	capable     []Algorithm
 	protection  []byte // content of CMSAlgorithmProtection, nil when absent
 }
 
@@ -98,6 +99,7 @@ func (a *signedAttributes) take(id oid, values [][]byte, again bool) error {
 		if !v.ReadASN1(&content, asn1.SEQUENCE) {
 			return attributes("smimeCapabilities")
 		}
+		a.capable = parseCapabilities(content)
 	case oidProtection:
 		if !v.ReadASN1(&content, asn1.SEQUENCE) {
 			return attributes("cmsAlgorithmProtection")

@@ -3,82 +3,89 @@ package cms
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	_ "crypto/sha256" // registers what hashOf names
+	_ "crypto/sha1" // registers what Algorithm.hash names; for reading alone
+	_ "crypto/sha256"
 	_ "crypto/sha512"
 )
 
-// hashOf names the digest algorithms that are accepted (RFC 5754 §2). MD5 and SHA-1 are none.
-func hashOf(o oid) crypto.Hash {
+// digestOf names the digest algorithms (RFC 5754 §2, RFC 3370 §2.1), 0 for MD5 and all others.
+func digestOf(o oid) Algorithm {
 	switch o {
+	case oidSHA1:
+		return SHA1
 	case oidSHA256:
-		return crypto.SHA256
+		return SHA256
 	case oidSHA384:
-		return crypto.SHA384
+		return SHA384
 	case oidSHA512:
+		return SHA512
+	}
+	return 0
+}
+
+// hash is what x computes if it is a digest, otherwise 0.
+func (x Algorithm) hash() crypto.Hash {
+	switch x {
+	case SHA1:
+		return crypto.SHA1
+	case SHA256:
+		return crypto.SHA256
+	case SHA384:
+		return crypto.SHA384
+	case SHA512:
 		return crypto.SHA512
 	}
 	return 0
 }
 
-// hashOID is the reverse of hashOf, "" for other hashes.
-func hashOID(h crypto.Hash) oid {
-	for _, o := range [...]oid{oidSHA256, oidSHA384, oidSHA512} {
-		if hashOf(o) == h {
-			return o
+// digestBy is the reverse of Algorithm.hash.
+func digestBy(h crypto.Hash) Algorithm {
+	for _, x := range [...]Algorithm{SHA1, SHA256, SHA384, SHA512} {
+		if x.hash() == h {
+			return x
 		}
+	}
+	return 0
+}
+
+// hashOID names a hash that signatures may be made with, "" for others.
+func hashOID(h crypto.Hash) oid {
+	switch h {
+	case crypto.SHA256:
+		return oidSHA256
+	case crypto.SHA384:
+		return oidSHA384
+	case crypto.SHA512:
+		return oidSHA512
 	}
 	return ""
 }
 
-// family is what a signature algorithm and a public key must agree on.
-type family uint8
-
-const (
-	familyNone family = iota
-	familyRSA         // PKCS #1 v1.5
-	familyECDSA
-)
-
-// signatureOf reads a signatureAlgorithm: its family, and the hash that it names, 0 where it leaves this to digestAlgorithm.
-func signatureOf(a algorithmIdentifier) (family, crypto.Hash) {
-	f, h := familyNone, crypto.Hash(0)
-	switch a.oid {
-	case oidRSA:
-		f = familyRSA
-	case oidRSASHA256:
-		f, h = familyRSA, crypto.SHA256
-	case oidRSASHA384:
-		f, h = familyRSA, crypto.SHA384
-	case oidRSASHA512:
-		f, h = familyRSA, crypto.SHA512
-	case oidECDSASHA256:
-		f, h = familyECDSA, crypto.SHA256
-	case oidECDSASHA384:
-		f, h = familyECDSA, crypto.SHA384
-	case oidECDSASHA512:
-		f, h = familyECDSA, crypto.SHA512
-	}
-	// RFC 3370 §3.2: NULL with RSA, where absent is tolerated. RFC 5754 §3.3: absent with ECDSA.
-	if f == familyRSA && !a.noParams() || f == familyECDSA && a.params != nil {
-		return familyNone, 0
-	}
-	return f, h
-}
-
-// familyOf checks a public key's kind, size and parameters.
-func familyOf(pub crypto.PublicKey) (family, error) {
+// keyFor checks a public key's kind, size and parameters, and returns how it signs. RSA keys sign in two ways: pss chooses.
+func keyFor(pub crypto.PublicKey, pss bool) (Algorithm, error) {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
-		return familyRSA, checkRSA(k)
-	case *ecdsa.PublicKey:
-		if k.Curve == elliptic.P256() || k.Curve == elliptic.P384() {
-			return familyECDSA, nil
+		if pss {
+			return RSAPSS, checkRSA(k)
 		}
-		return familyNone, algorithm("elliptic curve")
+		return RSAPKCS1v15, checkRSA(k)
+	case *ecdsa.PublicKey:
+		switch k.Curve {
+		case elliptic.P256():
+			return ECDSAP256, nil
+		case elliptic.P384():
+			return ECDSAP384, nil
+		}
+		return 0, algorithm("elliptic curve")
+	case ed25519.PublicKey:
+		if len(k) == ed25519.PublicKeySize {
+			return Ed25519, nil
+		}
 	}
-	return familyNone, algorithm("kind of public key")
+	return 0, algorithm("kind of public key")
 }
 
 // checkRSA keeps weak keys out, and those made to be slow.

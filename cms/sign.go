@@ -3,7 +3,9 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	crand "crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -17,20 +19,58 @@ import (
 
 // Signer is one signer of SignDetached.
 type Signer struct {
-	Key         crypto.Signer       // RSA (2048 to 8192 bits) or ECDSA (P-256, P-384); signs with PKCS #1 v1.5 or ECDSA
+	Key         crypto.Signer       // RSA (2048 to 8192 bits), ECDSA (P-256, P-384) or Ed25519
 	Certificate *x509.Certificate   // of Key
 	Chain       []*x509.Certificate // intermediates to send along, in any order; the anchor is better left out
 	Time        time.Time           // signingTime; must be set
-	Hash        crypto.Hash         // SHA256, SHA384 or SHA512; 0 is SHA256
+	Hash        crypto.Hash         // SHA256, SHA384 or SHA512; 0 is SHA256, and SHA512 for Ed25519, which takes no other
 
-	PSS          bool        // an RSA key signs by RSASSA-PSS, with a salt as long as the hash
-	Capabilities []Algorithm // announced; nil is AES256CBC, AES128CBC
+	// PSS: an RSA key signs by RSASSA-PSS, with a salt as long as the hash (RFC 4056), instead of PKCS #1 v1.5.
+	PSS bool
+
+	// Capabilities are announced to whoever answers, the preferred ones first: content ciphers, key transports and ZLIB.
+	// Nil is AES256CBC, AES128CBC; an empty list announces nothing.
+	Capabilities []Algorithm
+}
+
+// Digest returns the hash of the content that SignDetached needs for s.
+func (s Signer) Digest() crypto.Hash {
+	if s.Hash != 0 {
+		return s.Hash
+	}
+	if s.Certificate != nil {
+		if _, ok := s.Certificate.PublicKey.(ed25519.PublicKey); ok {
+			return crypto.SHA512 // RFC 8419 §3.1
+		}
+	}
+	return crypto.SHA256 // Direct 2.6
+}
+
+// CanSign says whether SignDetached would take s: nil, ErrAlgorithm with the reason, or what else is missing. It spares the work
+// on a long content.
+func CanSign(s Signer) error {
+	_, err := s.check()
+	return err
+}
+
+// CanSign says whether SignDetached would take s, and a has both its digest and its signature made.
+func (a Algorithms) CanSign(s Signer) error {
+	x, err := s.check()
+	if err != nil {
+		return err
+	}
+	for _, x := range [...]Algorithm{digestBy(s.Digest()), x} {
+		if a.Use(x) < Send {
+			return algorithm(x.String() + " is not made")
+		}
+	}
+	return nil
 }
 
 // SignDetached returns a DER ContentInfo with a SignedData over content whose digests are given by hash, one for each that
-// a signer uses (RFC 5652 §5). Each signs contentType, signingTime, messageDigest, smimeCapabilities (AES-256-CBC,
-// AES-128-CBC) and cmsAlgorithmProtection; the certificates of signers and chains are included (DIR-16). A nil rand is
-// crypto/rand. ErrAlgorithm is returned for keys and hashes that are not accepted.
+// Signer.Digest returns (RFC 5652 §5). Each signer signs contentType, signingTime, messageDigest, smimeCapabilities and
+// cmsAlgorithmProtection; the certificates of signers and chains are included (DIR-16). A nil rand is crypto/rand.
+// ErrAlgorithm is returned for keys and hashes that are not accepted.
 func SignDetached(digests map[crypto.Hash][]byte, rand io.Reader, s ...Signer) ([]byte, error) {
 	if len(s) == 0 {
 		return nil, errors.New("cms: signing: no signer")
@@ -40,9 +80,7 @@ func SignDetached(digests map[crypto.Hash][]byte, rand io.Reader, s ...Signer) (
 	}
 	var infos, certs, listed [][]byte
 	for _, one := range s {
-		if one.Hash == 0 {
-			one.Hash = crypto.SHA256
-		}
+		one.Hash = one.Digest()
 		info, err := one.sign(digests[one.Hash], rand)
 		if err != nil {
 			return nil, err
@@ -69,20 +107,18 @@ func SignDetached(digests map[crypto.Hash][]byte, rand io.Reader, s ...Signer) (
 	}), nil
 }
 
-// sign makes one SignerInfo (RFC 5652 §5.3, §5.4).
+// sign makes one SignerInfo (RFC 5652 §5.3, §5.4). Hash is set.
 func (s Signer) sign(digest []byte, rand io.Reader) ([]byte, error) {
-	f, err := s.check()
+	x, err := s.check()
 	if err != nil {
 		return nil, err
 	}
 	if s.Hash.Size() != len(digest) {
 		return nil, algorithm("digest")
 	}
-	alg := s.algorithm(f)
-	attrs := s.attributes(digest, alg)
-	h := s.Hash.New()
-	h.Write(encode(func(b *cryptobyte.Builder) { addSetOf(b, asn1.SET, attrs) }))
-	signature, err := s.Key.Sign(rand, h.Sum(nil), s.Hash)
+	id := signatureIdentifier(x, s.Hash)
+	attrs := s.attributes(digest, id)
+	signature, err := s.signature(x, encode(func(b *cryptobyte.Builder) { addSetOf(b, asn1.SET, attrs) }), rand)
 	if err != nil {
 		return nil, fmt.Errorf("cms: signing: %w", err)
 	}
@@ -92,59 +128,57 @@ func (s Signer) sign(digest []byte, rand io.Reader) ([]byte, error) {
 			addIssuerAndSerial(b, s.Certificate)
 			addAlgorithm(b, hashOID(s.Hash), nil) // RFC 5754 §2: parameters are omitted
 			addSetOf(b, asn1.Tag(tagContext0|constructed), attrs)
-			b.AddBytes(alg)
+			b.AddBytes(id)
 			b.AddASN1OctetString(signature)
 		})
 	}), nil
 }
 
-// CanSign says whether SignDetached would take s for a digest by its hash: nil, ErrAlgorithm with the reason, or what else is
-// missing. It spares the work on a long content.
-func CanSign(s Signer) error {
-	_, err := s.check()
-	return err
+// signature signs the encoded attributes by x.
+func (s Signer) signature(x Algorithm, attrs []byte, rand io.Reader) ([]byte, error) {
+	if x == Ed25519 { // RFC 8419 §3.1: PureEdDSA, the attributes themselves
+		return s.Key.Sign(rand, attrs, crypto.Hash(0))
+	}
+	var opts crypto.SignerOpts = s.Hash
+	if x == RSAPSS {
+		opts = &rsa.PSSOptions{SaltLength: s.Hash.Size(), Hash: s.Hash}
+	}
+	h := s.Hash.New()
+	h.Write(attrs)
+	return s.Key.Sign(rand, h.Sum(nil), opts)
 }
 
-// check refuses what no receiver should accept.
-func (s Signer) check() (family, error) {
+// check refuses what no receiver should accept, and says how s signs.
+func (s Signer) check() (Algorithm, error) {
 	if s.Certificate == nil || s.Key == nil || s.Time.IsZero() {
-		return familyNone, errors.New("cms: signing: key, certificate or time is missing")
+		return 0, errors.New("cms: signing: key, certificate or time is missing")
 	}
-	if s.Hash != 0 && hashOID(s.Hash) == "" {
-		return familyNone, algorithm("digest")
+	if hashOID(s.Digest()) == "" {
+		return 0, algorithm("digest")
 	}
 	own, ok := s.Certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !own.Equal(s.Key.Public()) {
-		return familyNone, errors.New("cms: signing: the certificate is not the key's")
+		return 0, errors.New("cms: signing: the certificate is not the key's")
 	}
-	return familyOf(s.Certificate.PublicKey)
-}
-
-// algorithm is the signatureAlgorithm for a key of family f.
-func (s Signer) algorithm(f family) []byte {
-	return encode(func(b *cryptobyte.Builder) {
-		if f == familyRSA {
-			addAlgorithm(b, oidRSA, func(b *cryptobyte.Builder) { b.AddASN1NULL() }) // RFC 3370 §3.2
-			return
+	for _, x := range s.Capabilities {
+		if capabilityOf(x) == nil {
+			return 0, algorithm("capability that cannot be announced")
 		}
-		addAlgorithm(b, map[crypto.Hash]oid{
-			crypto.SHA256: oidECDSASHA256, crypto.SHA384: oidECDSASHA384, crypto.SHA512: oidECDSASHA512}[s.Hash], nil)
-	})
+	}
+	x, err := keyFor(s.Certificate.PublicKey, s.PSS)
+	if err == nil && x == Ed25519 && s.Digest() != crypto.SHA512 {
+		err = algorithm("digest beside Ed25519")
+	}
+	return x, err
 }
 
 // attributes returns the signed attributes, each encoded.
 func (s Signer) attributes(digest, signatureAlgorithm []byte) [][]byte {
-	return [][]byte{
+	attrs := [][]byte{
 		attribute(oidContentType, func(b *cryptobyte.Builder) { addOID(b, oidData) }),
 		attribute(oidSigningTime, func(b *cryptobyte.Builder) { addTime(b, s.Time) }),
 		attribute(oidMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(digest) }),
-		attribute(oidCapabilities, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // in order of preference, RFC 8551 §2.5.2
-				addAlgorithm(b, oidAES256CBC, nil)
-				addAlgorithm(b, oidAES128CBC, nil)
-			})
-		}),
-		attribute(oidProtection, func(b *cryptobyte.Builder) {
+		attribute(oidProtection, func(b *cryptobyte.Builder) { // RFC 6211 §2
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				addAlgorithm(b, hashOID(s.Hash), nil)
 				alg := cryptobyte.String(signatureAlgorithm)
@@ -154,6 +188,14 @@ func (s Signer) attributes(digest, signatureAlgorithm []byte) [][]byte {
 			})
 		}),
 	}
+	announced := s.Capabilities
+	if announced == nil {
+		announced = []Algorithm{AES256CBC, AES128CBC}
+	}
+	if len(announced) > 0 {
+		attrs = append(attrs, attribute(oidCapabilities, func(b *cryptobyte.Builder) { addCapabilities(b, announced) }))
+	}
+	return attrs
 }
 
 // addTime writes a Time (RFC 5652 §11.3): UTCTime through 2049, GeneralizedTime after.

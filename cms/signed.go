@@ -18,7 +18,7 @@ type SignedData struct {
 // SignerInfo is what one signer says (RFC 5652 §5.3).
 type SignerInfo struct {
 	Hash         crypto.Hash // 0 when not accepted; Verify then returns ErrAlgorithm
-	Algorithm    Algorithm   // of the signature; 0 when not accepted
+	Algorithm    Algorithm   // of the signature; 0 when not accepted, or ECDSA without a certificate that tells the curve
 	Capabilities []Algorithm // those announced that are known here, in the order of preference (RFC 8551 §2.5.2)
 	SigningTime  time.Time   // what the signer claims, zero if absent; for the log, never the time of validation
 	Issuer       []byte      // DER Name, nil when the signer is named by SubjectKeyID
@@ -28,6 +28,8 @@ type SignerInfo struct {
 	sid       identifier
 	digest    algorithmIdentifier
 	algorithm algorithmIdentifier
+	scheme    scheme     // of algorithm
+	algs      Algorithms // as ReadOptions had them
 	attrs     signedAttributes
 	signature []byte
 	err       error // what Verify will say whatever it is given
@@ -194,6 +196,7 @@ func (p *parser) readSigners(s *SignedData, e element, digests map[oid]bool) err
 		if si.err == nil && !digests[si.digest.oid] { // RFC 5652 §5.3: "SHOULD be among", and implementations may insist
 			si.err = algorithm("digest that SignedData does not announce")
 		}
+		si.settle(s.Certificates)
 		s.Signers = append(s.Signers, si)
 	}
 }

@@ -1,7 +1,10 @@
 package cms
 
+import "crypto/x509"
+
 // readSigner reads a SignerInfo that has been entered (RFC 5652 §5.3).
 func (p *parser) readSigner() (si SignerInfo, err error) {
+	si.algs = p.algs
 	if err = p.readVersion(); err != nil {
 		return si, err
 	}
@@ -24,7 +27,8 @@ func (p *parser) readSigner() (si SignerInfo, err error) {
 	}
 	var attrs []byte
 	if e.tag == tagContext0|constructed {
-		if attrs, err = p.raw(e); err != nil { // RFC 5652 §5.3: DER, whatever the rest is
+		// RFC 5652 §5.3: DER, whatever the rest is. Where it is none, that is the fault of this signer alone.
+		if attrs, err = p.skipTaped(e); err != nil {
 			return si, err
 		}
 		if e, err = p.want("signatureAlgorithm"); err != nil {
@@ -103,23 +107,55 @@ func (p *parser) readUnsigned() (misplaced bool, err error) {
 
 // judge fills in what can be said without a certificate.
 func (si *SignerInfo) judge(attrs []byte, misplaced bool, lim Limits) {
-	if si.digest.noParams() {
-		si.Hash = hashOf(si.digest.oid)
+	var digest Algorithm
+	if si.digest.noParams() { // RFC 5754 §2: NULL and absent are the same
+		digest = digestOf(si.digest.oid)
 	}
-	f, h := signatureOf(si.algorithm)
+	accepted := si.algs.accept(digest, "digest")
+	if accepted == nil {
+		si.Hash = digest.hash()
+	}
+	si.scheme = schemeOf(si.algorithm)
 	si.attrs, si.err = parseAttributes(attrs, lim)
-	si.SigningTime = si.attrs.signingTime
+	si.SigningTime, si.Capabilities = si.attrs.signingTime, si.attrs.capable
+	x := si.scheme.algorithm
+	if x == ECDSAP256 && si.algs.Use(x) < Accept {
+		x = ECDSAP384 // Verify knows the curve
+	}
+	unsigned := si.algs.accept(x, "signature")
 	switch {
-	case si.Hash == 0:
-		si.err = algorithm("digest")
-	case f == familyNone:
-		si.err = algorithm("signature")
-	case h != 0 && h != si.Hash: // RFC 8933 §3: one hash for the content and for the attributes
+	case accepted != nil:
+		si.err = accepted
+	case unsigned != nil:
+		si.err = unsigned
+	case si.scheme.digest != 0 && si.scheme.digest != digest: // RFC 8933 §3: one hash for the content and for the attributes
 		si.err = algorithm("two digests for one signature")
 	case si.err != nil:
 	case misplaced:
 		si.err = attributes("one that must be signed is not")
 	case !si.attrs.protects(si.digest, si.algorithm):
 		si.err = attributes("cmsAlgorithmProtection disagrees") // RFC 6211 §2
+	}
+	if unsigned == nil {
+		si.Algorithm = x
+	}
+}
+
+// settle finds the curve of an ECDSA signature: that of the first certificate that is named and has one.
+func (si *SignerInfo) settle(bag []*x509.Certificate) {
+	if si.Algorithm != ECDSAP256 && si.Algorithm != ECDSAP384 {
+		return
+	}
+	si.Algorithm = 0
+	for _, cert := range bag {
+		if !si.sid.names(identifierOf(cert)) {
+			continue
+		}
+		if x, err := si.scheme.fit(cert.PublicKey); err == nil {
+			if si.algs.accept(x, "") == nil {
+				si.Algorithm = x
+			}
+			return
+		}
 	}
 }

@@ -2,7 +2,9 @@ package cms
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -34,29 +36,58 @@ func (s *SignedData) Verify(i int, cert *x509.Certificate, digest []byte) error 
 	if !si.sid.names(identifierOf(cert)) {
 		return fmt.Errorf("%w: the certificate is not the one named", ErrSignature)
 	}
-	want, _ := signatureOf(si.algorithm)
-	f, err := familyOf(cert.PublicKey)
+	x, err := si.scheme.fit(cert.PublicKey)
 	if err != nil {
 		return err
 	}
-	if f != want {
-		return algorithm("signature of another kind than the key")
+	if err := si.algs.accept(x, "signature"); err != nil {
+		return err
 	}
 	if len(digest) != si.Hash.Size() || !bytes.Equal(digest, si.attrs.digest) {
 		return ErrDigest
 	}
-	h := si.Hash.New()
-	h.Write(si.attrs.der)
-	signed := h.Sum(nil)
-	switch k := cert.PublicKey.(type) {
-	case *rsa.PublicKey:
-		if rsa.VerifyPKCS1v15(k, si.Hash, signed, si.signature) == nil {
-			return nil
-		}
-	case *ecdsa.PublicKey:
-		if ecdsa.VerifyASN1(k, signed, si.signature) {
-			return nil
-		}
+	if !si.scheme.verify(cert.PublicKey, si.Hash, si.attrs.der, si.signature) {
+		return ErrSignature
 	}
-	return ErrSignature
+	return nil
+}
+
+// fit says by what algorithm, exactly, a signature of this scheme is checked with pub. ErrAlgorithm: by none.
+func (s scheme) fit(pub crypto.PublicKey) (Algorithm, error) {
+	x, err := keyFor(pub, s.algorithm == RSAPSS)
+	if err != nil {
+		return 0, err
+	}
+	kind := x
+	if kind == ECDSAP384 {
+		kind = ECDSAP256
+	}
+	if kind != s.algorithm {
+		return 0, algorithm("signature of another kind than the key")
+	}
+	// RFC 8017 §9.1.1: the encoded message, of the modulus' bits but one, holds digest, salt and two octets more.
+	if x == RSAPSS && (pub.(*rsa.PublicKey).N.BitLen()+6)/8 < s.digest.hash().Size()+s.salt+2 {
+		return 0, algorithm("salt longer than the key allows")
+	}
+	return x, nil
+}
+
+// verify checks a signature over der by a key that fits.
+func (s scheme) verify(pub crypto.PublicKey, h crypto.Hash, der, signature []byte) bool {
+	if k, ok := pub.(ed25519.PublicKey); ok { // RFC 8419 §3.1: over the attributes themselves
+		return ed25519.Verify(k, der, signature)
+	}
+	state := h.New()
+	state.Write(der)
+	signed := state.Sum(nil)
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		if s.algorithm == RSAPSS {
+			return rsa.VerifyPSS(k, h, signed, signature, &rsa.PSSOptions{SaltLength: s.salt}) == nil
+		}
+		return verifyPKCS1v15(k, h, signed, signature)
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(k, signed, signature)
+	}
+	return false
 }
