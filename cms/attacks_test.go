@@ -120,7 +120,7 @@ func octetString(v []byte) func(b *cryptobyte.Builder) {
 
 func typeOf(id oid) func(b *cryptobyte.Builder) { return func(b *cryptobyte.Builder) { addOID(b, id) } }
 
-// Row "signedAttrs stripped / attrs-as-content": the attributes of an honest signature are signed content without attributes.
+// ATT-09, row "signedAttrs stripped / attrs-as-content": the attributes of an honest signature are signed content without attributes.
 func TestAttrsAsContent(t *testing.T) {
 	f := honest(sum(someText))
 	check(t, verify(f.bytes(t), sum(someText)))
@@ -135,7 +135,7 @@ func TestAttrsAsContent(t *testing.T) {
 	}
 }
 
-// Row "attribute confusion" (RFC 5652 §5.3, §11), and the probes of facts §1.
+// ATT-10, row "attribute confusion" (RFC 5652 §5.3, §11), and the probes of facts §1.
 func TestAttributeConfusion(t *testing.T) {
 	digest, other := sum(someText), sum(nil)
 	tests := map[string]struct {
@@ -192,7 +192,7 @@ func TestAttributeConfusion(t *testing.T) {
 	}
 }
 
-// Row "cmsAlgorithmProtection / algorithm substitution" (RFC 6211).
+// ATT-18, row "cmsAlgorithmProtection / algorithm substitution" (RFC 6211).
 func TestAlgorithmProtection(t *testing.T) {
 	protection := func(digest oid, tag byte, more ...byte) []byte {
 		return attribute(oidProtection, func(b *cryptobyte.Builder) {
@@ -223,7 +223,7 @@ func TestAlgorithmProtection(t *testing.T) {
 	}
 }
 
-// Row "MIME wrapping … p7s must be detached": embedded content, also an empty one, is refused (DIR-15).
+// ATT-14, row "MIME wrapping … p7s must be detached": embedded content, also an empty one, is refused (DIR-15).
 func TestEmbeddedContent(t *testing.T) {
 	for _, embedded := range [][]byte{encode(octetString(someText)), encode(octetString(nil)), {}} {
 		f := honest(sum(someText))
@@ -234,7 +234,7 @@ func TestEmbeddedContent(t *testing.T) {
 	}
 }
 
-// Row "duplicate issuer+serial in the bag": all are candidates, and the signature decides (facts: openssl takes the first).
+// ATT-15, row "duplicate issuer+serial in the bag": all are candidates, and the signature decides (facts: openssl takes the first).
 func TestDuplicateIssuerAndSerial(t *testing.T) {
 	c := people()
 	twin := certify("alice", rsaKey(), &c.ca)
@@ -257,7 +257,7 @@ func TestDuplicateIssuerAndSerial(t *testing.T) {
 	}
 }
 
-// Row "multiple signers": each is judged alone, at most 16 (DIR-16).
+// ATT-12, row "multiple signers": each is judged alone, at most 16 (DIR-16).
 func TestMultipleSigners(t *testing.T) {
 	c := people()
 	p7s, err := SignDetached(sums(someText), nil, c.alice.signer(), c.p256.signer(), c.p384.signer())

@@ -100,7 +100,7 @@ func (e *envelope) bytes() []byte {
 	})
 }
 
-// Rows "Bleichenbacher on KTRI" and "CBC padding oracle": whatever is wrong with key, padding or length of the ciphertext, the
+// ATT-04, ATT-05, rows "Bleichenbacher on KTRI" and "CBC padding oracle": whatever is wrong with key, padding or length of the ciphertext, the
 // answer is the one value ErrDecrypt, after all of the message has been read.
 func TestConstantError(t *testing.T) {
 	c := people()
@@ -187,7 +187,7 @@ func (c *counting) Decrypt(r io.Reader, msg []byte, o crypto.DecrypterOpts) ([]b
 	return c.Decrypter.Decrypt(r, msg, o)
 }
 
-// Row "Bleichenbacher on KTRI": one private operation per message, duplicates refused before it, no falling through.
+// ATT-04, row "Bleichenbacher on KTRI": one private operation per message, duplicates refused before it, no falling through.
 func TestDuplicateRecipients(t *testing.T) {
 	c := people()
 	text := content(100)
@@ -299,7 +299,7 @@ func TestOpenSSLOtherForms(t *testing.T) {
 	}
 }
 
-// DIR-19, and row "RSA/EC parameter DoS": recipients whose keys are too weak or of another kind are refused.
+// DIR-19; ATT-21, row "RSA/EC parameter DoS": recipients whose keys are too weak or of another kind are refused.
 func TestRecipientRefused(t *testing.T) {
 	c := people()
 	t.Setenv("GODEBUG", "rsa1024min=0")

@@ -24,7 +24,7 @@ func readBoth(msg []byte, lim Limits) (signed, enveloped error) {
 	return signed, enveloped
 }
 
-// Row "deep nesting": 4 MB of 30 80 kill the libraries of facts §1. Here: an error, at once, in little memory, wherever it stands.
+// ATT-20, row "deep nesting": 4 MB of 30 80 kill the libraries of facts §1. Here: an error, at once, in little memory, wherever it stands.
 func TestNestingBomb(t *testing.T) {
 	people()
 	bomb := bytes.Repeat([]byte{0x30, 0x80}, 2<<20)
@@ -135,7 +135,7 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
-// Row "bytes after ContentInfo".
+// ATT-20, row "bytes after ContentInfo".
 func TestTrailingBytes(t *testing.T) {
 	c := people()
 	p7s, err := SignDetached(sums(someText), nil, c.alice.signer())
@@ -227,7 +227,7 @@ func TestBERForms(t *testing.T) {
 	}
 }
 
-// Row "giant lengths, huge OID, high tag numbers, missing EOC, empty segments": each limit of type Limits, just passed.
+// ATT-20, row "giant lengths, huge OID, high tag numbers, missing EOC, empty segments": each limit of type Limits, just passed.
 func TestLimits(t *testing.T) {
 	c := people()
 	infos := func(n int) []byte {

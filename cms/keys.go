@@ -90,7 +90,7 @@ func keyFor(pub crypto.PublicKey, pss bool) (Algorithm, error) {
 
 // checkRSA keeps weak keys out, and those made to be slow.
 func checkRSA(k *rsa.PublicKey) error {
-	if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
+	if n := k.N.BitLen(); k.N.Sign() < 0 || n < minRSABits || n > maxRSABits {
 		return algorithm("RSA modulus below 2048 or above 8192 bits")
 	}
 	if e := int64(k.E); e < 3 || e > maxRSAExponent || e&1 == 0 || k.N.Bit(0) == 0 {
