@@ -12,6 +12,7 @@ const (
 	tagEOC         = 0x00
 	tagBoolean     = 0x01
 	tagInteger     = 0x02
+	tagBitString   = 0x03
 	tagOctetString = 0x04
 	tagOID         = 0x06
 	tagSequence    = 0x30

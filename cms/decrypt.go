@@ -1,12 +1,8 @@
 package cms
 
 import (
-	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	crand "crypto/rand"
-	"crypto/rsa"
-	"errors"
 	"io"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -22,16 +18,17 @@ import (
 // ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.
 func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io.Reader, error) {
 	p := newParser(r, o)
-	env, found, err := p.readRecipients(keys)
+	found, err := p.readEnvelopedData(keys)
 	if err != nil {
 		return nil, nil, boundary(err)
 	}
+	env := &Enveloped{Recipients: found.n}
 	iv, content, err := p.readEncryptedContentInfo(env)
 	if err != nil {
 		return nil, nil, boundary(err)
 	}
 	// Everything that can be refused without the key has been refused. Now the private operation, one.
-	cek, err := found.unwrap(env, keys)
+	cek, err := found.contentKey(env, keys, o.Algorithms)
 	if err != nil {
 		return nil, nil, boundary(err)
 	}
@@ -51,121 +48,15 @@ func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io
 	}, nil
 }
 
-// transport is a KeyTransRecipientInfo that names a certificate of ours (RFC 5652 §6.2.1).
-type transport struct {
-	algorithm algorithmIdentifier
-	encrypted []byte
-}
-
-// transports holds them by the index of the key.
-type transports map[int]transport
-
-// take keeps t for each key whose certificate it names.
-func (found transports) take(rid identifier, t transport, own []identifier) error {
-	for i, id := range own {
-		if !rid.names(id) {
-			continue
-		}
-		// A second one would be a second guess at the key (as in CVE-2026-42768): refused before the first is tried.
-		if _, again := found[i]; again {
-			return syntax("two RecipientInfos name one certificate")
-		}
-		found[i] = t
-	}
-	return nil
-}
-
-// readRecipients reads up to and with recipientInfos (RFC 5652 §6.1).
-func (p *parser) readRecipients(keys []Recipient) (*Enveloped, transports, error) {
+// readEnvelopedData reads up to and with recipientInfos (RFC 5652 §6.1).
+func (p *parser) readEnvelopedData(keys []Recipient) (*recipients, error) {
 	if err := p.readContentInfo(oidEnveloped); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := p.readVersion(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	e, err := p.want("recipientInfos")
-	if err == nil && e.tag == tagContext0|constructed { // originatorInfo: of no use to key transport
-		if err = p.skip(e); err != nil {
-			return nil, nil, err
-		}
-		e, err = p.want("recipientInfos")
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if e.tag != tagSet {
-		return nil, nil, syntax("something else than recipientInfos")
-	}
-	if err := p.enter(e); err != nil {
-		return nil, nil, err
-	}
-	own := make([]identifier, len(keys))
-	for i, k := range keys {
-		own[i] = identifierOf(k.Certificate)
-	}
-	env, found := new(Enveloped), make(transports)
-	for {
-		e, ok, err := p.next()
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case !ok && env.Recipients == 0:
-			return nil, nil, syntax("no RecipientInfo")
-		case !ok:
-			return env, found, nil
-		case env.Recipients == p.lim.Recipients:
-			return nil, nil, limit("recipientInfos")
-		}
-		env.Recipients++
-		if e.tag >= tagContext1|constructed && e.tag <= tagContext4|constructed {
-			if err := p.skip(e); err != nil { // kari, kekri, pwri, ori
-				return nil, nil, err
-			}
-			continue
-		}
-		rid, t, err := p.readTransport(e)
-		if err == nil {
-			err = found.take(rid, t, own)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-}
-
-// readTransport reads the KeyTransRecipientInfo of which e is the header (RFC 5652 §6.2.1).
-func (p *parser) readTransport(e element) (rid identifier, t transport, err error) {
-	if e.tag != tagSequence {
-		return rid, t, syntax("unknown kind of RecipientInfo")
-	}
-	if err = p.enter(e); err != nil {
-		return rid, t, err
-	}
-	if err = p.readVersion(); err != nil {
-		return rid, t, err
-	}
-	if e, err = p.want("rid"); err != nil {
-		return rid, t, err
-	}
-	if rid, err = p.readIdentifier(e); err != nil {
-		return rid, t, err
-	}
-	if e, err = p.want("keyEncryptionAlgorithm"); err != nil {
-		return rid, t, err
-	}
-	if t.algorithm, err = p.readAlgorithm(e); err != nil {
-		return rid, t, err
-	}
-	if e, err = p.want("encryptedKey"); err != nil {
-		return rid, t, err
-	}
-	if e.tag&^constructed != tagOctetString {
-		return rid, t, syntax("something else than an encryptedKey")
-	}
-	if t.encrypted, err = p.octets(e); err != nil {
-		return rid, t, err
-	}
-	return rid, t, p.close("encryptedKey")
+	return p.readRecipientInfos(keys)
 }
 
 // readEncryptedContentInfo reads up to the header of encryptedContent (RFC 5652 §6.1).
@@ -200,40 +91,4 @@ func (p *parser) readEncryptedContentInfo(env *Enveloped) (iv []byte, content el
 		return nil, content, syntax("something else than encryptedContent")
 	}
 	return octets, content, nil
-}
-
-// unwrap chooses the key and returns the content-encryption key, or a random one without saying so (RFC 3218 §2.3.2).
-func (found transports) unwrap(env *Enveloped, keys []Recipient) ([]byte, error) {
-	for i, k := range keys {
-		t, ok := found[i]
-		if !ok {
-			continue
-		}
-		env.Own, env.Key = k.Certificate, RSAESPKCS1v15
-		pub, ok := k.Certificate.PublicKey.(*rsa.PublicKey)
-		if !ok || t.algorithm.oid != oidRSA || !t.algorithm.noParams() {
-			return nil, algorithm("key transport")
-		}
-		if err := checkRSA(pub); err != nil {
-			return nil, err
-		}
-		key, ok := k.Key.(crypto.Decrypter)
-		if !ok || !pub.Equal(key.Public()) {
-			return nil, errors.New("a key does not belong to its certificate")
-		}
-		n := env.Cipher.keyLen()
-		instead := make([]byte, n)
-		crand.Read(instead) // never fails
-		//lint:ignore SA1019 what Direct partners send; fixed length, random key instead of an error
-		opts := &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n}
-		cek, err := key.Decrypt(crand.Reader, t.encrypted, opts)
-		if errors.Is(err, ErrUnavailable) {
-			return nil, err
-		}
-		if err != nil || len(cek) != n {
-			return instead, nil
-		}
-		return cek, nil
-	}
-	return nil, ErrNoKey
 }

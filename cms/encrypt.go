@@ -22,27 +22,27 @@ const (
 )
 
 // NewEnvelopedWriter returns a writer that encrypts what is written to it, and writes a BER ContentInfo with an EnvelopedData
-// to w (RFC 5652 §6). The key goes to each certificate by RSA key transport, PKCS #1 v1.5, named by issuer and serial number.
+// to w (RFC 5652 §6). The key goes to each certificate by key transport or key agreement, named by issuer and serial number.
 // Memory does not grow with the content. Nothing is written before the first segment is full or Close is called; Close ends
 // the encoding and does not close w. ErrAlgorithm is returned for keys that are not accepted.
 func NewEnvelopedWriter(w io.Writer, o Encryption, to ...*x509.Certificate) (io.WriteCloser, error) {
-	c, rand := o.Cipher, o.Rand
+	c := o.Cipher
 	if c == 0 {
 		c = AES256CBC
 	}
 	if cipherOID(c) == "" {
 		return nil, algorithm("content encryption")
 	}
-	if rand == nil {
-		rand = crand.Reader
+	if o.Rand == nil {
+		o.Rand = crand.Reader
 	}
 	secret := make([]byte, c.keyLen()+aes.BlockSize)
 	defer clear(secret)
-	if _, err := io.ReadFull(rand, secret); err != nil {
+	if _, err := io.ReadFull(o.Rand, secret); err != nil {
 		return nil, fmt.Errorf("cms: encrypting: %w", err)
 	}
 	cek, iv := secret[:c.keyLen()], secret[c.keyLen():]
-	infos, err := keyTransports(rand, cek, to)
+	infos, highest, err := newRecipientInfos(o, cek, to)
 	if err != nil {
 		return nil, err
 	}
@@ -52,74 +52,82 @@ func NewEnvelopedWriter(w io.Writer, o Encryption, to ...*x509.Certificate) (io.
 	}
 	return &envelopedWriter{
 		w:    w,
-		head: envelopedHead(c, iv, infos),
+		head: envelopedHead(c, iv, infos, highest),
 		enc:  cipher.NewCBCEncrypter(block, iv),
 		buf:  make([]byte, segmentHeader+firstRoom+aes.BlockSize),
 	}, nil
 }
 
-// CanEncrypt says whether a message can be encrypted to cert: nil, or ErrAlgorithm with the reason.
+// CanEncrypt says whether a message can be encrypted to cert, an RSA certificate by key transport or an EC or X25519 certificate by
+// key agreement: nil, or ErrAlgorithm with the reason. Its KeyUsage is not looked at.
 func CanEncrypt(cert *x509.Certificate) error {
-	pub, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return algorithm("kind of public key")
+	if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok {
+		return checkRSA(pub)
 	}
-	return checkRSA(pub)
+	_, _, err := curveOf(cert.PublicKey)
+	return err
 }
 
-// keyTransports returns a RecipientInfo for each of the certificates, the same one twice counted once.
-func keyTransports(rand io.Reader, cek []byte, to []*x509.Certificate) (infos [][]byte, err error) {
+// newRecipientInfos returns a RecipientInfo for each of the certificates, the same one twice counted once. highest is the highest
+// version among them.
+func newRecipientInfos(o Encryption, cek []byte, to []*x509.Certificate) (infos [][]byte, highest int, err error) {
+	if o.Transport == 0 {
+		o.Transport = RSAESPKCS1v15
+	}
+	if o.Transport == RSAESOAEPSHA1 || o.Transport != RSAESPKCS1v15 && oaepHash(o.Transport) == 0 {
+		return nil, 0, algorithm("key transport")
+	}
 	if len(to) == 0 {
-		return nil, errors.New("cms: encrypting: no recipient")
+		return nil, 0, errors.New("cms: encrypting: no recipient")
 	}
 	named := make(map[string]*x509.Certificate)
 	for _, cert := range to {
 		rid := encode(func(b *cryptobyte.Builder) { addIssuerAndSerial(b, cert) })
 		if other := named[string(rid)]; other != nil {
 			if !other.Equal(cert) {
-				return nil, errors.New("cms: encrypting: two certificates with one issuer and serial number")
+				return nil, 0, errors.New("cms: encrypting: two certificates with one issuer and serial number")
 			}
 			continue
 		}
 		named[string(rid)] = cert
-		info, err := keyTransport(rand, cek, rid, cert)
+		info, version, err := newRecipientInfo(o, cek, rid, cert)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		infos = append(infos, info)
+		infos, highest = append(infos, info), max(highest, version)
 	}
-	return infos, nil
+	return infos, highest, nil
 }
 
-// keyTransport makes a KeyTransRecipientInfo (RFC 5652 §6.2.1).
-func keyTransport(rand io.Reader, cek, rid []byte, cert *x509.Certificate) ([]byte, error) {
+// newRecipientInfo makes the RecipientInfo that fits cert (RFC 5652 §6.2).
+func newRecipientInfo(o Encryption, cek, rid []byte, cert *x509.Certificate) (info []byte, version int, err error) {
 	if err := CanEncrypt(cert); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	pub := cert.PublicKey.(*rsa.PublicKey)
-	//lint:ignore SA1019 what Direct partners read (RFC 3370 §4.2.1); the reader's side is the fragile one
-	wrapped, err := rsa.EncryptPKCS1v15(rand, pub, cek)
+	if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok {
+		info, err = newTransport(o.Rand, o.Transport, cek, rid, pub)
+		return info, 0, err
+	}
+	c, pub, err := curveOf(cert.PublicKey)
 	if err != nil {
-		return nil, fmt.Errorf("cms: encrypting: %w", err)
+		return nil, 0, err
 	}
-	return encode(func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(0)
-			b.AddBytes(rid)
-			addAlgorithm(b, oidRSA, func(b *cryptobyte.Builder) { b.AddASN1NULL() })
-			b.AddASN1OctetString(wrapped)
-		})
-	}), nil
+	info, err = newAgreement(o.Rand, cek, rid, c, pub)
+	return info, 3, err
 }
 
 // envelopedHead is everything before the first segment (RFC 5652 §6.1).
-func envelopedHead(c Algorithm, iv []byte, infos [][]byte) []byte {
+func envelopedHead(c Algorithm, iv []byte, infos [][]byte, highest int) []byte {
 	const begin = "\x80" // an indefinite length
+	version := int64(0)
+	if highest > 0 { // of the RecipientInfos; neither originatorInfo nor unprotectedAttrs are there
+		version = 2
+	}
 	return encode(func(b *cryptobyte.Builder) {
 		b.AddBytes([]byte("\x30" + begin)) // ContentInfo
 		addOID(b, oidEnveloped)
 		b.AddBytes([]byte("\xa0" + begin + "\x30" + begin)) // [0], EnvelopedData
-		b.AddASN1Int64(0)                                   // RFC 5652 §6.1: every RecipientInfo has version 0
+		b.AddASN1Int64(version)
 		addSetOf(b, asn1.SET, infos)
 		b.AddBytes([]byte("\x30" + begin)) // EncryptedContentInfo
 		addOID(b, oidData)

@@ -71,7 +71,7 @@ func FuzzReadEnveloped(f *testing.F) {
 	e.cek = []byte("sixteen octets..")
 	f.Add(e.bytes())
 	e.segments = nil
-	e.infos = append(e.infos, rawTransport(c.carol, c.carol.cert.SubjectKeyId, oidRSA, content(256)), []byte{0xa1, 0x80, 0, 0})
+	e.infos = append(e.infos, rawTransport(c.carol, c.carol.cert.SubjectKeyId, oidRSA, content(256)), []byte{0xa2, 0x80, 0, 0})
 	e.originator, e.after = []byte{0xa0, 0}, [][]byte{{0xa1, 0}}
 	f.Add(e.bytes())
 	e.segments = []byte("\x24\x80\x04\x03abc\x24\x0f\x04\x0d0123456789abc\x00\x00")

@@ -232,7 +232,7 @@ func TestLimits(t *testing.T) {
 	c := people()
 	infos := func(n int) []byte {
 		e := sealed(t, nil)
-		e.infos = slices.Repeat([][]byte{{0xa1, 0}}, n)
+		e.infos = slices.Repeat([][]byte{{0xa2, 0}}, n)
 		return e.bytes()
 	}
 	attr := func(value []byte) []byte {

@@ -93,6 +93,19 @@ func (p *parser) skip(e element) error {
 	}
 }
 
+// rest passes over what is left of the innermost open encoding.
+func (p *parser) rest() error {
+	for {
+		e, ok, err := p.next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := p.skip(e); err != nil {
+			return err
+		}
+	}
+}
+
 // skipTaped passes over e like skip and returns it whole.
 func (p *parser) skipTaped(e element) ([]byte, error) {
 	p.taping, p.tape = true, append([]byte(nil), p.head...)

@@ -1,0 +1,244 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/hkdf"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"carepost/cms/internal/keywrap"
+)
+
+const (
+	oidECPublicKey oid = ansiX962 + "\x02\x01"     // RFC 5480 §2.1.1
+	oidP256        oid = ansiX962 + "\x03\x01\x07" // RFC 5480 §2.1.1.1
+	oidP384        oid = "\x2b\x81\x04\x00\x22"    // 1.3.132.0.34
+	oidX25519      oid = "\x2b\x65\x6e"            // RFC 8410 §3
+	oidAES128Wrap  oid = nistAlgs + "\x01\x05"     // RFC 3565 §2.3.2
+	oidAES192Wrap  oid = nistAlgs + "\x01\x19"
+	oidAES256Wrap  oid = nistAlgs + "\x01\x2d"
+
+	// RFC 5753 §7.1.4: dhSinglePass-stdDH and -cofactorDH with the key derivation of ANSI X9.63.
+	x963SHA1   = "\x2b\x81\x05\x10\x86\x48\x3f\x00" // 1.3.133.16.840.63.0
+	stdDH      = "\x2b\x81\x04\x01\x0b"             // 1.3.132.1.11
+	cofactorDH = "\x2b\x81\x04\x01\x0e"             // 1.3.132.1.14
+
+	oidStdDHSHA1        oid = x963SHA1 + "\x02"
+	oidStdDHSHA256      oid = stdDH + "\x01"
+	oidStdDHSHA384      oid = stdDH + "\x02"
+	oidStdDHSHA512      oid = stdDH + "\x03"
+	oidCofactorDHSHA1   oid = x963SHA1 + "\x03"
+	oidCofactorDHSHA256 oid = cofactorDH + "\x01"
+	oidCofactorDHSHA384 oid = cofactorDH + "\x02"
+	oidCofactorDHSHA512 oid = cofactorDH + "\x03"
+
+	// RFC 8418 §2.2: dhSinglePass-stdDH with HKDF.
+	oidStdDHHKDFSHA256 oid = pkcs9 + "\x10\x03\x13"
+	oidStdDHHKDFSHA384 oid = pkcs9 + "\x10\x03\x14"
+	oidStdDHHKDFSHA512 oid = pkcs9 + "\x10\x03\x15"
+)
+
+// curve is one of key agreement.
+type curve struct {
+	ecdh.Curve
+	how       Algorithm
+	algorithm oid // of keys
+	named     oid // namedCurve of their parameters, "" where there are none
+	octets    int // of a shared secret
+
+	// What is written.
+	scheme   oid
+	wrapBits int // at least
+}
+
+// curveOf returns the curve of a certificate's key. Go's x509 reads named curves alone, and points that are on them.
+func curveOf(pub crypto.PublicKey) (c curve, key *ecdh.PublicKey, err error) {
+	switch k := pub.(type) {
+	case *ecdh.PublicKey:
+		key = k
+	case *ecdsa.PublicKey:
+		if key, err = k.ECDH(); err != nil {
+			return c, nil, algorithm("elliptic curve")
+		}
+	default:
+		return c, nil, algorithm("kind of public key")
+	}
+	switch key.Curve() {
+	case ecdh.P256():
+		return curve{ecdh.P256(), ECDHP256, oidECPublicKey, oidP256, 32, oidStdDHSHA256, 128}, key, nil
+	case ecdh.P384():
+		return curve{ecdh.P384(), ECDHP384, oidECPublicKey, oidP384, 48, oidStdDHSHA384, 256}, key, nil
+	case ecdh.X25519():
+		return curve{ecdh.X25519(), ECDHX25519, oidX25519, "", 32, oidStdDHHKDFSHA256, 128}, key, nil
+	}
+	return c, nil, algorithm("elliptic curve")
+}
+
+// ephemeral reads an originatorKey (RFC 5753 §3.1.1, RFC 8418 §3.2): a point of the recipient's curve, uncompressed. Parameters are
+// those of the recipient if they are left out.
+func (c curve) ephemeral(a algorithmIdentifier, point []byte) (*ecdh.PublicKey, error) {
+	if a.oid != c.algorithm {
+		return nil, algorithm("originatorKey of another kind than the recipient's")
+	}
+	named := encode(func(b *cryptobyte.Builder) { addOID(b, c.named) })
+	if !a.noParams() && (c.named == "" || string(a.params) != string(named)) {
+		return nil, algorithm("originatorKey of another curve than the recipient's")
+	}
+	key, err := c.NewPublicKey(point)
+	if err != nil {
+		return nil, algorithm("originatorKey that is no point of the curve")
+	}
+	return key, nil
+}
+
+// derivation is how a key-encryption key is made of a shared secret.
+type derivation struct {
+	hash crypto.Hash // 0 is none
+	hkdf bool        // RFC 8418 §2.2, otherwise ANSI X9.63
+}
+
+func (d derivation) old() bool { return d.hash == crypto.SHA1 }
+
+// derivation reads the object identifier of a keyEncryptionAlgorithm. The cofactors of P-256 and P-384 are 1, so cofactorDH is stdDH.
+func (c curve) derivation(scheme oid) derivation {
+	switch scheme {
+	case oidStdDHSHA256:
+		return derivation{hash: crypto.SHA256}
+	case oidStdDHSHA384:
+		return derivation{hash: crypto.SHA384}
+	case oidStdDHSHA512:
+		return derivation{hash: crypto.SHA512}
+	}
+	if c.how == ECDHX25519 {
+		switch scheme {
+		case oidStdDHHKDFSHA256:
+			return derivation{crypto.SHA256, true}
+		case oidStdDHHKDFSHA384:
+			return derivation{crypto.SHA384, true}
+		case oidStdDHHKDFSHA512:
+			return derivation{crypto.SHA512, true}
+		}
+		return derivation{}
+	}
+	switch scheme {
+	case oidStdDHSHA1, oidCofactorDHSHA1:
+		return derivation{hash: crypto.SHA1}
+	case oidCofactorDHSHA256:
+		return derivation{hash: crypto.SHA256}
+	case oidCofactorDHSHA384:
+		return derivation{hash: crypto.SHA384}
+	case oidCofactorDHSHA512:
+		return derivation{hash: crypto.SHA512}
+	}
+	return derivation{}
+}
+
+// derive makes a key-encryption key of the shared secret z (RFC 5753 §7.2). ukm is nil where there is none; wrap is the encoding of
+// the key wrap's AlgorithmIdentifier, as it stands in the message: with NULL where it has NULL.
+func (d derivation) derive(z, ukm, wrap []byte, bits int) ([]byte, error) {
+	info := sharedInfo(wrap, ukm, bits)
+	if d.hkdf { // the salt is ukm, or none
+		return hkdf.Key(d.hash.New, z, ukm, string(info), bits/8)
+	}
+	var kek []byte
+	for counter := uint32(1); len(kek) < bits/8; counter++ {
+		h := d.hash.New()
+		h.Write(z)
+		h.Write(binary.BigEndian.AppendUint32(nil, counter))
+		h.Write(info)
+		kek = h.Sum(kek)
+	}
+	return kek[:bits/8], nil
+}
+
+// sharedInfo encodes ECC-CMS-SharedInfo (RFC 5753 §7.2).
+func sharedInfo(wrap, ukm []byte, bits int) []byte {
+	return encode(func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(wrap) // keyInfo
+			if ukm != nil {
+				b.AddASN1(asn1.Tag(tagContext0|constructed), func(b *cryptobyte.Builder) { b.AddASN1OctetString(ukm) }) // entityUInfo
+			}
+			b.AddASN1(asn1.Tag(tagContext0+2|constructed), func(b *cryptobyte.Builder) { // suppPubInfo
+				b.AddASN1OctetString(binary.BigEndian.AppendUint32(nil, uint32(bits)))
+			})
+		})
+	})
+}
+
+// wrapBits reads a KeyWrapAlgorithm, the parameters of keyEncryptionAlgorithm: how many bits its key has, 0 for what is not read.
+// RFC 3565 §2.3.2 has its own parameters absent; NULL is what some write.
+func wrapBits(params []byte) int {
+	a, ok := algorithmIn(params)
+	if !ok || !a.noParams() {
+		return 0
+	}
+	for _, bits := range [...]int{128, 192, 256} {
+		if wrapOID(bits) == a.oid {
+			return bits
+		}
+	}
+	return 0
+}
+
+// wrapOID names the AES key wrap with keys of that many bits.
+func wrapOID(bits int) oid {
+	switch bits {
+	case 128:
+		return oidAES128Wrap
+	case 192:
+		return oidAES192Wrap
+	}
+	return oidAES256Wrap
+}
+
+// newAgreement makes a KeyAgreeRecipientInfo for one recipient (RFC 5652 §6.2.2), with an ephemeral key of its own.
+func newAgreement(rand io.Reader, cek, rid []byte, c curve, to *ecdh.PublicKey) ([]byte, error) {
+	bits := c.wrapBits
+	if len(cek) > bits/8 { // RFC 5753 §8: the wrap is as strong as what it wraps. AES-192 is left to those who ask for it
+		bits = 256
+	}
+	key, err := c.GenerateKey(rand)
+	if err != nil {
+		return nil, fmt.Errorf("cms: encrypting: %w", err)
+	}
+	z, err := key.ECDH(to) // an error for points of low order
+	if err != nil {
+		return nil, algorithm("public key")
+	}
+	defer clear(z)
+	wrap := encode(func(b *cryptobyte.Builder) { addAlgorithm(b, wrapOID(bits), nil) })
+	kek, err := c.derivation(c.scheme).derive(z, nil, wrap, bits)
+	if err != nil {
+		return nil, fmt.Errorf("cms: encrypting: %w", err)
+	}
+	defer clear(kek)
+	encrypted, err := keywrap.Wrap(kek, cek)
+	if err != nil {
+		return nil, fmt.Errorf("cms: encrypting: %w", err)
+	}
+	return encode(func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.Tag(tagContext1|constructed), func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(3)
+			b.AddASN1(asn1.Tag(tagContext0|constructed), func(b *cryptobyte.Builder) { // originator
+				b.AddASN1(asn1.Tag(tagContext1|constructed), func(b *cryptobyte.Builder) { // originatorKey
+					addAlgorithm(b, c.algorithm, nil) // RFC 5753 §3.1.1: as the recipient's
+					b.AddASN1BitString(key.PublicKey().Bytes())
+				})
+			})
+			addAlgorithm(b, c.scheme, func(b *cryptobyte.Builder) { b.AddBytes(wrap) })
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // recipientEncryptedKeys
+				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					b.AddBytes(rid)
+					b.AddASN1OctetString(encrypted)
+				})
+			})
+		})
+	}), nil
+}

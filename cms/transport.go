@@ -1,0 +1,230 @@
+package cms
+
+import (
+	"crypto"
+	crand "crypto/rand"
+	"crypto/rsa"
+	_ "crypto/sha1" // registers what RSAES-OAEP has by default
+	"fmt"
+	"io"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// transport is a KeyTransRecipientInfo for a certificate of ours (RFC 5652 §6.2.1).
+type transport struct {
+	algorithm algorithmIdentifier // keyEncryptionAlgorithm
+	encrypted []byte              // encryptedKey
+}
+
+// readTransport reads the KeyTransRecipientInfo of which e is the header.
+func (p *parser) readTransport(e element, r *recipients) error {
+	if err := p.enter(e); err != nil {
+		return err
+	}
+	if err := p.readVersion(); err != nil {
+		return err
+	}
+	e, err := p.want("rid")
+	if err != nil {
+		return err
+	}
+	rid, err := p.readIdentifier(e)
+	if err != nil {
+		return err
+	}
+	var t transport
+	if e, err = p.want("keyEncryptionAlgorithm"); err != nil {
+		return err
+	}
+	if t.algorithm, err = p.readAlgorithm(e); err != nil {
+		return err
+	}
+	if t.encrypted, err = p.readEncryptedKey(); err != nil {
+		return err
+	}
+	return r.add(rid, t)
+}
+
+// readEncryptedKey reads encryptedKey, the last field of the encoding that it is in.
+func (p *parser) readEncryptedKey() ([]byte, error) {
+	e, err := p.want("encryptedKey")
+	if err != nil {
+		return nil, err
+	}
+	if e.tag&^constructed != tagOctetString {
+		return nil, syntax("something else than an encryptedKey")
+	}
+	b, err := p.octets(e)
+	if err != nil {
+		return nil, err
+	}
+	return b, p.close("encryptedKey")
+}
+
+// prepare implements carrier.
+func (t transport) prepare(to Recipient, algs Algorithms) (Algorithm, opener, error) {
+	pub, ok := to.Certificate.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return 0, nil, algorithm("key transport to another kind of key")
+	}
+	how := transportOf(t.algorithm)
+	if err := algs.accept(how, "key transport"); err != nil {
+		return 0, nil, err
+	}
+	if err := checkRSA(pub); err != nil {
+		return 0, nil, err
+	}
+	key, ok := to.Key.(crypto.Decrypter)
+	if !ok || !pub.Equal(key.Public()) {
+		return 0, nil, errForeignKey()
+	}
+	return how, func(n int) ([]byte, error) {
+		var o crypto.DecrypterOpts = &rsa.OAEPOptions{Hash: oaepHash(how)}
+		if how == RSAESPKCS1v15 {
+			//lint:ignore SA1019 what Direct partners send; fixed length, random key instead of an error
+			o = &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n}
+		}
+		return key.Decrypt(crand.Reader, t.encrypted, o)
+	}, nil
+}
+
+// transportOf reads a keyEncryptionAlgorithm of key transport, 0 for what is not read.
+func transportOf(a algorithmIdentifier) Algorithm {
+	switch {
+	case a.oid == oidRSA && a.noParams(): // RFC 3370 §4.2.1: NULL; absent is tolerated
+		return RSAESPKCS1v15
+	case a.oid == oidOAEP:
+		return readOAEP(a.params)
+	}
+	return 0
+}
+
+// oaepHash is the hash of RSAES-OAEP and of its mask, 0 for other algorithms.
+func oaepHash(x Algorithm) crypto.Hash {
+	switch x {
+	case RSAESOAEPSHA1:
+		return crypto.SHA1
+	case RSAESOAEPSHA256:
+		return crypto.SHA256
+	case RSAESOAEPSHA384:
+		return crypto.SHA384
+	case RSAESOAEPSHA512:
+		return crypto.SHA512
+	}
+	return 0
+}
+
+// oaepDigest names that hash.
+func oaepDigest(x Algorithm) oid {
+	switch x {
+	case RSAESOAEPSHA1:
+		return oidSHA1
+	case RSAESOAEPSHA256:
+		return oidSHA256
+	case RSAESOAEPSHA384:
+		return oidSHA384
+	case RSAESOAEPSHA512:
+		return oidSHA512
+	}
+	return ""
+}
+
+// readOAEP reads RSAES-OAEP-params (RFC 4055 §4.1), one encoding, nil where it is absent. 0 is for what is not read: absent
+// parameters, which are not the same as three defaults, a mask of another hash than the label's, and a label that is not empty.
+func readOAEP(params []byte) Algorithm {
+	s := cryptobyte.String(params)
+	var fields cryptobyte.String
+	if !s.ReadASN1(&fields, asn1.SEQUENCE) || !s.Empty() {
+		return 0
+	}
+	hash, mask := oidSHA1, oidSHA1 // the defaults
+	ok := readOAEPField(&fields, 0, func(a algorithmIdentifier) bool {
+		hash = a.oid
+		return a.noParams()
+	}) && readOAEPField(&fields, 1, func(a algorithmIdentifier) bool {
+		if a.oid != oidMGF1 {
+			return false
+		}
+		h, ok := algorithmIn(a.params)
+		mask = h.oid
+		return ok && h.noParams()
+	}) && readOAEPField(&fields, 2, func(a algorithmIdentifier) bool {
+		return a.oid == oidPSpecified && string(a.params) == "\x04\x00"
+	})
+	if !ok || !fields.Empty() || hash != mask {
+		return 0
+	}
+	for x := RSAESOAEPSHA1; x <= RSAESOAEPSHA512; x++ {
+		if oaepDigest(x) == hash {
+			return x
+		}
+	}
+	return 0
+}
+
+// readOAEPField reads the field [n] EXPLICIT AlgorithmIdentifier with read, unless it is absent.
+func readOAEPField(s *cryptobyte.String, n uint8, read func(a algorithmIdentifier) bool) bool {
+	var field cryptobyte.String
+	var there bool
+	if !s.ReadOptionalASN1(&field, &there, asn1.Tag(n).Constructed().ContextSpecific()) {
+		return false
+	}
+	if !there {
+		return true
+	}
+	a, ok := algorithmIn(field)
+	return ok && read(a)
+}
+
+// algorithmIn reads an AlgorithmIdentifier that is all of der.
+func algorithmIn(der []byte) (algorithmIdentifier, bool) {
+	s := cryptobyte.String(der)
+	var content cryptobyte.String
+	if !s.ReadASN1(&content, asn1.SEQUENCE) || !s.Empty() {
+		return algorithmIdentifier{}, false
+	}
+	a, err := parseAlgorithm(content)
+	return a, err == nil
+}
+
+// newTransport makes a KeyTransRecipientInfo (RFC 5652 §6.2.1).
+func newTransport(rand io.Reader, how Algorithm, cek, rid []byte, pub *rsa.PublicKey) ([]byte, error) {
+	var encrypted []byte
+	var err error
+	if how == RSAESPKCS1v15 {
+		//lint:ignore SA1019 what Direct partners read (RFC 3370 §4.2.1); the reader's side is the fragile one
+		encrypted, err = rsa.EncryptPKCS1v15(rand, pub, cek)
+	} else {
+		encrypted, err = rsa.EncryptOAEP(oaepHash(how).New(), rand, pub, cek, nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cms: encrypting: %w", err)
+	}
+	return encode(func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(0)
+			b.AddBytes(rid)
+			addTransport(b, how)
+			b.AddASN1OctetString(encrypted)
+		})
+	}), nil
+}
+
+// addTransport adds a keyEncryptionAlgorithm. pSourceAlgorithm is the default (RFC 3560 §2), so it is left out.
+func addTransport(b *cryptobyte.Builder, how Algorithm) {
+	if how == RSAESPKCS1v15 {
+		addAlgorithm(b, oidRSA, func(b *cryptobyte.Builder) { b.AddASN1NULL() })
+		return
+	}
+	hash := func(b *cryptobyte.Builder) {
+		addAlgorithm(b, oaepDigest(how), func(b *cryptobyte.Builder) { b.AddASN1NULL() }) // RFC 4055 §2.1
+	}
+	addAlgorithm(b, oidOAEP, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.Tag(tagContext0|constructed), hash)
+			b.AddASN1(asn1.Tag(tagContext1|constructed), func(b *cryptobyte.Builder) { addAlgorithm(b, oidMGF1, hash) })
+		})
+	})
+}
