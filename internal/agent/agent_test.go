@@ -3,6 +3,9 @@ package agent_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -106,6 +109,11 @@ func TestOutboundDecidesEachAlone(t *testing.T) {
 	w.publish(t, strange, "strange.example")
 	w.publish(t, w.ca, "expired.example", certtest.Until(now.Add(-time.Hour)))
 	w.publish(t, w.ca, "curve.example", certtest.Key(certtest.ECDSA(t)), certtest.Usage(x509.KeyUsageDigitalSignature|x509.KeyUsageKeyAgreement))
+	odd, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(t, w.ca, "odd.example", certtest.Key(odd), certtest.Usage(x509.KeyUsageDigitalSignature|x509.KeyUsageKeyAgreement))
 	w.publish(t, silent, "silent.example")
 	w.err["down.example"] = errors.New("no server answers")
 	w.publish(t, strange, "several.example")
@@ -123,8 +131,9 @@ func TestOutboundDecidesEachAlone(t *testing.T) {
 		{"nobody.example", trust.Refused, "Direct 2.3"},
 		{"strange.example", trust.Refused, "Direct 4.2.3"},
 		{"expired.example", trust.Refused, "Direct 4"},
-		{"curve.example", trust.Refused, "RFC 8551 §2.3"}, // trusted, but nothing can be encrypted to it
-		{"silent.example", trust.Undecided, ""},           // a pointer without an answer is no answer yet: DIR-33
+		{"curve.example", trust.Trusted, ""},            // by key agreement
+		{"odd.example", trust.Refused, "RFC 8551 §2.3"}, // trusted, but nothing can be encrypted to it
+		{"silent.example", trust.Undecided, ""},         // a pointer without an answer is no answer yet: DIR-33
 		{"down.example", trust.Undecided, ""},
 		{"several.example", trust.Trusted, ""}, // one trusted certificate suffices
 		{"rash.example", trust.Undecided, ""},  // while one is undecided nobody is refused
