@@ -2,11 +2,12 @@ package cms
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"io"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"carepost/cms/internal/cbc"
 )
 
 // ReadEnveloped reads a ContentInfo with an EnvelopedData, BER or DER, up to its first octet of ciphertext; the reader that it
@@ -33,7 +34,7 @@ func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io
 		return nil, nil, boundary(err)
 	}
 	defer clear(cek)
-	block, err := aes.NewCipher(cek)
+	dec, err := cbc.NewDecrypter(cek, iv)
 	if err != nil {
 		return nil, nil, boundary(err)
 	}
@@ -43,7 +44,7 @@ func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io
 	}
 	return env, &plaintextReader{
 		seg: seg,
-		dec: cipher.NewCBCDecrypter(block, iv),
+		dec: dec,
 		buf: make([]byte, aes.BlockSize+firstChunk),
 	}, nil
 }

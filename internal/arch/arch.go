@@ -19,7 +19,7 @@ const (
 // Rooms names every room of the module by its import path below the module's name.
 var Rooms = map[string]Layer{
 	"addr": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "dicom": Ground,
-	"internal/crash": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
+	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
 	"dicom/fileset": Standards, "dicom/zipmail": Standards,
@@ -42,7 +42,7 @@ var Rooms = map[string]Layer{
 
 // Arrows names the imports that stay inside a layer.
 var Arrows = map[string][]string{
-	"cms":              {"cms/internal/gcm", "cms/internal/keywrap"},
+	"cms":              {"cms/internal/cbc", "cms/internal/gcm", "cms/internal/keywrap"},
 	"message":          {"addr"},
 	"smtp":             {"addr"},
 	"resolver":         {"addr"},
