@@ -19,6 +19,7 @@ const (
 	tagSet         = 0x31
 	tagContext0    = 0x80 // [0], primitive
 	tagContext1    = 0x81
+	tagContext2    = 0x82
 	tagContext4    = 0x84
 	constructed    = 0x20
 

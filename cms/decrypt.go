@@ -1,32 +1,33 @@
 package cms
 
-import (
-	"crypto/aes"
-	"io"
+import "io"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-
-	"carepost/cms/internal/cbc"
-)
-
-// ReadEnveloped reads a ContentInfo with an EnvelopedData, BER or DER, up to its first octet of ciphertext; the reader that it
-// returns yields the plaintext as it comes and wants the end of r after the last octet of the ContentInfo (RFC 5652 §6). The
-// caller keeps the plaintext hidden until the reader has said io.EOF and a signature has been verified: with a wrong key it is
-// noise (which one time in 256 ends like good padding, so without an error), and it can be forged by anybody in any case.
+// ReadEnveloped reads a ContentInfo with an EnvelopedData (RFC 5652 §6) or an AuthEnvelopedData (RFC 5083), BER or DER, up to its
+// first octet of ciphertext; the reader that it returns yields the plaintext and wants the end of r after the last octet of the
+// ContentInfo.
+//
+// The plaintext of an EnvelopedData comes as it is decrypted. The caller keeps it hidden until the reader has said io.EOF and a
+// signature has been verified: with a wrong key it is noise (which one time in 256 ends like good padding, so without an error),
+// and it can be forged by anybody in any case. That of an AuthEnvelopedData comes so where o.Draft says that it is hidden; else r
+// must be an io.ReadSeeker, and nothing comes before a first pass to its end has found the tag good.
 //
 // Of several keys that the message names, the first in keys is used, once. Errors: ErrSyntax, ErrLimit, ErrContentType,
 // ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.
 func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io.Reader, error) {
 	p := newParser(r, o)
-	found, err := p.readEnvelopedData(keys)
+	env, found, err := p.readEnvelopedData(keys)
 	if err != nil {
 		return nil, nil, boundary(err)
 	}
-	env := &Enveloped{Recipients: found.n}
-	iv, content, err := p.readEncryptedContentInfo(env)
+	c, err := p.readEncryptedContentInfo(env)
 	if err != nil {
 		return nil, nil, boundary(err)
+	}
+	var twice *rewinder
+	if env.Authenticated && !o.Draft {
+		if twice, err = p.newRewinder(r); err != nil {
+			return nil, nil, boundary(err)
+		}
 	}
 	// Everything that can be refused without the key has been refused. Now the private operation, one.
 	cek, err := found.contentKey(env, keys, o.Algorithms)
@@ -34,62 +35,30 @@ func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io
 		return nil, nil, boundary(err)
 	}
 	defer clear(cek)
-	dec, err := cbc.NewDecrypter(cek, iv)
+	var from plaintext
+	if env.Authenticated {
+		from, err = newGCM(p, c, cek, twice)
+	} else {
+		from, err = newCBC(p, c, cek)
+	}
 	if err != nil {
 		return nil, nil, boundary(err)
 	}
-	seg, err := newSegments(p, content)
-	if err != nil {
-		return nil, nil, boundary(err)
-	}
-	return env, &plaintextReader{
-		seg: seg,
-		dec: dec,
-		buf: make([]byte, aes.BlockSize+firstChunk),
-	}, nil
+	return env, &plaintextReader{from: from}, nil
 }
 
-// readEnvelopedData reads up to and with recipientInfos (RFC 5652 §6.1).
-func (p *parser) readEnvelopedData(keys []Recipient) (*recipients, error) {
-	if err := p.readContentInfo(oidEnveloped); err != nil {
-		return nil, err
+// readEnvelopedData reads up to and with recipientInfos (RFC 5652 §6.1, RFC 5083 §2.1).
+func (p *parser) readEnvelopedData(keys []Recipient) (*Enveloped, *recipients, error) {
+	id, err := p.readContentInfo(oidEnveloped, oidAuthEnveloped)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := p.readVersion(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return p.readRecipientInfos(keys)
-}
-
-// readEncryptedContentInfo reads up to the header of encryptedContent (RFC 5652 §6.1).
-func (p *parser) readEncryptedContentInfo(env *Enveloped) (iv []byte, content element, err error) {
-	if err = p.open(tagSequence, "encryptedContentInfo"); err != nil {
-		return nil, content, err
-	}
-	if err = p.readType(oidData); err != nil {
-		return nil, content, err
-	}
-	e, err := p.want("contentEncryptionAlgorithm")
+	found, err := p.readRecipientInfos(keys)
 	if err != nil {
-		return nil, content, err
+		return nil, nil, err
 	}
-	a, err := p.readAlgorithm(e)
-	if err != nil {
-		return nil, content, err
-	}
-	env.Cipher = cipherOf(a.oid)
-	if err := p.algs.accept(env.Cipher, "content encryption"); err != nil {
-		return nil, content, err
-	}
-	params := cryptobyte.String(a.params)
-	var octets cryptobyte.String
-	if !params.ReadASN1(&octets, asn1.OCTET_STRING) || len(octets) != aes.BlockSize { // RFC 3565 §4.1
-		return nil, content, algorithm("initialization vector")
-	}
-	if content, err = p.want("encryptedContent"); err != nil {
-		return nil, content, err
-	}
-	if content.tag&^constructed != tagContext0 {
-		return nil, content, syntax("something else than encryptedContent")
-	}
-	return octets, content, nil
+	return &Enveloped{Authenticated: id == oidAuthEnveloped, Recipients: found.n}, found, nil
 }

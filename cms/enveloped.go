@@ -15,7 +15,10 @@ func (x Algorithm) keyLen() int {
 	return 0
 }
 
-// cipherOID names a content cipher of EnvelopedData.
+// authenticated says that a content cipher belongs into AuthEnvelopedData.
+func (x Algorithm) authenticated() bool { return x >= AES128GCM && x <= AES256GCM }
+
+// cipherOID names a content cipher.
 func cipherOID(x Algorithm) oid {
 	switch x {
 	case AES128CBC:
@@ -24,13 +27,19 @@ func cipherOID(x Algorithm) oid {
 		return oidAES192CBC
 	case AES256CBC:
 		return oidAES256CBC
+	case AES128GCM:
+		return oidAES128GCM
+	case AES192GCM:
+		return oidAES192GCM
+	case AES256GCM:
+		return oidAES256GCM
 	}
 	return ""
 }
 
 // cipherOf is the reverse of cipherOID.
 func cipherOf(o oid) Algorithm {
-	for _, x := range [...]Algorithm{AES128CBC, AES192CBC, AES256CBC} {
+	for _, x := range [...]Algorithm{AES128CBC, AES192CBC, AES256CBC, AES128GCM, AES192GCM, AES256GCM} {
 		if cipherOID(x) == o {
 			return x
 		}

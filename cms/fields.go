@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 )
@@ -20,18 +21,19 @@ func boundary(err error) error {
 	return fmt.Errorf("cms: reading: %w", err)
 }
 
-// readContentInfo enters ContentInfo, its [0] and the SEQUENCE in it (RFC 5652 §3).
-func (p *parser) readContentInfo(want oid) error {
+// readContentInfo enters ContentInfo, its [0] and the SEQUENCE in it (RFC 5652 §3), and says which of the types it has.
+func (p *parser) readContentInfo(want ...oid) (oid, error) {
 	if err := p.open(tagSequence, "ContentInfo"); err != nil {
-		return err
+		return "", err
 	}
-	if err := p.readType(want); err != nil {
-		return err
+	id, err := p.readType(want...)
+	if err != nil {
+		return "", err
 	}
 	if err := p.open(tagContext0|constructed, "[0] content"); err != nil {
-		return err
+		return "", err
 	}
-	return p.open(tagSequence, "the content's SEQUENCE")
+	return id, p.open(tagSequence, "the content's SEQUENCE")
 }
 
 // endContentInfo closes what readContentInfo has entered, and wants the end of the stream.
@@ -44,13 +46,13 @@ func (p *parser) endContentInfo() error {
 	return p.finish()
 }
 
-// readType reads a content type, which must be the one given.
-func (p *parser) readType(want oid) error {
+// readType reads a content type, which must be one of those given.
+func (p *parser) readType(want ...oid) (oid, error) {
 	id, err := p.readOID()
-	if err == nil && id != want {
+	if err == nil && !slices.Contains(want, id) {
 		err = ErrContentType
 	}
-	return err
+	return id, err
 }
 
 func (p *parser) readOID() (oid, error) {

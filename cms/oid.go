@@ -15,6 +15,9 @@ const (
 	oidSigned    oid = pkcs7 + "\x02"
 	oidEnveloped oid = pkcs7 + "\x03"
 
+	oidAuthEnveloped oid = pkcs9 + "\x10\x01\x17" // RFC 5083 §2.1
+	oidCompressed    oid = pkcs9 + "\x10\x01\x09" // RFC 3274 §1.1
+
 	oidContentType   oid = pkcs9 + "\x03"
 	oidMessageDigest oid = pkcs9 + "\x04"
 	oidSigningTime   oid = pkcs9 + "\x05"

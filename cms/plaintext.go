@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+
+	"carepost/cms/internal/cbc"
 )
 
 // How much ciphertext is decrypted at once, multiples of the block: the first time, for small messages, and then.
@@ -14,78 +16,17 @@ const (
 	chunkSize  = 32 << 10
 )
 
-// segments reads the octets of an encryptedContent that may be constructed (X.690 §8.7.3).
-type segments struct {
-	p     *parser
-	base  int   // frames around the content
-	left  int64 // octets of the open segment that are still to come
-	empty int   // segments without octets of their own that may still come
+// plaintext is where a plaintextReader gets its chunks from.
+type plaintext interface {
+	// next returns a chunk, which lasts until the next call; io.EOF with the last one or behind it. No other error comes with a
+	// chunk, and none is followed by another call.
+	next() ([]byte, error)
 }
 
-// newSegments opens the content of which e is the header.
-func newSegments(p *parser, e element) (*segments, error) {
-	s := &segments{p: p, base: len(p.stack), empty: p.lim.EmptySegments}
-	if e.tag&constructed == 0 {
-		s.left = e.length
-		return s, nil
-	}
-	return s, p.enter(e)
-}
-
-// fill reads octets until b is full or the content ends; then ended is true.
-func (s *segments) fill(b []byte) (n int, ended bool, err error) {
-	for {
-		for s.left == 0 {
-			if len(s.p.stack) == s.base {
-				return n, true, nil
-			}
-			if err := s.open(); err != nil {
-				return n, false, err
-			}
-		}
-		if n == len(b) {
-			return n, false, nil
-		}
-		m, err := io.ReadFull(s.p.r, b[n:n+int(min(s.left, int64(len(b)-n)))])
-		n += m
-		s.left -= int64(m)
-		s.p.off += int64(m)
-		if err != nil {
-			return n, false, cut(err)
-		}
-	}
-}
-
-// open reads the header of the next segment, or the end of a constructed one.
-func (s *segments) open() error {
-	budget := s.p.budget
-	e, ok, err := s.p.next()
-	s.p.budget = budget // headers of segments are as many as the content is long
-	if err != nil || !ok {
-		return err
-	}
-	if e.tag&^constructed != tagOctetString {
-		return syntax("something else than a segment")
-	}
-	if e.tag&constructed != 0 || e.length == 0 {
-		if s.empty--; s.empty < 0 {
-			return limit("empty segments")
-		}
-	}
-	if e.tag&constructed != 0 {
-		return s.p.enter(e)
-	}
-	s.left = e.length
-	return nil
-}
-
-// plaintextReader decrypts chunk by chunk, and keeps the last block back until it is known to be the last.
+// plaintextReader hands over what a plaintext yields.
 type plaintextReader struct {
-	seg  *segments
-	dec  cipher.BlockMode
-	buf  []byte // a block of plaintext kept back, then a chunk
-	held bool   // that block is there
-	out  []byte // plaintext not yet handed over
+	from plaintext
+	out  []byte // not yet handed over
 	err  error
 }
 
@@ -98,7 +39,7 @@ func (r *plaintextReader) Read(b []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		r.next()
+		r.out, r.err = r.from.next()
 	}
 	n := copy(b, r.out)
 	r.out = r.out[n:]
@@ -119,7 +60,7 @@ func (r *plaintextReader) WriteTo(w io.Writer) (int64, error) {
 		}
 		switch r.err {
 		case nil:
-			r.next()
+			r.out, r.err = r.from.next()
 		case io.EOF:
 			if len(r.out) == 0 {
 				return total, nil
@@ -130,41 +71,57 @@ func (r *plaintextReader) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// next decrypts a chunk into out, or sets err, or both with the last one.
-func (r *plaintextReader) next() {
-	if r.held { // it is the end of the chunk before, whose octets have been handed over
-		end := r.buf[len(r.buf)-aes.BlockSize:]
-		if len(r.buf) < aes.BlockSize+chunkSize {
-			r.buf = make([]byte, aes.BlockSize+chunkSize)
-		}
-		copy(r.buf, end)
-	}
-	chunk := r.buf[aes.BlockSize:]
-	n, ended, err := r.seg.fill(chunk)
+// cbcContent decrypts the content of an EnvelopedData chunk by chunk, and keeps the last block back until it is known to be the
+// last.
+type cbcContent struct {
+	seg  *segments
+	dec  cipher.BlockMode
+	buf  []byte // a block of plaintext kept back, then a chunk
+	held bool   // that block is there
+}
+
+// newCBC makes the plaintext of c.
+func newCBC(p *parser, c encryptedContent, cek []byte) (*cbcContent, error) {
+	seg, err := newSegments(p, c.header)
 	if err != nil {
-		r.err = constant(err)
-		return
+		return nil, err
+	}
+	dec, err := cbc.NewDecrypter(cek, c.iv)
+	return &cbcContent{seg: seg, dec: dec, buf: make([]byte, aes.BlockSize+firstChunk)}, err
+}
+
+// next implements plaintext.
+func (c *cbcContent) next() ([]byte, error) {
+	if c.held { // it is the end of the chunk before, whose octets have been handed over
+		end := c.buf[len(c.buf)-aes.BlockSize:]
+		if len(c.buf) < aes.BlockSize+chunkSize {
+			c.buf = make([]byte, aes.BlockSize+chunkSize)
+		}
+		copy(c.buf, end)
+	}
+	chunk := c.buf[aes.BlockSize:]
+	n, ended, err := c.seg.fill(chunk)
+	if err != nil {
+		return nil, constant(err)
 	}
 	if n%aes.BlockSize != 0 { // so ended, since a chunk is a multiple
-		r.err = ErrDecrypt
-		return
+		return nil, ErrDecrypt
 	}
-	r.dec.CryptBlocks(chunk[:n], chunk[:n])
+	c.dec.CryptBlocks(chunk[:n], chunk[:n])
 	plain := chunk[:n]
-	if r.held {
-		plain = r.buf[:aes.BlockSize+n]
+	if c.held {
+		plain = c.buf[:aes.BlockSize+n]
 	}
-	if !ended {
-		keep := len(plain) - aes.BlockSize
-		r.out, r.held = plain[:keep], true
-		return
+	if ended {
+		return c.last(plain)
 	}
-	r.out, r.err = r.last(plain)
+	c.held = true
+	return plain[:len(plain)-aes.BlockSize], nil
 }
 
 // last takes the padding off, and answers for it and for what follows the content with one error.
-func (r *plaintextReader) last(plain []byte) ([]byte, error) {
-	if err := r.seg.p.readTrailer(); err != nil {
+func (c *cbcContent) last(plain []byte) ([]byte, error) {
+	if err := c.seg.p.readTrailer(); err != nil {
 		return nil, constant(err)
 	}
 	if len(plain) == 0 {
@@ -182,22 +139,28 @@ func (p *parser) readTrailer() error {
 	if err := p.close("encryptedContent"); err != nil {
 		return err
 	}
+	return p.endEnveloped(tagContext1 | constructed)
+}
+
+// endEnveloped reads what follows the last field of an EnvelopedData or AuthEnvelopedData that somebody vouches for: attributes of
+// this tag, which are skipped, or nothing; and the end of the stream.
+func (p *parser) endEnveloped(attributes byte) error {
 	e, ok, err := p.next()
 	if err != nil {
 		return err
 	}
-	if !ok { // EnvelopedData is closed
-		for _, what := range [...]string{"EnvelopedData", "ContentInfo"} {
+	if !ok { // it is closed
+		for _, what := range [...]string{"the content", "ContentInfo"} {
 			if err := p.close(what); err != nil {
 				return err
 			}
 		}
 		return p.finish()
 	}
-	if e.tag != tagContext1|constructed {
-		return syntax("unknown field in EnvelopedData")
+	if e.tag != attributes {
+		return syntax("unknown last field")
 	}
-	if err := p.skip(e); err != nil { // unprotectedAttrs: nobody vouches for them
+	if err := p.skip(e); err != nil {
 		return err
 	}
 	return p.endContentInfo()

@@ -62,7 +62,7 @@ func (p *parser) readSigned() (*SignedData, error) {
 
 // readSignedHead reads up to encapContentInfo, and returns digestAlgorithms.
 func (p *parser) readSignedHead() (map[oid]bool, error) {
-	if err := p.readContentInfo(oidSigned); err != nil {
+	if _, err := p.readContentInfo(oidSigned); err != nil {
 		return nil, err
 	}
 	if err := p.readVersion(); err != nil {
@@ -124,7 +124,7 @@ func (p *parser) readEncapsulated() (e element, ok bool, err error) {
 	if err = p.open(tagSequence, "encapContentInfo"); err != nil {
 		return e, false, err
 	}
-	if err = p.readType(oidData); err != nil {
+	if _, err = p.readType(oidData); err != nil {
 		return e, false, err
 	}
 	e, ok, err = p.next()

@@ -75,6 +75,9 @@ func (s *hash) encrypt(x element) element {
 	return load(s.scratch[:])
 }
 
+// Size returns how many octets of content have been taken.
+func (s *hash) Size() int64 { return int64(s.size) }
+
 // counter is the block made of the message's nonce and n.
 func (s *hash) counter(n uint32) element {
 	return element{binary.BigEndian.Uint64(s.nonce[:]), uint64(binary.BigEndian.Uint32(s.nonce[8:]))<<32 | uint64(n)}
