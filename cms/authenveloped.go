@@ -198,4 +198,3 @@ func (w *rewinder) rewind(p *parser) error {
 	p.r.Reset(w.src)
 	return nil
 }
-

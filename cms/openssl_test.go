@@ -25,7 +25,7 @@ func content(n int) []byte {
 // DIR-19: what we encrypt, openssl decrypts, for each of several recipients.
 func TestOpenSSLDecryptsOurs(t *testing.T) {
 	dir, c := t.TempDir(), people()
-	for _, alg := range []Algorithm{AES128CBC, AES192CBC, AES256CBC} {
+	for _, alg := range []Algorithm{AES128CBC, AES192CBC, AES256CBC, AES128GCM, AES192GCM, AES256GCM} {
 		for _, n := range []int{0, 16, segmentSize, 3*segmentSize + 7} {
 			want := content(n)
 			msg := write(t, dir, "m.der", seal(t, want, alg, c.bob.cert, c.carol.cert, c.bob.cert))
@@ -49,7 +49,11 @@ func TestWeDecryptOpenSSL(t *testing.T) {
 		if form[0] == "-nocompress" {
 			form = nil
 		}
-		for name, alg := range map[string]Algorithm{"-aes-128-cbc": AES128CBC, "-aes-192-cbc": AES192CBC, "-aes256": AES256CBC} {
+		for name, alg := range map[string]Algorithm{"-aes-128-cbc": AES128CBC, "-aes-192-cbc": AES192CBC, "-aes256": AES256CBC,
+			"-aes-128-gcm": AES128GCM, "-aes-192-gcm": AES192GCM, "-aes-256-gcm": AES256GCM} {
+			if alg.authenticated() && slices.Contains(form, "-pwri_password") {
+				continue // openssl 3.0 fails to make that
+			}
 			for _, n := range []int{1, 16, 4096, 300_000} {
 				want := content(n)
 				in := write(t, dir, "content", want)
