@@ -166,6 +166,15 @@ func unseal(msg []byte, keys ...Recipient) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
+// unsealDraft is unseal for a caller that hides what it gets: in one pass, over a source that cannot be read again.
+func unsealDraft(msg []byte, keys ...Recipient) ([]byte, error) {
+	_, r, err := ReadEnveloped(io.MultiReader(bytes.NewReader(msg)), keys, ReadOptions{Draft: true})
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
 // verify reads a signature and verifies its first signer with the first candidate.
 func verify(p7s, digest []byte) error {
 	s, err := ReadSigned(bytes.NewReader(p7s), ReadOptions{})

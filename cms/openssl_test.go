@@ -185,9 +185,14 @@ func TestRoundTrip(t *testing.T) {
 		firstChunk + chunkSize - 16, firstChunk + chunkSize - 1, firstChunk + chunkSize, firstChunk + chunkSize + 1}
 	for _, n := range slices.Concat(sizes, small) {
 		want := content(n)
-		got, err := unseal(seal(t, want, AES256CBC, c.bob.cert), c.alice.recipient(), c.bob.recipient())
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%d octets: %v", n, err)
+		for _, alg := range []Algorithm{AES256CBC, AES256GCM} {
+			msg := seal(t, want, alg, c.bob.cert)
+			for _, open := range []func([]byte, ...Recipient) ([]byte, error){unseal, unsealDraft} {
+				got, err := open(msg, c.alice.recipient(), c.bob.recipient())
+				if err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%v, %d octets: %v", alg, n, err)
+				}
+			}
 		}
 	}
 	var b bytes.Buffer
