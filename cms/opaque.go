@@ -60,15 +60,9 @@ func (p *parser) readOpaque() (*Opaque, error) {
 
 // hashes returns those of the digest algorithms listed that are accepted.
 func (p *parser) hashes(listed map[oid]bool) (all []crypto.Hash) {
-	for _, known := range [...]struct {
-		id   oid
-		hash crypto.Hash
-		name Algorithm
-	}{
-		{oidSHA256, crypto.SHA256, SHA256}, {oidSHA384, crypto.SHA384, SHA384}, {oidSHA512, crypto.SHA512, SHA512}, {oidSHA1, crypto.SHA1, SHA1},
-	} {
-		if listed[known.id] && p.algs.accept(known.name, "digest") == nil {
-			all = append(all, known.hash)
+	for _, id := range [...]oid{oidSHA256, oidSHA384, oidSHA512, oidSHA1} {
+		if x := digestOf(id); listed[id] && p.algs.accept(x, "digest") == nil {
+			all = append(all, x.hash())
 		}
 	}
 	return all

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bufio"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -55,6 +54,7 @@ type Signature struct {
 	Capabilities  []cms.Algorithm // what the signer can read, as far as known here, the best first; only a good signature vouches for it
 	SigningTime   time.Time       // what the signer claims: for the log, never the time of validation
 	Canonicalised bool            // the digest is that of the canonical form, not of the bytes as received
+	Epilogue      bool            // the digest is that of a multipart with one line end more or less after its last delimiter than there is
 	Err           error           // nil: this certificate's key signed this content. Says nothing of trust
 }
 
@@ -102,84 +102,13 @@ func Open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*O
 }
 
 func open(dst *draft, src io.Reader, keys []cms.Recipient, o OpenOptions) (*Opened, error) {
-	br := bufio.NewReader(src) // small: for the header; bodies are read past it
-	outer, err := message.ReadHeader(br, o.Message)
-	if err != nil {
-		return nil, classify(err, "the outer header")
+	x := &opening{dst: dst, keys: keys, lim: o}
+	err := x.run(src)
+	if err == nil {
+		return &x.opened, nil
 	}
-	body, err := envelopedBody(outer, br)
-	if err != nil {
-		return nil, err
+	if x.plain != nil && dst.err == nil { // whatever is wrong with the message takes as long as nothing being wrong
+		_, _ = io.Copy(io.Discard, x.plain)
 	}
-	env, plain, err := cms.ReadEnveloped(body, keys, o.cms())
-	switch {
-	case errors.Is(err, cms.ErrNoKey):
-		return nil, ErrNoKey
-	case errors.Is(err, cms.ErrDecrypt):
-		return nil, ErrDecrypt
-	case err != nil:
-		return nil, classify(err, "the enveloped data")
-	}
-	x := &opening{
-		dst: dst, lim: o,
-		opened: Opened{Outer: outer, Cipher: env.Cipher, Recipients: env.Recipients, Own: env.Own},
-	}
-	if err := x.plaintext(plain); err != nil {
-		if dst.err == nil { // whatever is wrong with the message takes as long as nothing being wrong
-			_, _ = io.Copy(io.Discard, plain)
-		}
-		return nil, err
-	}
-	return &x.opened, nil
-}
-
-// envelopedBody returns the decoded CMS when it is all that the message is (EFAIL: nothing decrypted ever stands beside
-// something plain; RFC 8551 §3.3).
-func envelopedBody(outer message.Header, body io.Reader) (io.Reader, error) {
-	ct, err := outer.ContentType()
-	// DIR-12: the old name as well.
-	ours := ct.Is("application", "pkcs7-mime") || ct.Is("application", "x-pkcs7-mime")
-	if errors.Is(err, message.ErrAmbiguous) || err != nil && ours {
-		return nil, classify(err, "the outer header")
-	}
-	if !ours {
-		return nil, ErrPlain
-	}
-	if t, ok := ct.Params["smime-type"]; ok && !equalFold(t, "enveloped-data") {
-		return nil, structure("the outermost body is not enveloped-data")
-	}
-	if err := single(outer); err != nil {
-		return nil, err
-	}
-	r, err := decoded(outer, body)
-	if err != nil {
-		return nil, classify(err, "the outer header")
-	}
-	return r, nil
-}
-
-// structuralFields shape an entity and may stand once.
-var structuralFields = [...]string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"}
-
-// single refuses a header with two fields that shape the entity.
-func single(h message.Header) error {
-	for _, name := range structuralFields {
-		if h.Count(name) > 1 {
-			return structure("two fields " + name)
-		}
-	}
-	return nil
-}
-
-// decoded undoes the transfer encoding of an entity that is no multipart.
-func decoded(h message.Header, body io.Reader) (io.Reader, error) {
-	enc, err := h.Encoding()
-	if err != nil {
-		return nil, err
-	}
-	r, err := message.Decode(enc, body)
-	if err != nil {
-		return nil, structure("unknown transfer encoding")
-	}
-	return r, nil
+	return nil, verdict(err)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"carepost/cms"
 	"carepost/message"
@@ -16,7 +17,7 @@ import (
 
 // SealOptions says who signs and who may read.
 type SealOptions struct {
-	Signers    []cms.Signer        // at least one, all with the same Hash
+	Signers    []cms.Signer        // at least one
 	Recipients []*x509.Certificate // at least one; each learns of the others' certificates
 	Cipher     cms.Algorithm       // zero is AES-256-CBC
 	Transport  cms.Algorithm       // to RSA certificates; zero is RSAES-PKCS1-v1_5
@@ -80,9 +81,6 @@ func (o *SealOptions) complete() error {
 		return errors.New("smime: sealing takes a signer and a recipient")
 	}
 	for _, s := range o.Signers {
-		if hashOf(s) != hashOf(o.Signers[0]) {
-			return errors.New("smime: signers with different hashes")
-		}
 		if err := cms.CanSign(s); err != nil { // before a long content is read in vain
 			return fmt.Errorf("smime: sealing: %w", err)
 		}
@@ -101,11 +99,14 @@ func (o *SealOptions) complete() error {
 	return nil
 }
 
-func hashOf(s cms.Signer) crypto.Hash {
-	if s.Hash == 0 {
-		return crypto.SHA256
+// hashes returns those that the signers use, each once.
+func (o *SealOptions) hashes() (all []crypto.Hash) {
+	for _, s := range o.Signers {
+		if h := s.Digest(); !slices.Contains(all, h) {
+			all = append(all, h)
+		}
 	}
-	return s.Hash
+	return all
 }
 
 // Sealable says whether a message with this header can be sealed wrapped, without touching its body: nil, or an error that wraps
@@ -175,10 +176,10 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 	if err != nil {
 		return err
 	}
-	hash := hashOf(o.Signers[0])
+	d := newDigester(o.hashes())
 	var b bytes.Buffer
 	b.WriteString("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
-		"\tmicalg=" + micalg(hash) + "; boundary=\"" + boundary + "\"\r\n")
+		"\tmicalg=" + micalgOf(d.hashes) + "; boundary=\"" + boundary + "\"\r\n")
 	if encoding == "8bit" {
 		b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
 	}
@@ -187,8 +188,7 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 		return err
 	}
 
-	digest := hash.New()
-	part := message.NewCRLFWriter(io.MultiWriter(digest, w))
+	part := message.NewCRLFWriter(io.MultiWriter(d.raw, w))
 	if _, err := part.Write(head); err != nil {
 		return err
 	}
@@ -196,7 +196,11 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 	if _, err := io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, copyBytes)); err != nil {
 		return err
 	}
-	sig, err := cms.SignDetached(map[crypto.Hash][]byte{hash: digest.Sum(nil)}, o.Rand, o.Signers...)
+	digests := make(map[crypto.Hash][]byte)
+	for i, h := range d.hashes {
+		digests[h] = d.states[i].Sum(nil)
+	}
+	sig, err := cms.SignDetached(digests, o.Rand, o.Signers...)
 	if err != nil {
 		return err
 	}

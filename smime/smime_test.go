@@ -36,6 +36,11 @@ func TestRoundTrip(t *testing.T) {
 		{"no body", "From: alice@clinic.example\r\n\r\n", "From: alice@clinic.example\r\n\r\n", func(*SealOptions) {}},
 		{"header alone", "From: alice@clinic.example\r\n", "From: alice@clinic.example\r\n\r\n", func(*SealOptions) {}},
 		{"two signers", letter, letter, func(o *SealOptions) { o.Signers = append(o.Signers, w.carol.signer()) }},
+		{"two signers with two hashes", letter, letter, func(o *SealOptions) {
+			s := w.carol.signer()
+			s.Hash = crypto.SHA512
+			o.Signers = append(o.Signers, s)
+		}},
 		{"several recipients", letter, letter, func(o *SealOptions) { o.Recipients = append(o.Recipients, w.eve.cert) }},
 		{"8bit", "From: a@b.example\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xfc\xdfe\r\n",
 			"From: a@b.example\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xfc\xdfe\r\n", func(*SealOptions) {}},
@@ -180,20 +185,19 @@ func TestSealRefuses(t *testing.T) {
 		o    SealOptions
 		want error // nil: any
 	}{
-		"nothing":                {"", good, message.ErrSyntax},
-		"no header":              {"\r\nbody", good, message.ErrSyntax},
-		"no message":             {"just text\r\n", good, message.ErrSyntax},
-		"two types":              {"From: a@b.example\r\nContent-Type: text/plain\r\nContent-Type: text/html\r\n\r\n", good, message.ErrAmbiguous},
-		"two From":               {"From: a@b.example\r\nFrom: c@d.example\r\n\r\n", good, message.ErrAmbiguous},
-		"To is no list":          {"From: a@b.example\r\nTo: @@@\r\n\r\n", good, message.ErrSyntax},
-		"binary":                 {"From: a@b.example\r\nContent-Transfer-Encoding: binary\r\n\r\n\n", good, message.ErrSyntax},
-		"header too long":        {"X: " + strings.Repeat("x", 70<<10) + "\r\n\r\n", good, message.ErrLimit},
-		"nobody signs":           {letter, with(func(o *SealOptions) { o.Signers = nil }), nil},
-		"nobody reads":           {letter, with(func(o *SealOptions) { o.Recipients = nil }), nil},
-		"DIR-18 SHA-1":           {letter, with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Hash = crypto.SHA1 }), cms.ErrAlgorithm},
-		"DIR-18 MD5":             {letter, with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Hash = crypto.MD5 }), cms.ErrAlgorithm},
-		"recipient with P-521":   {letter, with(func(o *SealOptions) { o.Recipients = []*x509.Certificate{other.cert} }), cms.ErrAlgorithm},
-		"signers with two hashs": {letter, with(func(o *SealOptions) { s := w.carol.signer(); s.Hash = crypto.SHA512; o.Signers = append(o.Signers, s) }), nil},
+		"nothing":              {"", good, message.ErrSyntax},
+		"no header":            {"\r\nbody", good, message.ErrSyntax},
+		"no message":           {"just text\r\n", good, message.ErrSyntax},
+		"two types":            {"From: a@b.example\r\nContent-Type: text/plain\r\nContent-Type: text/html\r\n\r\n", good, message.ErrAmbiguous},
+		"two From":             {"From: a@b.example\r\nFrom: c@d.example\r\n\r\n", good, message.ErrAmbiguous},
+		"To is no list":        {"From: a@b.example\r\nTo: @@@\r\n\r\n", good, message.ErrSyntax},
+		"binary":               {"From: a@b.example\r\nContent-Transfer-Encoding: binary\r\n\r\n\n", good, message.ErrSyntax},
+		"header too long":      {"X: " + strings.Repeat("x", 70<<10) + "\r\n\r\n", good, message.ErrLimit},
+		"nobody signs":         {letter, with(func(o *SealOptions) { o.Signers = nil }), nil},
+		"nobody reads":         {letter, with(func(o *SealOptions) { o.Recipients = nil }), nil},
+		"DIR-18 SHA-1":         {letter, with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Hash = crypto.SHA1 }), cms.ErrAlgorithm},
+		"DIR-18 MD5":           {letter, with(func(o *SealOptions) { o.Signers = []cms.Signer{w.alice.signer()}; o.Signers[0].Hash = crypto.MD5 }), cms.ErrAlgorithm},
+		"recipient with P-521": {letter, with(func(o *SealOptions) { o.Recipients = []*x509.Certificate{other.cert} }), cms.ErrAlgorithm},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Seal(io.Discard, strings.NewReader(c.in), c.o)

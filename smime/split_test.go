@@ -5,9 +5,12 @@ import (
 	"crypto"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"carepost/cms"
 )
 
 // sectionsOf reads everything: the sections with "|" between them, and the epilogue's verdict.
@@ -108,32 +111,48 @@ func FuzzSplitter(f *testing.F) {
 	})
 }
 
-// FuzzDigester: the canonical digest is that of the canonical form, however the bytes come in.
+// FuzzDigester: the canonical digest is that of the canonical form, however the bytes come in; and with and without a line end more.
 func FuzzDigester(f *testing.F) {
 	f.Add([]byte("a\r\nb\nc\r\r\n\n"), 3)
 	f.Add([]byte("\n"), 1)
+	f.Add([]byte("a\r\n"), 1)
 	f.Fuzz(func(t *testing.T, in []byte, n int) {
-		d := newDigester("sha-512, md5")
-		for p := in; len(p) > 0; {
-			k := max(1, min(len(p), n))
-			d.Write(p[:k])
-			p = p[k:]
-		}
-		text := string(in)
-		lone := strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
-		for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA512} {
-			received, canonical := d.sums(h)
-			if !bytes.Equal(received, digestOf(h, text)) {
-				t.Fatalf("%v: not the digest of the bytes", h)
+		for _, holding := range []bool{false, true} {
+			d := announcedDigester("sha-512, md5", cms.Algorithms{})
+			d.holding = holding
+			for p := in; len(p) > 0; {
+				k := max(1, min(len(p), n))
+				d.Write(p[:k])
+				p = p[k:]
 			}
-			if lone == text && canonical != nil || lone != text && !bytes.Equal(canonical, digestOf(h, lone)) {
-				t.Fatalf("%v: not the digest of the canonical form", h)
+			if d.index(crypto.MD5) >= 0 {
+				t.Fatal("MD5")
 			}
-		}
-		if a, b := d.sums(crypto.MD5); a != nil || b != nil {
-			t.Fatal("MD5")
+			texts := []string{string(in)}
+			if holding {
+				if rest, ok := strings.CutSuffix(string(in), "\n"); ok {
+					texts = append(texts, strings.TrimSuffix(rest, "\r"))
+				}
+				texts = append(texts, string(in)+"\r\n")
+			}
+			var want []sum
+			for i, text := range texts {
+				want = append(want, sumOf(text, false, i > 0))
+				if lone := strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n"); lone != text {
+					want = append(want, sumOf(lone, true, i > 0))
+				}
+			}
+			for range 2 {
+				if got := d.finish(); !reflect.DeepEqual(got, want) {
+					t.Fatalf("holding %v: got %v, want %v", holding, got, want)
+				}
+			}
 		}
 	})
+}
+
+func sumOf(text string, canonical, epilogue bool) sum {
+	return sum{canonical, epilogue, [][]byte{digestOf(crypto.SHA256, text), digestOf(crypto.SHA512, text)}}
 }
 
 func digestOf(h crypto.Hash, s string) []byte {

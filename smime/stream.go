@@ -39,9 +39,38 @@ func (d *draft) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// section is a reader that writes what is left of it without a copy in between.
+type section interface {
+	io.Reader
+	io.WriterTo
+}
+
+// passage hands on what it reads, and errors as as says.
+type passage struct {
+	r  io.Reader
+	as func(error) error
+}
+
+func (p passage) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if err != nil && err != io.EOF {
+		err = p.as(err)
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo. Errors of w come out as those of the reader do; whoever writes to a draft asks the draft.
+func (p passage) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, p.r)
+	if err != nil {
+		err = p.as(err)
+	}
+	return n, err
+}
+
 // hashed reads a section and hashes exactly what it reads.
 type hashed struct {
-	s *splitter
+	s section
 	d *digester
 }
 
@@ -51,7 +80,7 @@ func (h *hashed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo hashes and writes the rest of the section from the splitter's window.
+// WriteTo hashes and writes the rest of the section, by the splitter's window.
 func (h *hashed) WriteTo(w io.Writer) (int64, error) {
 	return h.s.WriteTo(tee{w, h.d})
 }
@@ -112,22 +141,4 @@ func equalFold(a, b string) bool {
 func contentField(name string) bool {
 	const prefix = "content-"
 	return len(name) >= len(prefix) && equalFold(name[:len(prefix)], prefix)
-}
-
-// joined is the header of an unwrapped message: the outer fields but those that describe the outer body, then all that stand
-// on the signed entity. A field that stands there was signed, so one of that name outside does not count.
-func joined(outer, entity message.Header, lim message.Limits) (message.Header, error) {
-	var b bytes.Buffer
-	for _, f := range outer.Fields() {
-		if !contentField(f.Name) && !entity.Has(f.Name) {
-			b.Write(f.Raw)
-		}
-	}
-	if !outer.Has("MIME-Version") && !entity.Has("MIME-Version") {
-		b.WriteString("MIME-Version: 1.0\r\n")
-	}
-	b.Write(entity.Bytes())
-	// Both were within their limits.
-	lim.HeaderBytes, lim.Fields = int64(b.Len())+2, len(outer.Fields())+len(entity.Fields())+1
-	return message.ReadHeader(bufio.NewReader(&b), lim)
 }

@@ -1,76 +1,94 @@
 package smime
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 
 	"carepost/cms"
-	"carepost/message"
 )
 
-// signature reads the second part.
-func (x *opening) signature(s *splitter) (*cms.SignedData, error) {
-	br := bufio.NewReader(s)
-	h, err := message.ReadHeader(br, x.lim.Message)
-	if err != nil {
-		return nil, classify(err, "the header of the signature")
-	}
-	ct, err := h.ContentType()
-	if err != nil {
-		return nil, classify(err, "the header of the signature")
-	}
-	if err := single(h); err != nil {
-		return nil, err
-	}
-	if !pkcs7Signature(ct.Type + "/" + ct.Subtype) {
-		return nil, structure("the second part is not the signature that was announced") // RFC 1847 §2.1
-	}
-	r, err := decoded(h, br)
-	if err != nil {
-		return nil, classify(err, "the header of the signature")
-	}
-	sd, err := cms.ReadSigned(r, x.lim.cms())
-	if err != nil {
-		return nil, classify(err, "the signature")
-	}
-	return sd, nil
+// signature is one layer of signatures while its content is read.
+type signature struct {
+	d        *digester
+	outer    bool // around the ciphertext
+	exact    bool // the content cannot have been changed on its way: no other form of it is tried
+	epilogue bool // the content is a multipart, whose last line end may or may not have been signed (Epilogue)
 }
 
 // maxChecks bounds the public-key operations of one message. Every SignerInfo of a hostile one may mean every certificate.
 const maxChecks = 128
 
-// verify tries every SignerInfo with every certificate that it may mean, and both forms of the content. ErrLimit is returned
-// where that would be too many.
-func verify(sd *cms.SignedData, d *digester) ([]Signature, error) {
-	var all []Signature
+// judge checks the signatures of a layer whose content has been read.
+func (x *opening) judge(sd *cms.SignedData, l *signature) error {
+	if len(sd.Signers) == 0 {
+		return ErrUnsigned
+	}
+	all, err := x.verify(sd, l)
+	if err != nil {
+		return err
+	}
+	x.opened.Certificates = append(x.opened.Certificates, sd.Certificates...)
+	switch {
+	case l.outer && x.inner:
+		x.opened.OuterSignatures = all
+		x.opened.Form |= TripleWrapped
+	case l.outer:
+		x.opened.Form |= EncryptedThenSigned
+		fallthrough
+	default:
+		x.opened.Signatures = all
+	}
+	for _, s := range all {
+		if s.Err == nil && s.Epilogue {
+			x.opened.Form |= Epilogue
+		}
+	}
+	return nil
+}
+
+// verify tries every SignerInfo with every certificate that it may mean. ErrLimit is returned where that would be too many.
+func (x *opening) verify(sd *cms.SignedData, l *signature) (all []Signature, err error) {
 	for i, info := range sd.Signers {
-		base := Signature{Signer: i, Hash: info.Hash, Algorithm: info.Algorithm, Capabilities: info.Capabilities, SigningTime: info.SigningTime}
+		base := Signature{
+			Signer: i, Hash: info.Hash, Algorithm: info.Algorithm, Capabilities: info.Capabilities, SigningTime: info.SigningTime,
+		}
 		candidates := sd.Candidates(i)
-		if len(all)+len(candidates) > maxChecks {
+		if x.checks += max(1, len(candidates)); x.checks > maxChecks {
 			return nil, fmt.Errorf("%w: signers and certificates of one name", ErrLimit)
 		}
 		if len(candidates) == 0 {
 			base.Err = errNoCertificate
 			all = append(all, base)
 		}
-		received, canonical := d.sums(info.Hash)
 		for _, cert := range candidates {
 			s := base
 			s.Certificate = cert
-			switch {
-			case received == nil && info.Hash != 0:
-				s.Err = errNotHashed
-			default:
-				s.Err = sd.Verify(i, cert, received)
-			}
-			if canonical != nil && errors.Is(s.Err, cms.ErrDigest) {
-				if err := sd.Verify(i, cert, canonical); err == nil || !errors.Is(err, cms.ErrDigest) {
-					s.Err, s.Canonicalised = err, true
-				}
-			}
+			s.check(sd, l)
 			all = append(all, s)
 		}
 	}
 	return all, nil
+}
+
+// check fills in what s is worth: by the content as received, or else by the first of its other forms that fits.
+func (s *Signature) check(sd *cms.SignedData, l *signature) {
+	index := l.d.index(s.Hash)
+	if index < 0 {
+		if s.Err = errNotHashed; s.Hash == 0 {
+			s.Err = sd.Verify(s.Signer, s.Certificate, nil)
+		}
+		return
+	}
+	for i, form := range l.d.finish() {
+		if i > 0 && (l.exact || form.epilogue && !l.epilogue) {
+			continue
+		}
+		err := sd.Verify(s.Signer, s.Certificate, form.digests[index])
+		if i == 0 || !errors.Is(err, cms.ErrDigest) {
+			s.Err, s.Canonicalised, s.Epilogue = err, form.canonical, form.epilogue
+		}
+		if !errors.Is(err, cms.ErrDigest) {
+			return
+		}
+	}
 }
