@@ -52,6 +52,7 @@ func TestReadHeader(t *testing.T) {
 	}
 }
 
+// ATT-27.
 func TestReadHeaderRefuses(t *testing.T) {
 	for src, want := range map[string]string{
 		"no colon\n\n":                     "syntax",

@@ -30,7 +30,7 @@ func allocated(f func()) (time.Duration, uint64) {
 	return d, after.TotalAlloc - before.TotalAlloc
 }
 
-// Every one of these is answered within a second (a hundredth of it, in fact) and in little memory.
+// Every one of these is answered within a second (a hundredth of it, in fact) and in little memory. ATT-20, ATT-27.
 func TestHostileTrees(t *testing.T) {
 	mb := 1 << 20
 	for name, c := range map[string]struct {
@@ -72,7 +72,7 @@ func TestHostileTrees(t *testing.T) {
 	}
 }
 
-// Values that fill a header are read as fast.
+// Values that fill a header are read as fast. ATT-20.
 func TestHostileValues(t *testing.T) {
 	for name, v := range map[string]string{
 		"encoded words without ends": strings.Repeat("=?utf-8?q?", 25_000) + "?=",
@@ -100,7 +100,7 @@ func TestHostileValues(t *testing.T) {
 	}
 }
 
-// Twice the input is not four times the work.
+// Twice the input is not four times the work. ATT-20.
 func TestLinearTime(t *testing.T) {
 	work := func(n int) time.Duration {
 		src := []byte(nest(16) + "\n" + strings.Repeat("--b0\n--b15\n-- \n", n)[:n*8])

@@ -21,7 +21,7 @@ func stride(n int) int {
 	return n
 }
 
-// TestAltered: one altered byte, wherever it is, gives an error, or no good signature, or the very same message.
+// TestAltered: one altered byte, wherever it is, gives an error, or no good signature, or the very same message. ATT-02.
 func TestAltered(t *testing.T) {
 	check := func(t *testing.T, at int, in []byte) {
 		t.Helper()
@@ -86,7 +86,7 @@ func TestCut(t *testing.T) {
 }
 
 // TestSpliced: blocks put behind a good message say nothing about their padding: good or bad, the answer is the same. With an
-// epilogue of any kind dropped unseen, the processed notice for the message would be a padding oracle.
+// epilogue of any kind dropped unseen, the processed notice for the message would be a padding oracle. ATT-05.
 func TestSpliced(t *testing.T) {
 	part := "Content-Type: message/rfc822\r\n\r\n" + letter
 	good := multipartSigned(part, signedBy(t, part, newWorld().alice.signer()))
@@ -100,7 +100,7 @@ func TestSpliced(t *testing.T) {
 	}
 }
 
-// TestBombs: nesting ends fast, with an error, and costs nothing (facts §1: it kills the Go CMS libraries).
+// TestBombs: nesting ends fast, with an error, and costs nothing (facts §1: it kills the Go CMS libraries). ATT-20.
 func TestBombs(t *testing.T) {
 	w := newWorld()
 	bomb := strings.Repeat("\x30\x80", 2<<20)

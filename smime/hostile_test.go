@@ -15,7 +15,7 @@ import (
 	"carepost/message"
 )
 
-// TestOpenOuter: what the outside may look like (DIR-12; EFAIL: nothing decrypted ever stands beside something plain).
+// TestOpenOuter: what the outside may look like (DIR-12; EFAIL: nothing decrypted ever stands beside something plain). ATT-01, ATT-27.
 func TestOpenOuter(t *testing.T) {
 	sealed := string(seal(t, letter))
 	_, body, _ := strings.Cut(sealed, "\r\n\r\n")
@@ -122,7 +122,7 @@ func (offline) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) 
 	return nil, fmt.Errorf("token: %w", cms.ErrUnavailable)
 }
 
-// TestOpenInner: what may be inside (DIR-12, DIR-14, DIR-15, DIR-16, DIR-17).
+// TestOpenInner: what may be inside (DIR-12, DIR-14, DIR-15, DIR-16, DIR-17). ATT-14, ATT-27.
 func TestOpenInner(t *testing.T) {
 	w := newWorld()
 	part := "Content-Type: message/rfc822\r\n\r\n" + letter
@@ -282,6 +282,7 @@ func TestCauses(t *testing.T) {
 }
 
 // TestSignatures: every SignerInfo is looked at and told (facts: one of several may be expired or bad, in either order).
+// ATT-12, ATT-14, ATT-15, ATT-17.
 func TestSignatures(t *testing.T) {
 	w := newWorld()
 	part := "Content-Type: message/rfc822\r\n\r\n" + letter

@@ -33,7 +33,7 @@ func eight(path string) (urls []string) {
 	return urls
 }
 
-// A stranger's certificate names servers that never answer: he has twelve seconds of us, not ten for each. DIR-39.
+// A stranger's certificate names servers that never answer: he has twelve seconds of us, not ten for each. DIR-39. ATT-23.
 func TestTimeForStrangers(t *testing.T) {
 	root := certtest.NewCA(t, "R")
 	leaf := certtest.NewCA(t, "X").Issue(t, "lab@h.example", certtest.Points(eight("x.cer"), nil))
@@ -49,7 +49,7 @@ func TestTimeForStrangers(t *testing.T) {
 	})
 }
 
-// However many distribution points are dead, the lists of one question take 24 seconds. DIR-33.
+// However many distribution points are dead, the lists of one question take 24 seconds. DIR-33. ATT-23.
 func TestTimeForLists(t *testing.T) {
 	root := certtest.NewCA(t, "R")
 	leaf := root.Issue(t, "lab@h.example", certtest.Points(nil, eight("r.crl")))
@@ -154,7 +154,7 @@ func TestWrongIssuerIsNotKept(t *testing.T) {
 }
 
 // A crowd of authorities of one name and key, each with names to compare: the comparisons are counted for the question, not for
-// each of its paths.
+// each of its paths. ATT-24.
 func TestNamesOfManyPaths(t *testing.T) {
 	root, key := certtest.NewCA(t, "R"), certtest.ECDSA(t)
 	names := func(n int, domain string) (out []string) {

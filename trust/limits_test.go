@@ -24,6 +24,7 @@ import (
 var lab = addr.Address{Endpoint: "lab", Domain: "h.example"}
 
 // A bag full of authorities with the issuer's name costs a hundred signature checks, no more, and changes no verdict for the better.
+// ATT-24.
 func TestFloodOfIssuers(t *testing.T) {
 	root := certtest.NewCA(t, "R")
 	leaf := root.Issue(t, "lab@h.example")
@@ -42,7 +43,7 @@ func TestFloodOfIssuers(t *testing.T) {
 	}
 }
 
-// A lattice of cross-signed authorities has more paths than anybody can walk.
+// A lattice of cross-signed authorities has more paths than anybody can walk. ATT-24.
 func TestLattice(t *testing.T) {
 	layer := []*certtest.CA{certtest.NewCA(t, "L0a"), certtest.NewCA(t, "L0b")}
 	var bag []*x509.Certificate

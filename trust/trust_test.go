@@ -12,7 +12,7 @@ import (
 )
 
 // TestCases runs the cases of testdata: a file per case, named by its clause. Each proves DIR-32 and the row that its clause
-// belongs to (DIR-33: revocation; DIR-34, DIR-35: 4.1; DIR-36: usage; DIR-37, DIR-38, DIR-40: 4.2; DIR-39: AIA).
+// belongs to (DIR-33: revocation; DIR-34, DIR-35: 4.1; DIR-36: usage; DIR-37, DIR-38, DIR-40: 4.2; DIR-39: AIA). ATT-16.
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {

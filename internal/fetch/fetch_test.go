@@ -41,7 +41,7 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// Without leave, nothing inside the house is reached: by number, by name, or by another way to write it.
+// Without leave, nothing inside the house is reached: by number, by name, or by another way to write it. ATT-23.
 func TestNothingInside(t *testing.T) {
 	var hits atomic.Int32
 	s, o := loopback(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
@@ -90,7 +90,7 @@ func TestPublic(t *testing.T) {
 	}
 }
 
-// The guard sees addresses, however they were come by: a name that first told another address, or an address in disguise.
+// The guard sees addresses, however they were come by: a name that first told another address, or an address in disguise. ATT-23.
 func TestGuard(t *testing.T) {
 	open := New(Options{AllowPorts: []uint16{8080}})
 	trial := New(Options{AllowPorts: []uint16{8080}, AllowPrefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
@@ -116,6 +116,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// ATT-23.
 func TestCaps(t *testing.T) {
 	s, o := loopback(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/unknown-length" {
@@ -134,6 +135,7 @@ func TestCaps(t *testing.T) {
 	}
 }
 
+// ATT-23.
 func TestTime(t *testing.T) {
 	done := make(chan struct{})
 	s, o := loopback(t, func(w http.ResponseWriter, r *http.Request) {
@@ -170,6 +172,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// ATT-23.
 func TestRedirects(t *testing.T) {
 	s, o := loopback(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.URL.Path[1:])

@@ -118,7 +118,7 @@ func TestUntrustedRecipient(t *testing.T) {
 	}
 }
 
-// The receiver does not trust the sender: set aside, no plaintext shown, no answer of any kind. DIR-16, DIR-22, DIR-41.
+// The receiver does not trust the sender: set aside, no plaintext shown, no answer of any kind. DIR-16, DIR-22, DIR-41. ATT-06.
 func TestUntrustedSenderIsNotAnswered(t *testing.T) {
 	w := gatewaytest.New(t, "north.example", "south.example")
 	a, b := w.All[0], w.All[1]
