@@ -12,7 +12,7 @@ package cms
 //	Attributes             32  signed, and again unsigned, attributes of a signer; values of a signed one
 //	EmptySegments        1000  segments of the encrypted content that carry nothing themselves (empty ones, constructed ones)
 //
-// Not to be set: the constants below.
+// Not to be set: the constants below. The limits of all rooms stand side by side in docs/limits.md, which a test compares with the sources.
 type Limits struct {
 	Depth            int
 	HeaderBytes      int64
