@@ -91,7 +91,11 @@ func (a *signedAttributes) take(id oid, values [][]byte, again bool) error {
 		}
 		a.digest = content
 	case oidSigningTime: // RFC 5652 §11.3
-		if !v.ReadASN1UTCTime(&a.signingTime) && !v.ReadASN1GeneralizedTime(&a.signingTime) {
+		read := v.ReadASN1UTCTime
+		if v.PeekASN1Tag(asn1.GeneralizedTime) {
+			read = v.ReadASN1GeneralizedTime
+		}
+		if !read(&a.signingTime) {
 			return attributes("signingTime")
 		}
 		a.signingTime = a.signingTime.UTC()
