@@ -1,8 +1,9 @@
 // Package cms reads and writes the two containers of the Cryptographic Message Syntax that Direct needs: SignedData with
 // detached content and EnvelopedData. No MIME and no trust: package smime is above the first, package trust beside the second.
 //
-// It follows RFC 5652 (CMS), RFC 3370 and RFC 5754 (RSA, ECDSA and SHA-2 in CMS), RFC 3565 (AES-CBC), RFC 8933 (one digest
-// algorithm for content and attributes), RFC 6211 (algorithm protection) and X.690 (BER, DER).
+// It follows RFC 5652 (CMS), RFC 3370 and RFC 5754 (RSA, ECDSA and SHA-2 in CMS), RFC 4056 (RSASSA-PSS), RFC 8419 (Ed25519),
+// RFC 3565 (AES-CBC), RFC 8933 (one digest algorithm for content and attributes), RFC 6211 (algorithm protection), RFC 8551 §2.5.2
+// and RFC 4262 (capabilities) and X.690 (BER, DER). What is refused, read and made is one table: see [Profile].
 //
 // EnvelopedData is written and read in one pass with flat memory: BER of indefinite length on the way out, any BER that
 // RFC 5652 allows on the way in. SignedData is small, since its content is elsewhere: it is written as DER, and read as BER.
@@ -19,6 +20,8 @@
 //   - §6.2: RecipientInfos other than key transport are skipped, not tried. Two that name the same certificate of ours are
 //     refused, and a RecipientInfo that does not open the message is never followed by another one.
 //   - §6.3: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
-//   - MD5, SHA-1, RSA below 2048 bits, every content cipher but AES-CBC, RSASSA-PSS, RSAES-OAEP and key agreement are refused
-//     with [ErrAlgorithm]. The last three are owed to later versions, the others are not.
+//   - RFC 4056 §3: RSASSA-PSS with two different digests, or without any salt, is refused; so are certificates whose key says that
+//     it is for RSASSA-PSS alone (RFC 4055 §1.2), which crypto/x509 does not read.
+//   - Whatever the table of type [Profile] does not hold is refused with [ErrAlgorithm]: MD5, RSA below 2048 and above 8192 bits, DSA,
+//     curves other than P-256, P-384 and the two of 25519, every content cipher but AES.
 package cms
