@@ -131,6 +131,37 @@ func TestEFAILGadgets(t *testing.T) {
 	}
 }
 
+// ATT-02, ATT-06: what stands around the signed part and is not signed must be plain text: of a block that somebody without the key
+// put there not even the answer tells what it decrypts to. Text is dropped, as RFC 2046 wants it.
+func TestNoiseAroundTheSignedPart(t *testing.T) {
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter
+	good := multipartSigned(part, signedBy(t, part, newWorld().alice.signer()))
+	noise := "\x00\x93\xfe\x01sixteen\xff\x80\x1b\x0e\x7f"
+	for name, in := range map[string]string{
+		"in the preamble":             strings.Replace(good, "\r\n\r\n--=_b", "\r\n\r\n"+noise+"\r\n--=_b", 1),
+		"in the preamble, one octet":  strings.Replace(good, "\r\n\r\n--=_b", "\r\n\r\nhello \xe9\r\n--=_b", 1),
+		"a long preamble":             strings.Replace(good, "\r\n\r\n--=_b", "\r\n\r\n"+strings.Repeat("This is S/MIME.\r\n", 1000)+"\r\n--=_b", 1),
+		"in a field of the entity":    "X-Noise: sixteen\x93\xfe\x01\xff\x80\x1b\r\n" + good,
+		"behind the type":             strings.Replace(good, "micalg=sha-256", "micalg=\"sha-256,\x93\xfe\x01\xff\"", 1),
+		"in a field of the signature": strings.Replace(good, "Content-Type: application/pkcs7-signature", "X-Noise: \x93\xfe\x01\xff\r\nContent-Type: application/pkcs7-signature", 1),
+		"in the epilogue":             good + noise,
+	} {
+		if _, o, err := openBob(envelope(t, in)); err != ErrDecrypt {
+			t.Errorf("%s: %v, opened: %v", name, err, o != nil)
+		}
+	}
+	for name, in := range map[string]string{
+		"a preamble":             strings.Replace(good, "\r\n\r\n--=_b", "\r\n\r\nThis is an S/MIME signed message\r\n\r\n--=_b", 1),
+		"an epilogue":            good + "footer\r\n",
+		"a field of the entity":  "X-Mailer: Some Mailer 1.0\r\n" + good,
+		"a field beside the p7s": strings.Replace(good, "Content-Type: application/pkcs7-signature", "Content-Description: S/MIME Cryptographic Signature\r\nContent-Type: application/pkcs7-signature", 1),
+	} {
+		if got, o, err := openBob(envelope(t, in)); err != nil || len(o.Good()) != 1 || got != letter {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // ATT-01, "EFAIL direct exfiltration": nothing is decrypted that is not the one outermost body, whatever stands beside it. DIR-12.
 func TestEFAILDirect(t *testing.T) {
 	_, body, _ := strings.Cut(string(seal(t, letter)), "\r\n\r\n")

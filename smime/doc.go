@@ -14,8 +14,9 @@
 //     SignedData, AuthEnvelopedData, compressed data and unsigned content are refused.
 //   - multipart/signed has exactly two parts and is closed, names its protocol, and the second part is of that type; the old
 //     x- names count as the same. A line that begins like an open delimiter and goes on otherwise is refused.
-//   - Preamble and epilogue are dropped (RFC 2046 §5.1.1), the epilogue only where it is short printable text: else blocks
-//     appended to a good message would tell their sender by our answer whether they end in good padding.
+//   - Preamble and epilogue are dropped (RFC 2046 §5.1.1), but only where they are short printable text, as must be all else that is
+//     encrypted and that no signature protects: the headers of the multipart and of its second part. Blocks that somebody without the
+//     key puts there would else tell him by our answer what they decrypt to.
 //   - A field that shapes an entity (Content-Type and the like) must stand once, in whatever header is read on the way.
 //
 // And to the lenient side:

@@ -10,6 +10,9 @@ import (
 
 // open opens e, of kind k, and returns its content.
 func (x *opening) open(e *entity, k kind) (*counted, error) {
+	if (e.at == decrypted || e.at == inflated) && !plainText(e.header.Bytes()) {
+		return nil, ErrDecrypt // no signature will see this header
+	}
 	if err := single(e.header); err != nil {
 		return nil, err
 	}

@@ -186,7 +186,7 @@ func TestOpenInner(t *testing.T) {
 		{"no protocol", re(" protocol=\"application/pkcs7-signature\";", ""), ErrStructure},
 		{"no boundary", re("; boundary=\"=_b\"", ""), ErrStructure},
 		{"boundary too long", re("\"=_b\"", "\"="+strings.Repeat("b", 70)+"\""), ErrStructure},
-		{"boundary of another alphabet", re("\"=_b\"", "\"=_b\xe9\""), ErrStructure},
+		{"boundary of another alphabet", re("\"=_b\"", "\"=_b\xe9\""), ErrDecrypt},
 		{"boundary ends in space", re("\"=_b\"", "\"=_b \""), ErrStructure},
 		{"base64 multipart", "Content-Transfer-Encoding: base64\r\n" + good, ErrStructure},
 		{"other second part", re("Type: application/pkcs7-signature", "Type: text/plain"), ErrStructure},

@@ -14,7 +14,11 @@ func (x *opening) multipart(e *entity) (*counted, error) {
 		return nil, err
 	}
 	s := newSplitter(e.body.br, e.ct.Params["boundary"])
-	switch closed, err := s.next(); { // the preamble is dropped
+	drop := s.next
+	if x.plain != nil {
+		drop = s.preamble
+	}
+	switch closed, err := drop(); {
 	case err != nil:
 		return nil, err
 	case closed:
@@ -81,6 +85,9 @@ func (x *opening) signaturePart(s *splitter) (*cms.SignedData, error) {
 	h, err := message.ReadHeader(br, x.lim.Message)
 	if err != nil {
 		return nil, classify(err, "the header of the signature")
+	}
+	if x.plain != nil && !plainText(h.Bytes()) {
+		return nil, ErrDecrypt
 	}
 	ct, err := h.ContentType()
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 const (
 	firstWindow    = 8 << 10 // for small messages
 	windowBytes    = 32 << 10
-	maxPadding     = 1000 // white space after a delimiter on its line
-	maxNeedle      = 48   // what bytes.Index finds fast; the rest of the boundary is compared
-	maxEpilogue    = 4 << 10
+	maxPadding     = 1000    // white space after a delimiter on its line
+	maxNeedle      = 48      // what bytes.Index finds fast; the rest of the boundary is compared
+	maxDropped     = 4 << 10 // octets before the first delimiter, and again behind the last
 	maxEmptyReads  = 100
 	boundaryOctets = 70 // RFC 2046 §5.1.1
 )
@@ -254,15 +254,28 @@ func (s *splitter) fill() {
 	s.rerr = io.ErrNoProgress
 }
 
-// epilogue reads what follows the closing delimiter up to the end of r, and says whether it is fit to be dropped: short, and
-// text that can be printed. See the package comment.
+// preamble drops what stands before the first delimiter, as next does, where it is fit to be dropped.
+func (s *splitter) preamble() (closed bool, err error) {
+	for n := 0; ; {
+		p, err := s.chunk()
+		if err == io.EOF {
+			s.ended = false
+			return s.closed, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if n += len(p); n > maxDropped || !plainText(p) {
+			return false, errCut
+		}
+	}
+}
+
+// epilogue reads what follows the closing delimiter up to the end of r, and says whether it is fit to be dropped.
 func (s *splitter) epilogue() error {
-	n := 0
-	for {
-		for _, c := range s.buf[s.lo:s.hi] {
-			if n++; n > maxEpilogue || (c < ' ' || c > '~') && c != '\r' && c != '\n' && c != '\t' {
-				return errCut
-			}
+	for n := 0; ; s.fill() {
+		if n += s.hi - s.lo; n > maxDropped || !plainText(s.buf[s.lo:s.hi]) {
+			return errCut
 		}
 		s.lo, s.hi = 0, 0
 		if s.rerr == io.EOF {
@@ -271,6 +284,16 @@ func (s *splitter) epilogue() error {
 		if s.rerr != nil {
 			return s.rerr
 		}
-		s.fill()
 	}
+}
+
+// plainText says whether p can be printed: what stands in a message and is neither signed nor delivered must be short text. See the
+// package comment.
+func plainText(p []byte) bool {
+	for _, c := range p {
+		if (c < ' ' || c > '~') && c != '\r' && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
 }
