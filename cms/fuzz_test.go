@@ -22,7 +22,9 @@ func known(err error) bool {
 func FuzzReadSigned(f *testing.F) {
 	c := people()
 	digest := sum(someText)
-	for _, signers := range [][]Signer{{c.alice.signer()}, {c.p256.signer(), c.p384.signer()}} {
+	salted := c.bob.signer()
+	salted.PSS, salted.Capabilities = true, []Algorithm{AES256GCM, RSAESOAEPSHA256, RSAESOAEPSHA1}
+	for _, signers := range [][]Signer{{c.alice.signer()}, {c.p256.signer(), c.p384.signer()}, {salted}, {edith().signer()}} {
 		p7s, err := SignDetached(sums(someText), nil, signers...)
 		check(f, err)
 		f.Add(p7s)
@@ -35,21 +37,30 @@ func FuzzReadSigned(f *testing.F) {
 	f.Add(forged.bytes(f))
 	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 40))
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		s, err := ReadSigned(bytes.NewReader(msg), ReadOptions{})
-		again, err2 := ReadSigned(iotest.OneByteReader(bytes.NewReader(msg)), ReadOptions{})
-		if !known(err) || (err == nil) != (err2 == nil) {
-			t.Fatalf("%v, %v", err, err2)
+		lenient := ReadOptions{Algorithms: Lenient.Algorithms()}
+		s, err := ReadSigned(bytes.NewReader(msg), lenient)
+		again, err2 := ReadSigned(iotest.OneByteReader(bytes.NewReader(msg)), lenient)
+		strict, err3 := ReadSigned(bytes.NewReader(msg), ReadOptions{})
+		if !known(err) || (err == nil) != (err2 == nil) || (err == nil) != (err3 == nil) {
+			t.Fatalf("%v, %v, %v", err, err2, err3)
 		}
 		if err != nil {
 			return
 		}
-		for i := range s.Signers {
+		digests, others := everySum(someText), everySum(nil)
+		for i, info := range s.Signers {
 			for _, cert := range s.Candidates(i) {
-				err := s.Verify(i, cert, digest)
-				if !known(err) || (err == nil) != (again.Verify(i, cert, digest) == nil) {
+				err := s.Verify(i, cert, digests[info.Hash])
+				if !known(err) || (err == nil) != (again.Verify(i, cert, digests[info.Hash]) == nil) {
 					t.Fatal(err)
 				}
-				if s.Verify(i, cert, sum(nil)) == nil {
+				if err == nil && info.Algorithm == 0 {
+					t.Fatal("verified by no algorithm")
+				}
+				if err2 := strict.Verify(i, cert, digests[info.Hash]); err2 == nil && (err != nil || info.Hash == crypto.SHA1) {
+					t.Fatalf("the strict profile verifies %v: %v", info.Hash, err)
+				}
+				if s.Verify(i, cert, others[info.Hash]) == nil {
 					t.Fatal("verified over other content")
 				}
 			}

@@ -112,7 +112,7 @@ func TestOpenSSLVerifiesOurs(t *testing.T) {
 	run(t, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", write(t, dir, "s.der", p7s), "-content", in, "-CAfile", ca)
 }
 
-// DIR-15, DIR-18: what openssl signs, we verify; other algorithms and forms are refused for their own reason. SHA-1 is read where
+// DIR-15, DIR-18, ATT-17: what openssl signs, we verify; other algorithms and forms are refused for their own reason. SHA-1 is read where
 // the profile lets it, and nowhere else.
 func TestWeVerifyOpenSSL(t *testing.T) {
 	dir, c := t.TempDir(), people()

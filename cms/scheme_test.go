@@ -55,7 +55,7 @@ func algorithmOf(id oid, params ...[]byte) []byte {
 	})
 }
 
-// Row "PSS parameters must match" and CVE-2026-28389: RFC 4055 §3.1, RFC 4056 §3, defaults and absence being cases of their own.
+// ATT-26, and CVE-2026-28389: RFC 4055 §3.1, RFC 4056 §3, defaults and absence being cases of their own.
 func TestPSSParameters(t *testing.T) {
 	null := []byte{5, 0}
 	hash, mask := parameter(0, algorithmOf(oidSHA256, null)), parameter(1, algorithmOf(oidMGF1, algorithmOf(oidSHA256, null)))
@@ -118,7 +118,7 @@ func TestPSSParameters(t *testing.T) {
 	}
 }
 
-// Row "cmsAlgorithmProtection / algorithm substitution": the parameters are protected as well (RFC 6211).
+// ATT-18: the parameters are protected as well (RFC 6211).
 func TestProtectedParameters(t *testing.T) {
 	params := func(salt int64) []byte {
 		return sequence(parameter(0, algorithmOf(oidSHA256)), parameter(1, algorithmOf(oidMGF1, algorithmOf(oidSHA256))), parameter(2, integer(salt)))
@@ -154,7 +154,7 @@ func TestProtectedParameters(t *testing.T) {
 	}
 }
 
-// CVE-2026-28390: parameters that are absent, NULL or something are told apart for each signature algorithm.
+// ATT-26, and CVE-2026-28390: parameters that are absent, NULL or something are told apart for each signature algorithm.
 func TestSignatureParameters(t *testing.T) {
 	c := people()
 	for _, tt := range []struct {
@@ -229,7 +229,7 @@ func TestCurveOfTheCertificate(t *testing.T) {
 	}
 }
 
-// Row "multiple signers": what is wrong with one of them is said of that one, also where its attributes are no DER (RFC 5652 §5.3).
+// ATT-12: what is wrong with one of them is said of that one, also where its attributes are no DER (RFC 5652 §5.3).
 func TestFaultsAreKept(t *testing.T) {
 	c := people()
 	good := honest(sum(someText)).bytes(t)

@@ -204,7 +204,7 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// Row "signingTime as validation time": it is a claim, kept as it stands, of any year; whoever judges compares it with the clock.
+// ATT-11: signingTime is a claim, kept as it stands, of any year; whoever judges compares it with the clock.
 func TestSigningTime(t *testing.T) {
 	for _, want := range []time.Time{time.Unix(0, 0), now, now.AddDate(20, 0, 0), time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 2, 3, 4, 5, 0, time.UTC)} {
 		s := people().alice.signer()
