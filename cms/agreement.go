@@ -187,7 +187,7 @@ func (p *parser) readKeyAgreeIdentifier(e element) (id identifier, err error) {
 
 // prepare implements carrier.
 func (a agreement) prepare(to Recipient, algs Algorithms) (Algorithm, opener, error) {
-	c, own, err := curveOf(to.Certificate.PublicKey)
+	c, own, err := curveOf(to.Certificate)
 	if err != nil {
 		return 0, nil, err
 	}

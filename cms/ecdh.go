@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/hkdf"
+	"crypto/x509"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -58,7 +59,14 @@ type curve struct {
 }
 
 // curveOf returns the curve of a certificate's key. Go's x509 reads named curves alone, and points that are on them.
-func curveOf(pub crypto.PublicKey) (c curve, key *ecdh.PublicKey, err error) {
+func curveOf(cert *x509.Certificate) (c curve, key *ecdh.PublicKey, err error) {
+	pub := cert.PublicKey
+	if pub == nil { // crypto/x509 reads an X25519 key (RFC 8410), but not in a certificate
+		spki, _ := x509.ParsePKIXPublicKey(cert.RawSubjectPublicKeyInfo)
+		if x, ok := spki.(*ecdh.PublicKey); ok {
+			pub = x
+		}
+	}
 	switch k := pub.(type) {
 	case *ecdh.PublicKey:
 		key = k

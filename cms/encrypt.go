@@ -57,7 +57,7 @@ func CanEncrypt(cert *x509.Certificate) error {
 	if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok {
 		return checkRSA(pub)
 	}
-	_, _, err := curveOf(cert.PublicKey)
+	_, _, err := curveOf(cert)
 	return err
 }
 
@@ -101,7 +101,7 @@ func newRecipientInfo(o Encryption, cek, rid []byte, cert *x509.Certificate) (in
 		info, err = newTransport(o.Rand, o.Transport, cek, rid, pub)
 		return info, 0, err
 	}
-	c, pub, err := curveOf(cert.PublicKey)
+	c, pub, err := curveOf(cert)
 	if err != nil {
 		return nil, 0, err
 	}

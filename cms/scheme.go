@@ -33,10 +33,10 @@ func schemeOf(a algorithmIdentifier) scheme {
 		return parsePSS(a.params)
 	}
 	s := schemes[a.oid]
-	if s.algorithm == RSAPKCS1v15 && a.noParams() { // RFC 3370 §3.2: NULL with RSA; absent is tolerated
+	if s.algorithm != Ed25519 && a.noParams() { // RFC 3370 §3.2: NULL with RSA; RFC 5754 §3.3: absent with ECDSA, where gpgsm 2.2 writes NULL
 		return s
 	}
-	if s.algorithm != RSAPKCS1v15 && a.params == nil { // RFC 5754 §3.3, RFC 8419 §2.2: absent with the others
+	if a.params == nil { // RFC 8419 §2.2
 		return s
 	}
 	return scheme{}
