@@ -174,7 +174,9 @@ func TestSignatureParameters(t *testing.T) {
 		{c.alice, oidEd25519, oidSHA256, nil, ErrAlgorithm},
 		{c.p256, oidECDSASHA256, oidSHA256, nil, nil},
 		{c.p384, oidECDSASHA256, oidSHA256, nil, nil},
-		{c.p256, oidECDSASHA256, oidSHA256, []byte{5, 0}, ErrAlgorithm},
+		{c.p256, oidECDSASHA256, oidSHA256, []byte{5, 0}, nil}, // RFC 5754 §3.3: absent; gpgsm 2.2 writes NULL
+		{c.p256, oidECDSASHA256, oidSHA256, sequence(), ErrAlgorithm},
+		{edith(), oidEd25519, oidSHA512, []byte{5, 0}, ErrAlgorithm},
 		{c.p256, oidECDSASHA384, oidSHA256, nil, ErrAlgorithm},
 		{c.p256, oidRSA, oidSHA256, nil, ErrAlgorithm},
 		{c.p256, ansiX962 + "\x02\x01", oidSHA256, nil, ErrAlgorithm}, // the key's own identifier
