@@ -39,16 +39,11 @@ func NewEnvelopedWriter(w io.Writer, o Encryption, to ...*x509.Certificate) (io.
 	if err != nil {
 		return nil, err
 	}
-	enc, err := newContentEncrypter(c, cek, iv)
+	in, err := newContainer(c, cek, iv)
 	if err != nil {
 		return nil, fmt.Errorf("cms: encrypting: %w", err)
 	}
-	return &envelopedWriter{
-		w:    w,
-		head: envelopedHead(c, iv, infos, highest),
-		enc:  enc,
-		buf:  make([]byte, segmentHeader+firstRoom+aes.BlockSize),
-	}, nil
+	return newSegmentWriter(w, in, envelopedHead(c, iv, infos, highest)), nil
 }
 
 // CanEncrypt says whether a message can be encrypted to cert, an RSA certificate by key transport or an EC or X25519 certificate by

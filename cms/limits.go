@@ -11,6 +11,8 @@ package cms
 //	Signers                16  SignerInfos
 //	Attributes             32  signed, and again unsigned, attributes of a signer; values of a signed one
 //	EmptySegments        1000  segments of the encrypted content that carry nothing themselves (empty ones, constructed ones)
+//	Decompressed        4 GiB  octets that come out of CompressedData
+//	Ratio                 100  times what went in, of what comes out of CompressedData after the first 64 KiB
 //
 // Not to be set: the constants below. The limits of all rooms stand side by side in docs/limits.md, which a test compares with the sources.
 type Limits struct {
@@ -22,6 +24,8 @@ type Limits struct {
 	Signers          int
 	Attributes       int
 	EmptySegments    int
+	Decompressed     int64
+	Ratio            int
 }
 
 const (
@@ -29,8 +33,9 @@ const (
 	maxLength       = 1 << 62 // every length is below
 	maxOIDBytes     = 64      // content octets of an OBJECT IDENTIFIER
 	maxOIDArcs      = 20
-	maxSerialBytes  = 20 // RFC 5280 §4.1.2.2
-	maxVersion      = 5  // the highest version number in RFC 5652
+	maxSerialBytes  = 20       // RFC 5280 §4.1.2.2
+	ratioSlack      = 64 << 10 // octets of decompressed content that no ratio is asked of
+	maxVersion      = 5        // the highest version number in RFC 5652
 
 	minRSABits     = 2048
 	maxRSABits     = 8192
@@ -50,6 +55,10 @@ func (l Limits) defaulted() Limits {
 	def(&l.Signers, 16)
 	def(&l.Attributes, 32)
 	def(&l.EmptySegments, 1000)
+	def(&l.Ratio, 100)
+	if l.Decompressed <= 0 {
+		l.Decompressed = 4 << 30
+	}
 	if l.HeaderBytes <= 0 {
 		l.HeaderBytes = 1 << 20
 	}

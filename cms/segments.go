@@ -66,3 +66,27 @@ func (s *segments) open() error {
 	s.left = e.length
 	return nil
 }
+
+// segmentReader is an io.Reader of segments, which counts.
+type segmentReader struct {
+	seg *segments
+	n   int64
+	err error // io.EOF at their end
+}
+
+// Read implements io.Reader.
+func (r *segmentReader) Read(b []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, ended, err := r.seg.fill(b)
+	r.n += int64(n)
+	if err == nil && ended {
+		err = io.EOF
+	}
+	r.err = err
+	if n > 0 {
+		return n, nil
+	}
+	return 0, r.err
+}

@@ -11,23 +11,27 @@ import (
 const (
 	segmentSize   = 57 * 1024
 	segmentHeader = 4       // octets of tag and length of a whole segment
-	firstRoom     = 8 << 10 // for plaintext, until there is more
+	firstRoom     = 8 << 10 // of content, until there is more
 )
 
-// envelopedWriter encrypts segment by segment.
-type envelopedWriter struct {
+// segmentWriter writes a container segment by segment.
+type segmentWriter struct {
 	w    io.Writer
 	head []byte // not yet written
-	enc  contentEncrypter
-	buf  []byte // a segment's header, then n octets of plaintext, room for more and for a block; grows to segmentSize
+	in   container
+	buf  []byte // a segment's header, then n octets of content, room for more and for a block; grows to segmentSize
 	n    int
 	err  error
 }
 
-var errClosed = errors.New("cms: encrypting: the writer is closed")
+func newSegmentWriter(w io.Writer, in container, head []byte) *segmentWriter {
+	return &segmentWriter{w: w, in: in, head: head, buf: make([]byte, segmentHeader+firstRoom+aes.BlockSize)}
+}
+
+var errClosed = errors.New("cms: writing: the writer is closed")
 
 // Write implements io.Writer.
-func (e *envelopedWriter) Write(p []byte) (int, error) {
+func (e *segmentWriter) Write(p []byte) (int, error) {
 	done := 0
 	for e.err == nil && done < len(p) {
 		room := len(e.buf) - segmentHeader - aes.BlockSize
@@ -45,16 +49,16 @@ func (e *envelopedWriter) Write(p []byte) (int, error) {
 	return done, e.err
 }
 
-// flush encrypts and writes what is in buf: whole blocks, but for the last of GCM.
-func (e *envelopedWriter) flush() {
+// flush writes what is in buf: whole blocks, but for the last.
+func (e *segmentWriter) flush() {
 	if e.head != nil {
 		if _, e.err = e.w.Write(e.head); e.err != nil {
 			return
 		}
 		e.head = nil
 	}
-	if e.err = e.enc.encrypt(e.buf[segmentHeader : segmentHeader+e.n]); e.err != nil {
-		e.err = fmt.Errorf("cms: encrypting: %w", e.err)
+	if e.err = e.in.transform(e.buf[segmentHeader : segmentHeader+e.n]); e.err != nil {
+		e.err = fmt.Errorf("cms: writing: %w", e.err)
 		return
 	}
 	// Two length octets always: minimal for whole segments, and BER does not mind for the last.
@@ -64,19 +68,19 @@ func (e *envelopedWriter) flush() {
 }
 
 // Close pads, writes the last segment and ends the encoding.
-func (e *envelopedWriter) Close() error {
+func (e *segmentWriter) Close() error {
 	if e.err != nil {
 		if e.err == errClosed {
 			return nil
 		}
 		return e.err
 	}
-	e.n += e.enc.pad(e.buf[segmentHeader+e.n:], e.n)
+	e.n += e.in.pad(e.buf[segmentHeader+e.n:], e.n)
 	if e.n > 0 || e.head != nil {
 		e.flush()
 	}
 	if e.err == nil {
-		_, e.err = e.w.Write(e.enc.trailer())
+		_, e.err = e.w.Write(e.in.trailer())
 	}
 	if e.err != nil {
 		return e.err

@@ -10,41 +10,42 @@ import (
 	"carepost/cms/internal/gcm"
 )
 
-// contentEncrypter is what EnvelopedData and AuthEnvelopedData do differently with a content.
-type contentEncrypter interface {
-	// encrypt encrypts a segment where it lies, and may spoil a block behind it.
-	encrypt(b []byte) error
+// container is what the kinds of content do differently with the segments of what they hold.
+type container interface {
+	// transform makes of a segment what is to be written, where it lies, and may spoil a block behind it.
+	transform(b []byte) error
 	// pad writes padding behind the last n octets, and says how many octets it has.
 	pad(b []byte, n int) int
 	// trailer is everything behind the last segment.
 	trailer() []byte
 }
 
-func newContentEncrypter(c Algorithm, cek, iv []byte) (contentEncrypter, error) {
+// newContainer makes the container of what c encrypts.
+func newContainer(c Algorithm, cek, iv []byte) (container, error) {
 	block, err := aes.NewCipher(cek)
 	if err != nil {
 		return nil, err
 	}
 	if !c.authenticated() {
-		return cbcEncrypter{cipher.NewCBCEncrypter(block, iv)}, nil
+		return cbcContainer{cipher.NewCBCEncrypter(block, iv)}, nil
 	}
 	sealer, err := gcm.NewSealer(block, iv)
-	return gcmEncrypter{sealer}, err
+	return gcmContainer{sealer}, err
 }
 
 // eoc closes an encoding of indefinite length.
 const eoc = "\x00\x00"
 
-// cbcEncrypter makes an EnvelopedData.
-type cbcEncrypter struct{ cipher.BlockMode }
+// cbcContainer makes an EnvelopedData.
+type cbcContainer struct{ cipher.BlockMode }
 
-func (c cbcEncrypter) encrypt(b []byte) error {
+func (c cbcContainer) transform(b []byte) error {
 	c.CryptBlocks(b, b)
 	return nil
 }
 
 // pad is RFC 5652 §6.3.
-func (c cbcEncrypter) pad(b []byte, n int) int {
+func (c cbcContainer) pad(b []byte, n int) int {
 	pad := aes.BlockSize - n%aes.BlockSize
 	for i := range pad {
 		b[i] = byte(pad)
@@ -52,18 +53,18 @@ func (c cbcEncrypter) pad(b []byte, n int) int {
 	return pad
 }
 
-func (c cbcEncrypter) trailer() []byte {
+func (c cbcContainer) trailer() []byte {
 	return []byte(eoc + eoc + eoc + eoc + eoc) // [0], EncryptedContentInfo, EnvelopedData, [0], ContentInfo
 }
 
-// gcmEncrypter makes an AuthEnvelopedData. Its content is id-data, so it has no authAttrs (RFC 5083 §2.1).
-type gcmEncrypter struct{ *gcm.Sealer }
+// gcmContainer makes an AuthEnvelopedData. Its content is id-data, so it has no authAttrs (RFC 5083 §2.1).
+type gcmContainer struct{ *gcm.Sealer }
 
-func (g gcmEncrypter) encrypt(b []byte) error { return g.Seal(b) }
+func (g gcmContainer) transform(b []byte) error { return g.Seal(b) }
 
-func (g gcmEncrypter) pad([]byte, int) int { return 0 }
+func (g gcmContainer) pad([]byte, int) int { return 0 }
 
-func (g gcmEncrypter) trailer() []byte {
+func (g gcmContainer) trailer() []byte {
 	tag := g.Tag(nil)
 	return encode(func(b *cryptobyte.Builder) {
 		b.AddBytes([]byte(eoc + eoc)) // [0], EncryptedContentInfo
