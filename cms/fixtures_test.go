@@ -166,6 +166,9 @@ func unseal(msg []byte, keys ...Recipient) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
+// lenient reads what the profile Lenient does.
+var lenient = ReadOptions{Algorithms: Lenient.Algorithms()}
+
 // unsealDraft is unseal for a caller that hides what it gets: in one pass, over a source that cannot be read again.
 func unsealDraft(msg []byte, keys ...Recipient) ([]byte, error) {
 	_, r, err := ReadEnveloped(io.MultiReader(bytes.NewReader(msg)), keys, ReadOptions{Draft: true})

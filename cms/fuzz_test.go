@@ -88,20 +88,34 @@ func FuzzReadEnveloped(f *testing.F) {
 	e.segments = []byte("\x24\x80\x04\x03abc\x24\x0f\x04\x0d0123456789abc\x00\x00")
 	f.Add(e.bytes())
 	f.Add(seal(f, nil, AES128CBC, c.bob.cert))
+	a := authSealed(f, someText)
+	a.cek = []byte("sixteen octets..")
+	f.Add(a.bytes())
+	a.attrs, a.after = [][]byte{dataAttribute}, [][]byte{{0xa2, 2, 0x30, 0}}
+	a.icvLen, a.tagLen = 0, 12
+	f.Add(a.bytes())
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		keys := []Recipient{{c.bob.cert, fixed{c.bob.recipient().Key.(crypto.Decrypter)}}}
-		read := func(src io.Reader) ([]byte, error) {
-			env, r, err := ReadEnveloped(src, keys, ReadOptions{})
+		authenticated := false
+		read := func(src io.Reader, draft bool) ([]byte, error) {
+			env, r, err := ReadEnveloped(src, keys, ReadOptions{Draft: draft})
 			if err != nil {
 				return nil, err
 			}
-			if env.Cipher == 0 || env.Recipients == 0 || env.Own != c.bob.cert {
+			if env.Cipher == 0 || env.Recipients == 0 || env.Own != c.bob.cert || env.Authenticated != env.Cipher.authenticated() {
 				t.Fatalf("%+v", env)
 			}
+			authenticated = env.Authenticated
 			return io.ReadAll(r)
 		}
-		got, err := read(bytes.NewReader(msg))
-		again, err2 := read(iotest.OneByteReader(bytes.NewReader(msg)))
+		got, err := read(bytes.NewReader(msg), false)
+		if authenticated && err != nil && len(got) > 0 {
+			t.Fatalf("%v, after %d octets of plaintext", err, len(got))
+		}
+		again, err2 := read(iotest.OneByteReader(bytes.NewReader(msg)), true)
+		if authenticated && err == ErrDecrypt {
+			got, again = nil, nil
+		}
 		if !known(err) || !errors.Is(err2, err) && err2.Error() != err.Error() || !bytes.Equal(got, again) {
 			t.Fatalf("%v, %d octets; octet by octet %v, %d octets", err, len(got), err2, len(again))
 		}
