@@ -159,9 +159,6 @@ func (b *base64Reader) fill() {
 	n, err := b.r.Read(b.in[b.wait:])
 	b.full = b.wait+n == len(b.in)
 	text := compact(b.in[:b.wait], b.in[b.wait:b.wait+n])
-	if bytes.IndexByte(text, '\r') >= 0 { // the standard decoder would pass over it
-		text = stripSpace(text)
-	}
 	whole := len(text) &^ 3
 	k, ok := b.decode(text[:whole])
 	if !ok {
@@ -197,8 +194,9 @@ func (b *base64Reader) grow() {
 	b.in, b.buf = in, make([]byte, size/4*3+64)
 }
 
-// decode decodes text, whole quanta, into buf and says how many octets came out.
-func (b *base64Reader) decode(text []byte) (int, bool) {
+// decode decodes text, whole quanta, into buf and says how many octets came out, and whether text was these quanta and nothing
+// else. The standard decoder passes over line ends: then fewer come out.
+func (b *base64Reader) decode(text []byte) (n int, ok bool) {
 	if len(text) == 0 {
 		return 0, true
 	}
@@ -206,22 +204,30 @@ func (b *base64Reader) decode(text []byte) (int, bool) {
 		return 0, false
 	}
 	n, err := strict.Decode(b.buf, text)
-	if err == nil && text[len(text)-1] == '=' {
-		b.done = true
+	padding := 2 - len(bytes.TrimRight(text[len(text)-2:], "="))
+	if err != nil || n != len(text)/4*3-padding {
+		return n, false
 	}
-	return n, err == nil
+	b.done = padding > 0
+	return n, true
 }
 
-// compact appends p to dst without line ends; p may lie behind dst in the same memory. Other white space stays: it is rare, and
-// found when it does not decode.
+// compact appends p to dst without line ends; p may lie behind dst in the same memory. Lines are as long as the one before, as
+// long as that fits: then they are not searched. What was so passed over, and other white space, is rare, and found when it
+// does not decode.
 func compact(dst, p []byte) []byte {
-	for len(p) > 0 {
-		line, rest, _ := bytes.Cut(p, []byte{'\n'})
-		if n := len(line); n > 0 && line[n-1] == '\r' {
-			line = line[:n-1]
+	for line := 0; len(p) > 0; { // the length of a line with its end
+		if line == 0 || line > len(p) || p[line-1] != '\n' {
+			if line = bytes.IndexByte(p, '\n') + 1; line == 0 {
+				return append(dst, p...)
+			}
 		}
-		dst = append(dst, line...)
-		p = rest
+		end := line - 1
+		if end > 0 && p[end-1] == '\r' {
+			end--
+		}
+		dst = append(dst, p[:end]...)
+		p = p[line:]
 	}
 	return dst
 }

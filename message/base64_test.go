@@ -197,7 +197,7 @@ func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
 // The verdict is that of the standard library's strict decoder on the text without its white space.
 func FuzzBase64(f *testing.F) {
-	for _, s := range []string{"", "QUJD\r\n", "QQ==\n", "Q Q = =", "QQ==\r\r\r\rQUJD", "QR==", wrapped(noise(200))} {
+	for _, s := range []string{"", "QUJD\r\n", "QQ==\n", "Q Q = =", "QQ==\r\r\r\rQUJD", "QR==", wrapped(noise(200)), wrapped(noise(190)) + "\r\n\r\n", strings.Repeat("QUJD\n", 40), strings.Repeat("QUJD\n", 40) + "QQ\n==\n"} {
 		f.Add([]byte(s), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, step uint8) {
@@ -214,6 +214,23 @@ func FuzzBase64(f *testing.F) {
 			t.Fatal("encoded otherwise than by the standard library")
 		}
 	})
+}
+
+// White space and rubbish at any place of a text of many lines: fast paths must not hide them.
+func TestBase64Altered(t *testing.T) {
+	in := noise(3000)
+	good := wrapped(in)
+	for at := 0; at < len(good); at += 1 + at%7 {
+		for _, put := range []string{"\n", "\r", "\r\n", " ", "\n\n\n\n", "\r\n\r\n", "\r\r\r\r", "\t \t ", "=", "====", "\x00", "-", "\x8a"} {
+			for _, b := range []string{good[:at] + put + good[at:], good[:at] + put + good[min(at+len(put), len(good)):]} {
+				want, wantErr := base64.StdEncoding.Strict().DecodeString(strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(b))
+				got, err := io.ReadAll(NewBase64Reader(strings.NewReader(b)))
+				if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+					t.Fatalf("%q at %d: %v, want %v", put, at, err, wantErr)
+				}
+			}
+		}
+	}
 }
 
 // chopped gives its bytes n at a time.
