@@ -28,6 +28,27 @@ func crlf(dst, p []byte, last byte) []byte {
 
 // BareLF returns the place of the first LF in p without a CR before it, or -1; last is the octet before p.
 func BareLF(p []byte, last byte) int {
+	// As a rule there is none, and lines are as long as the one before: then they need not be searched, only counted.
+	lines, line, at := 0, 0, 0
+	for ; at < len(p); at += line {
+		if line == 0 || at+line > len(p) || p[at+line-1] != '\n' {
+			if line = bytes.IndexByte(p[at:], '\n') + 1; line == 0 {
+				break
+			}
+		}
+		if end := at + line - 1; end == 0 && last != '\r' || end > 0 && p[end-1] != '\r' {
+			return firstBareLF(p, last)
+		}
+		lines++
+	}
+	if lines != bytes.Count(p, []byte{'\n'}) {
+		return firstBareLF(p, last)
+	}
+	return -1
+}
+
+// firstBareLF looks at one LF after the other.
+func firstBareLF(p []byte, last byte) int {
 	for at := 0; ; {
 		i := bytes.IndexByte(p[at:], '\n')
 		if i < 0 {

@@ -11,6 +11,7 @@ import (
 	"testing/iotest"
 
 	"carepost/cms"
+	"carepost/message"
 )
 
 // sectionsOf reads everything: the sections with "|" between them, and the epilogue's verdict.
@@ -111,6 +112,21 @@ func FuzzSplitter(f *testing.F) {
 	})
 }
 
+// TestIndexDelimiter: it finds what bytes.Index finds, among few dashes and among many.
+func TestIndexDelimiter(t *testing.T) {
+	needle := []byte("\n--b")
+	for _, fill := range []string{"x", "-", "\n-", "\n--", "-\n", "x\n--x"} {
+		for n := range 60 {
+			for cut := range len(needle) + 1 {
+				w := []byte(strings.Repeat(fill, n*5) + string(needle[:cut]) + strings.Repeat(fill, n%3))
+				if got, want := indexDelimiter(w, needle), bytes.Index(w, needle); got != want {
+					t.Fatalf("%q: %d, want %d", w, got, want)
+				}
+			}
+		}
+	}
+}
+
 // FuzzDigester: the canonical digest is that of the canonical form, however the bytes come in; and with and without a line end more.
 func FuzzDigester(f *testing.F) {
 	f.Add([]byte("a\r\nb\nc\r\r\n\n"), 3)
@@ -159,4 +175,21 @@ func digestOf(h crypto.Hash, s string) []byte {
 	w := h.New()
 	io.WriteString(w, s)
 	return w.Sum(nil)
+}
+
+func BenchmarkSplitter(b *testing.B) {
+	var body bytes.Buffer
+	w := message.NewBase64Writer(&body)
+	w.Write(bytes.Repeat([]byte{0xc5}, 16<<20))
+	w.Close()
+	in := "--b\r\n" + body.String() + "\r\n--b--\r\n"
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		s := newSplitter(strings.NewReader(in), "b")
+		for range 2 { // the preamble, the part
+			if _, err := s.next(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
