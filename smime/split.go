@@ -172,8 +172,9 @@ func indexDelimiter(w, needle []byte) int {
 	if len(w) == 0 {
 		return -1
 	}
+	const few = 16 // dashes that are no delimiter's
 	at := 0
-	for misses := 0; misses <= maxMisses+at/64; misses++ {
+	for misses := 0; misses <= few+at/64; misses++ {
 		i := bytes.IndexByte(w[at+1:], needle[1])
 		if i < 0 {
 			return -1
