@@ -96,7 +96,7 @@ func (c *compressed) Read(b []byte) (int, error) {
 	switch {
 	case c.out > c.p.lim.Decompressed:
 		c.err = limit("octets of decompressed content")
-	case c.out > ratioSlack && (c.out-ratioSlack)/int64(c.p.lim.Ratio) >= in:
+	case c.out > maxRatioSlack && (c.out-maxRatioSlack)/int64(c.p.lim.Ratio) >= in:
 		c.err = limit("ratio of decompressed to compressed content")
 	case err == io.EOF:
 		if c.err = c.end(); c.err == nil {

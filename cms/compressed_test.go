@@ -205,16 +205,16 @@ func TestDecompressionBombs(t *testing.T) {
 		most int64 // octets that may come out
 		want error
 	}{
-		"flat":                    {flat.bytes(), Limits{}, 100*int64(len(flat.content)) + ratioSlack, ErrLimit},
+		"flat":                    {flat.bytes(), Limits{}, 100*int64(len(flat.content)) + maxRatioSlack, ErrLimit},
 		"flat, at most a MiB":     {flat.bytes(), Limits{Decompressed: 1 << 20}, 1 << 20, ErrLimit},
-		"flat, ratio of 2":        {flat.bytes(), Limits{Ratio: 2}, 2*int64(len(flat.content)) + ratioSlack, ErrLimit},
+		"flat, ratio of 2":        {flat.bytes(), Limits{Ratio: 2}, 2*int64(len(flat.content)) + maxRatioSlack, ErrLimit},
 		"flat, any ratio":         {flat.bytes(), Limits{Ratio: 2000}, 64 << 20, nil},
 		"nested":                  {quine.bytes(), Limits{}, int64(len(flat.bytes())), nil},
 		"text that compresses":    {varied, Limits{}, 3_000_000, nil},
 		"as much as there may be": {varied, Limits{Decompressed: 3_000_000}, 3_000_000, nil},
 		"an octet more than that": {varied, Limits{Decompressed: 2_999_999}, 2_999_999, ErrLimit},
-		"small and all alike":     {squeezed(t, make([]byte, ratioSlack)).bytes(), Limits{}, ratioSlack, nil},
-		"not so small, and alike": {squeezed(t, make([]byte, 2*ratioSlack)).bytes(), Limits{}, 2 * ratioSlack, ErrLimit},
+		"small and all alike":     {squeezed(t, make([]byte, maxRatioSlack)).bytes(), Limits{}, maxRatioSlack, nil},
+		"not so small, and alike": {squeezed(t, make([]byte, 2*maxRatioSlack)).bytes(), Limits{}, 2 * maxRatioSlack, ErrLimit},
 	} {
 		var n int64
 		var err error
@@ -247,7 +247,7 @@ func FuzzReadCompressed(f *testing.F) {
 		if !known(err) || (err == nil) != (err2 == nil) || err == nil && !bytes.Equal(got, again) {
 			t.Fatalf("%v; octet by octet %v", err, err2)
 		}
-		if len(got) > ratioSlack+100*len(msg) {
+		if len(got) > maxRatioSlack+100*len(msg) {
 			t.Fatalf("%d octets out of %d", len(got), len(msg))
 		}
 	})

@@ -67,16 +67,16 @@ func cbcParameters(params []byte) (iv []byte, ok bool) {
 }
 
 // gcmParameters reads GCMParameters (RFC 5084 §3.2): a nonce of 12 octets, for which alone GCM's counter is the nonce's, and a tag
-// of 12 to 16. A shorter one can be found by trying (CVE-2026-34182).
+// of 12 to 16.
 func gcmParameters(params []byte) (nonce []byte, tagLen int, ok bool) {
 	s := cryptobyte.String(params)
 	var seq cryptobyte.String
 	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !seq.ReadASN1((*cryptobyte.String)(&nonce), asn1.OCTET_STRING) {
 		return nil, 0, false
 	}
-	tagLen = 12 // the DEFAULT of aes-ICVlen
+	tagLen = minTag // the DEFAULT of aes-ICVlen
 	if !seq.Empty() && !seq.ReadASN1Integer(&tagLen) {
 		return nil, 0, false
 	}
-	return nonce, tagLen, seq.Empty() && len(nonce) == gcm.NonceSize && tagLen >= 12 && tagLen <= gcm.TagSize
+	return nonce, tagLen, seq.Empty() && len(nonce) == gcm.NonceSize && tagLen >= minTag && tagLen <= gcm.TagSize
 }

@@ -34,9 +34,10 @@ const (
 	maxOIDBytes     = 64      // content octets of an OBJECT IDENTIFIER
 	maxOIDArcs      = 20
 	maxSerialBytes  = 20       // RFC 5280 §4.1.2.2
-	ratioSlack      = 64 << 10 // octets of decompressed content that no ratio is asked of
+	maxRatioSlack   = 64 << 10 // octets of decompressed content that no ratio is asked of
 	maxVersion      = 5        // the highest version number in RFC 5652
 
+	minTag         = 12 // octets; a shorter one can be found by trying (CVE-2026-34182)
 	minRSABits     = 2048
 	maxRSABits     = 8192
 	maxRSAExponent = 1 << 33

@@ -26,11 +26,11 @@ const (
 	TagSize   = 16
 	blockSize = 16
 
-	// MaxSize is the longest content: (2^39-256)/8, SP 800-38D §5.2.1.1. One block less than RFC 5116 §5.1 seems to allow.
-	MaxSize = 1<<36 - 32
+	// maxSize is the longest content: (2^39-256)/8, SP 800-38D §5.2.1.1. One block less than RFC 5116 §5.1 seems to allow.
+	maxSize = 1<<36 - 32
 )
 
-// ErrSize is the answer to content of more than MaxSize octets.
+// ErrSize is the answer to content of more than maxSize octets.
 var ErrSize = errors.New("gcm: content too long")
 
 var (
@@ -88,7 +88,7 @@ func (s *hash) grow(n int) error {
 	switch {
 	case s.size%blockSize != 0:
 		return errChunk
-	case uint64(n) > MaxSize-s.size:
+	case uint64(n) > maxSize-s.size:
 		return ErrSize
 	}
 	s.size += uint64(n)
@@ -217,7 +217,7 @@ func (o *Opener) Open(b []byte) error {
 	}
 	if o.stream == nil {
 		o.counter(2).store(o.scratch[:])
-		o.stream = cipher.NewCTR(o.block, o.scratch[:]) // its counter has 128 bits, of which MaxSize leaves 96 alone
+		o.stream = cipher.NewCTR(o.block, o.scratch[:]) // its counter has 128 bits, of which maxSize leaves 96 alone
 	}
 	o.stream.XORKeyStream(b, b)
 	return nil

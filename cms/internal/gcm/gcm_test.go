@@ -112,7 +112,7 @@ func TestLastCounter(t *testing.T) {
 	block, nonce := newBlock(t, random(32)), random(NonceSize)
 	s, err := NewSealer(block, nonce)
 	check(t, err)
-	s.size = MaxSize - 48
+	s.size = maxSize - 48
 	room := make([]byte, 48, 64)
 	check(t, s.Seal(room))
 	want := make([]byte, 48)
@@ -128,7 +128,7 @@ func TestLastCounter(t *testing.T) {
 	}
 	o, err := NewOpener(block, nonce)
 	check(t, err)
-	o.size = MaxSize - 48
+	o.size = maxSize - 48
 	if err := o.Open(make([]byte, 49)); err != ErrSize {
 		t.Errorf("one octet too many to open: %v", err)
 	}
