@@ -24,4 +24,7 @@
 //     it is for RSASSA-PSS alone (RFC 4055 §1.2), which crypto/x509 does not read.
 //   - Whatever the table of type [Profile] does not hold is refused with [ErrAlgorithm]: MD5, RSA below 2048 and above 8192 bits, DSA,
 //     curves other than P-256, P-384 and the two of 25519, every content cipher but AES.
+//
+// To the other side, since others write so and it harms nobody: NULL stands for absent parameters with digests, RSA and ECDSA
+// (RFC 5754 §3.3 has them absent), and a default of RSASSA-PSS and RSAES-OAEP may be written out.
 package cms
