@@ -67,24 +67,18 @@ func parseCapabilities(content cryptobyte.String) (known []Algorithm) {
 	return known
 }
 
-// capability is the reverse of capabilityOf.
+// capability is the reverse of capabilityOf, NULL being as good as absent.
 func capability(a algorithmIdentifier) Algorithm {
-	switch a.oid {
-	case oidRSA, oidZLIB, oidAES128CBC, oidAES192CBC, oidAES256CBC, oidAES128GCM, oidAES192GCM, oidAES256GCM:
-		if !a.noParams() {
-			return 0
-		}
-	case oidOAEP:
-		if digest, mask, ok := parseOAEP(a.params); ok && digest == mask {
-			return map[Algorithm]Algorithm{
-				SHA1: RSAESOAEPSHA1, SHA256: RSAESOAEPSHA256, SHA384: RSAESOAEPSHA384, SHA512: RSAESOAEPSHA512}[digest]
-		}
+	if x := transportOf(a); x != 0 {
+		return x
+	}
+	if !a.noParams() {
 		return 0
 	}
 	return map[oid]Algorithm{
-		oidRSA: RSAESPKCS1v15, oidZLIB: ZLIB,
 		oidAES128CBC: AES128CBC, oidAES192CBC: AES192CBC, oidAES256CBC: AES256CBC,
 		oidAES128GCM: AES128GCM, oidAES192GCM: AES192GCM, oidAES256GCM: AES256GCM,
+		oidZLIB: ZLIB,
 	}[a.oid]
 }
 
