@@ -91,3 +91,7 @@ func (s scheme) verify(pub crypto.PublicKey, h crypto.Hash, der, signature []byt
 	}
 	return false
 }
+
+// SignedAttributes returns the DER of the attributes that signer i signed (RFC 5652 §5.4), nil where there are none. Equal attributes are
+// one act of signing, whatever stands around them: nothing else of a SignerInfo is protected.
+func (s *SignedData) SignedAttributes(i int) []byte { return s.Signers[i].attrs.der }

@@ -55,6 +55,7 @@ type Signature struct {
 	SigningTime   time.Time       // what the signer claims: for the log, never the time of validation
 	Canonicalised bool            // the digest is that of the canonical form, not of the bytes as received
 	Epilogue      bool            // the digest is that of a multipart with one line end more or less after its last delimiter than there is
+	Act           [32]byte        // SHA-256 of what was signed: equal ones are one act of signing, whatever the message around it looks like
 	Err           error           // nil: this certificate's key signed this content. Says nothing of trust
 }
 

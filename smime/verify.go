@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -51,6 +52,7 @@ func (x *opening) verify(sd *cms.SignedData, l *signature) (all []Signature, err
 	for i, info := range sd.Signers {
 		base := Signature{
 			Signer: i, Hash: info.Hash, Algorithm: info.Algorithm, Capabilities: info.Capabilities, SigningTime: info.SigningTime,
+			Act: sha256.Sum256(sd.SignedAttributes(i)),
 		}
 		candidates := sd.Candidates(i)
 		if x.checks += max(1, len(candidates)); x.checks > maxChecks {

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +39,6 @@ type arrival struct {
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
 	notes   []change // what a report says of earlier messages
-	digest  []byte   // SHA-256 of the opened message
 }
 
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
@@ -149,9 +147,7 @@ func (f *Flow) open(ctx context.Context, j *queue.Job, a *arrival, draft *blob.D
 		f.Progress("open", n, raw.Size())
 		return j.Progress()
 	}}
-	digest := sha256.New()
-	a.opened, err = smime.Open(io.MultiWriter(draft, digest), src, keys, smime.OpenOptions{})
-	a.digest = digest.Sum(nil)
+	a.opened, err = smime.Open(draft, src, keys, smime.OpenOptions{})
 	return err
 }
 

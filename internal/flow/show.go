@@ -119,19 +119,27 @@ func (a *arrival) mail(now time.Time, head store.Header) store.Mail {
 }
 
 // seen says whether this recipient was shown the same signed content before, whatever the outside of the message looks like now:
-// sealed bytes that somebody kept and sends again are not shown and answered again.
-func (f *Flow) seen(tx *store.Tx, a *arrival, r store.Recipient) (bool, error) {
+// sealed bytes that somebody kept and sends again are not shown and answered again. An act of signing is known by the attributes that
+// it signed. The header does not count, for of an unwrapped message it is anybody's; nor does a signature that has gone since, for
+// every good one is remembered.
+func (f *Flow) seen(tx *store.Tx, a *arrival, r store.Recipient) (again bool, err error) {
 	const shownContent = store.Token("shown")
-	signer := sha256.Sum256(a.judged[r.ID].Verdict.Certificate.Raw)
-	value := strings.Join([]string{r.Address.Key(), hex.EncodeToString(signer[:]), a.opened.Header.MessageID(), hex.EncodeToString(a.digest)}, "\n")
-	before, err := tx.Correlated(shownContent, value)
-	if err != nil {
-		return false, err
+	for _, s := range a.opened.Good() {
+		signer := sha256.Sum256(s.Certificate.RawSubjectPublicKeyInfo)
+		value := strings.Join([]string{r.Address.Key(), hex.EncodeToString(signer[:]), hex.EncodeToString(s.Act[:])}, "\n")
+		before, err := tx.Correlated(shownContent, value)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(before, func(b store.Recipient) bool { return b.ID != r.ID }) {
+			again = true
+			continue
+		}
+		if err := tx.Correlate(shownContent, value, r.ID, f.Clock().AddDate(1, 0, 0)); err != nil {
+			return false, err
+		}
 	}
-	if slices.ContainsFunc(before, func(b store.Recipient) bool { return b.ID != r.ID }) {
-		return true, nil
-	}
-	return false, tx.Correlate(shownContent, value, r.ID, f.Clock().AddDate(1, 0, 0))
+	return again, nil
 }
 
 // setAside keeps a message that nobody may see: no plaintext, no report, an audit entry.

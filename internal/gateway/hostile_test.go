@@ -29,7 +29,7 @@ func TestRecipientNamedTwice(t *testing.T) {
 	}
 }
 
-// Captured bytes, sent again with another outside, are not shown and not answered again.
+// Captured bytes, sent again with another outside, are not shown and not answered again. ATT-06.
 func TestReplayIsKnown(t *testing.T) {
 	_, a, b := two(t)
 	id := a.Submit(t, a.Letter("s", "t", b.Address), b.Address)
