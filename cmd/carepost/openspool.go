@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -11,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // spool keeps plaintext that nobody may read yet: a temporary file without a name, encrypted with a key that exists in memory
@@ -18,7 +18,8 @@ import (
 type spool struct {
 	file  *os.File
 	block cipher.Block
-	out   *bufio.Writer
+	keys  cipher.Stream // for what is written
+	buf   []byte        // written, but not in the file yet
 }
 
 const spoolBuffer = 256 << 10
@@ -39,7 +40,7 @@ func newSpool() (*spool, error) {
 		return nil, fmt.Errorf("draft: %w", err)
 	}
 	s := &spool{file: file, block: block}
-	s.out = bufio.NewWriterSize(cipher.StreamWriter{S: s.stream(), W: file}, spoolBuffer)
+	s.keys = s.stream()
 	return s, nil
 }
 
@@ -47,11 +48,31 @@ func newSpool() (*spool, error) {
 func (s *spool) stream() cipher.Stream { return cipher.NewCTR(s.block, make([]byte, aes.BlockSize)) }
 
 // Write encrypts p into the file.
-func (s *spool) Write(p []byte) (int, error) { return s.out.Write(p) }
+func (s *spool) Write(p []byte) (n int, err error) {
+	for len(p) > 0 {
+		if len(s.buf) == spoolBuffer {
+			if err := s.flush(); err != nil {
+				return n, err
+			}
+		}
+		k := min(len(p), spoolBuffer-len(s.buf))
+		s.buf = slices.Grow(s.buf, k)[:len(s.buf)+k]
+		s.keys.XORKeyStream(s.buf[len(s.buf)-k:], p[:k])
+		n, p = n+k, p[k:]
+	}
+	return n, nil
+}
+
+// flush writes what is encrypted already.
+func (s *spool) flush() error {
+	_, err := s.file.Write(s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
 
 // whole ends the writing and says how much was written.
 func (s *spool) whole() (size int64, err error) {
-	if err := s.out.Flush(); err != nil {
+	if err := s.flush(); err != nil {
 		return 0, fmt.Errorf("draft: %w", err)
 	}
 	info, err := s.file.Stat()
@@ -91,7 +112,7 @@ func (s *spool) release(ctx context.Context, w io.Writer) error {
 // Close drops the file and the key.
 func (s *spool) Close() error {
 	err := s.file.Close()
-	s.block, s.out = nil, nil
+	s.block, s.keys, s.buf = nil, nil, nil
 	if errors.Is(err, os.ErrClosed) {
 		return nil
 	}
