@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// kernel decrypts whole batches.
+// kernel decrypts whole batches. All encrypt in the same way.
 type kernel struct {
 	name  string
 	batch int // octets
@@ -40,6 +40,7 @@ type decrypter struct {
 func (k *kernel) decrypter(block cipher.Block, key, iv []byte) cipher.BlockMode {
 	d := &decrypter{kernel: k, block: block, iv: [aes.BlockSize]byte(iv)}
 	d.rounds = d.keys.expand(key)
+	d.keys.invert(d.rounds)
 	return d
 }
 
@@ -48,15 +49,9 @@ func (d *decrypter) BlockSize() int { return aes.BlockSize }
 
 // CryptBlocks implements cipher.BlockMode.
 func (d *decrypter) CryptBlocks(dst, src []byte) {
-	switch {
-	case len(src)%aes.BlockSize != 0:
-		panic("cbc: input not full blocks")
-	case len(dst) < len(src):
-		panic("cbc: output smaller than input")
-	case len(src) == 0:
+	check(dst, src)
+	if len(src) == 0 {
 		return
-	case overlapInexactly(dst[:len(src)], src):
-		panic("cbc: invalid buffer overlap")
 	}
 	next := [aes.BlockSize]byte(src[len(src)-aes.BlockSize:])
 	if whole := len(src) / d.kernel.batch * d.kernel.batch; whole > 0 {
@@ -68,6 +63,42 @@ func (d *decrypter) CryptBlocks(dst, src []byte) {
 		cipher.NewCBCDecrypter(d.block, d.iv[:]).CryptBlocks(dst, src)
 	}
 	d.iv = next
+}
+
+// encrypter is a cipher.BlockMode.
+type encrypter struct {
+	keys   schedule
+	rounds int
+	iv     [aes.BlockSize]byte // the ciphertext before what comes next
+}
+
+func (k *kernel) encrypter(key, iv []byte) cipher.BlockMode {
+	e := &encrypter{iv: [aes.BlockSize]byte(iv)}
+	e.rounds = e.keys.expand(key)
+	return e
+}
+
+// BlockSize implements cipher.BlockMode.
+func (e *encrypter) BlockSize() int { return aes.BlockSize }
+
+// CryptBlocks implements cipher.BlockMode.
+func (e *encrypter) CryptBlocks(dst, src []byte) {
+	check(dst, src)
+	if len(src) > 0 {
+		encryptAESNI(&e.keys, e.rounds, &e.iv, &dst[0], &src[0], len(src)/aes.BlockSize)
+	}
+}
+
+// check panics where the arguments of CryptBlocks do not fit.
+func check(dst, src []byte) {
+	switch {
+	case len(src)%aes.BlockSize != 0:
+		panic("cbc: input not full blocks")
+	case len(dst) < len(src):
+		panic("cbc: output smaller than input")
+	case len(src) > 0 && overlapInexactly(dst[:len(src)], src):
+		panic("cbc: invalid buffer overlap")
+	}
 }
 
 // overlapInexactly says whether a and b, of one length, share memory at different places.

@@ -9,6 +9,5 @@ type kernel struct{ name string }
 
 func kernels() []kernel { return nil }
 
-func (k *kernel) decrypter(block cipher.Block, _, iv []byte) cipher.BlockMode {
-	return cipher.NewCBCDecrypter(block, iv)
-}
+func (k *kernel) decrypter(cipher.Block, []byte, []byte) cipher.BlockMode { panic("cbc: no kernel") }
+func (k *kernel) encrypter([]byte, []byte) cipher.BlockMode               { panic("cbc: no kernel") }

@@ -28,3 +28,8 @@ func decryptVAES(keys *schedule, rounds int, iv *[aes.BlockSize]byte, dst, src *
 //
 //go:noescape
 func decryptAESNI(keys *schedule, rounds int, iv *[aes.BlockSize]byte, dst, src *byte, batches int)
+
+// encryptAESNI encrypts blocks from src to dst; iv is the ciphertext before them, and after them what they ended with.
+//
+//go:noescape
+func encryptAESNI(keys *schedule, rounds int, iv *[aes.BlockSize]byte, dst, src *byte, blocks int)

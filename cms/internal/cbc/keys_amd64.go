@@ -6,13 +6,14 @@ import (
 	"crypto/aes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
-// schedule holds the round keys of the equivalent inverse cipher (FIPS 197 §5.3.5) in the order in which they are used.
+// schedule holds round keys in the order in which they are used.
 type schedule [15][aes.BlockSize]byte
 
-// expand is KeyExpansion (FIPS 197 §5.2) and its inverse; it returns the number of rounds. What it does with the key, the
-// processor's AES instructions do, or shifts and xors: nothing is looked up by a secret.
+// expand is KeyExpansion (FIPS 197 §5.2); it returns the number of rounds. What it does with the key, the processor's AES
+// instructions do, or shifts and xors: nothing is looked up by a secret.
 func (s *schedule) expand(key []byte) (rounds int) {
 	const columns = aes.BlockSize / 4 // Nb
 	n := len(key) / 4                 // Nk
@@ -35,14 +36,16 @@ func (s *schedule) expand(key []byte) (rounds int) {
 		}
 		w[i] = w[i-n] ^ t
 	}
-	for r := range rounds + 1 {
-		k := &s[rounds-r]
-		for c := range columns {
-			binary.LittleEndian.PutUint32(k[4*c:], w[columns*r+c])
-		}
-		if r > 0 && r < rounds {
-			invMixColumns(k)
-		}
+	for i, word := range w {
+		binary.LittleEndian.PutUint32(s[i/columns][4*(i%columns):], word)
 	}
 	return rounds
+}
+
+// invert makes of it the round keys of the equivalent inverse cipher (FIPS 197 §5.3.5).
+func (s *schedule) invert(rounds int) {
+	slices.Reverse(s[:rounds+1])
+	for r := 1; r < rounds; r++ {
+		invMixColumns(&s[r])
+	}
 }
