@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"carepost/cms/internal/cbc"
 	"carepost/cms/internal/gcm"
 )
 
@@ -22,12 +23,13 @@ type container interface {
 
 // newContainer makes the container of what c encrypts.
 func newContainer(c Algorithm, cek, iv []byte) (container, error) {
+	if !c.authenticated() {
+		enc, err := cbc.NewEncrypter(cek, iv)
+		return cbcContainer{enc}, err
+	}
 	block, err := aes.NewCipher(cek)
 	if err != nil {
 		return nil, err
-	}
-	if !c.authenticated() {
-		return cbcContainer{cipher.NewCBCEncrypter(block, iv)}, nil
 	}
 	sealer, err := gcm.NewSealer(block, iv)
 	return gcmContainer{sealer}, err
