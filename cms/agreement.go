@@ -1,14 +1,5 @@
 package cms
 
-import (
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/subtle"
-	"errors"
-
-	"carepost/cms/internal/keywrap"
-)
-
 // agreement is a KeyAgreeRecipientInfo with an ephemeral key of the originator (RFC 5652 §6.2.2), and what it has for one
 // certificate of ours.
 type agreement struct {
@@ -183,68 +174,4 @@ func (p *parser) readKeyAgreeIdentifier(e element) (id identifier, err error) {
 		return id, syntax("empty subjectKeyIdentifier")
 	}
 	return id, p.rest() // date, other: for those who keep several keys under one identifier
-}
-
-// prepare implements carrier.
-func (a agreement) prepare(to Recipient, algs Algorithms) (Algorithm, opener, error) {
-	c, own, err := curveOf(to.Certificate)
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := algs.accept(c.how, "key agreement"); err != nil {
-		return 0, nil, err
-	}
-	kdf := c.derivation(a.scheme.oid)
-	if kdf.hash == 0 {
-		return 0, nil, algorithm("key derivation")
-	}
-	if kdf.old() {
-		if err := algs.accept(ECDHSHA1KDF, "key derivation"); err != nil {
-			return 0, nil, err
-		}
-	}
-	bits := wrapBits(a.scheme.params)
-	if bits == 0 {
-		return 0, nil, algorithm("key wrap")
-	}
-	their, err := c.ephemeral(a.algorithm, a.point)
-	if err != nil {
-		return 0, nil, err
-	}
-	key := exchanger(to.Key)
-	if key == nil || !own.Equal(key.PublicKey()) {
-		return 0, nil, errForeignKey()
-	}
-	return c.how, func(n int) ([]byte, error) {
-		z, err := key.ECDH(their)
-		if err != nil {
-			return nil, err
-		}
-		defer clear(z)
-		// RFC 7748 §6.1, RFC 8418 §2: of points of low order. crypto/ecdh looks by itself, another KeyExchanger may not.
-		if len(z) != c.octets || subtle.ConstantTimeCompare(z, make([]byte, c.octets)) == 1 {
-			return nil, errors.New("no shared secret")
-		}
-		kek, err := kdf.derive(z, a.ukm, a.scheme.params, bits)
-		if err != nil {
-			return nil, err
-		}
-		defer clear(kek)
-		return keywrap.Unwrap(kek, a.encrypted)
-	}, nil
-}
-
-// exchanger returns the private key of a Recipient for key agreement, nil if it is none.
-func exchanger(key any) ecdh.KeyExchanger {
-	switch k := key.(type) {
-	case ecdh.KeyExchanger:
-		if k.PublicKey() != nil {
-			return k
-		}
-	case *ecdsa.PrivateKey:
-		if x, err := k.ECDH(); err == nil {
-			return x
-		}
-	}
-	return nil
 }

@@ -7,13 +7,9 @@ import (
 	"crypto/hkdf"
 	"crypto/x509"
 	"encoding/binary"
-	"fmt"
-	"io"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
-
-	"carepost/cms/internal/keywrap"
 )
 
 const (
@@ -88,30 +84,11 @@ func curveOf(cert *x509.Certificate) (c curve, key *ecdh.PublicKey, err error) {
 	return c, nil, algorithm("elliptic curve")
 }
 
-// ephemeral reads an originatorKey (RFC 5753 §3.1.1, RFC 8418 §3.2): a point of the recipient's curve, uncompressed. Parameters are
-// those of the recipient if they are left out.
-func (c curve) ephemeral(a algorithmIdentifier, point []byte) (*ecdh.PublicKey, error) {
-	if a.oid != c.algorithm {
-		return nil, algorithm("originatorKey of another kind than the recipient's")
-	}
-	named := encode(func(b *cryptobyte.Builder) { addOID(b, c.named) })
-	if !a.noParams() && (c.named == "" || string(a.params) != string(named)) {
-		return nil, algorithm("originatorKey of another curve than the recipient's")
-	}
-	key, err := c.NewPublicKey(point)
-	if err != nil {
-		return nil, algorithm("originatorKey that is no point of the curve")
-	}
-	return key, nil
-}
-
 // derivation is how a key-encryption key is made of a shared secret.
 type derivation struct {
 	hash crypto.Hash // 0 is none
 	hkdf bool        // RFC 8418 §2.2, otherwise ANSI X9.63
 }
-
-func (d derivation) old() bool { return d.hash == crypto.SHA1 }
 
 // derivation reads the object identifier of a keyEncryptionAlgorithm. The cofactors of P-256 and P-384 are 1, so cofactorDH is stdDH.
 func (c curve) derivation(scheme oid) derivation {
@@ -183,8 +160,13 @@ func sharedInfo(wrap, ukm []byte, bits int) []byte {
 // wrapBits reads a KeyWrapAlgorithm, the parameters of keyEncryptionAlgorithm: how many bits its key has, 0 for what is not read.
 // RFC 3565 §2.3.2 has its own parameters absent; NULL is what some write.
 func wrapBits(params []byte) int {
-	a, ok := algorithmIn(params)
-	if !ok || !a.noParams() {
+	s := cryptobyte.String(params)
+	var content cryptobyte.String
+	if !s.ReadASN1(&content, asn1.SEQUENCE) || !s.Empty() {
+		return 0
+	}
+	a, err := parseAlgorithm(content)
+	if err != nil || !a.noParams() {
 		return 0
 	}
 	for _, bits := range [...]int{128, 192, 256} {
@@ -204,49 +186,4 @@ func wrapOID(bits int) oid {
 		return oidAES192Wrap
 	}
 	return oidAES256Wrap
-}
-
-// newAgreement makes a KeyAgreeRecipientInfo for one recipient (RFC 5652 §6.2.2), with an ephemeral key of its own.
-func newAgreement(rand io.Reader, cek, rid []byte, c curve, to *ecdh.PublicKey) ([]byte, error) {
-	bits := c.wrapBits
-	if len(cek) > bits/8 { // RFC 5753 §8: the wrap is as strong as what it wraps. AES-192 is left to those who ask for it
-		bits = 256
-	}
-	key, err := c.GenerateKey(rand)
-	if err != nil {
-		return nil, fmt.Errorf("cms: encrypting: %w", err)
-	}
-	z, err := key.ECDH(to) // an error for points of low order
-	if err != nil {
-		return nil, algorithm("public key")
-	}
-	defer clear(z)
-	wrap := encode(func(b *cryptobyte.Builder) { addAlgorithm(b, wrapOID(bits), nil) })
-	kek, err := c.derivation(c.scheme).derive(z, nil, wrap, bits)
-	if err != nil {
-		return nil, fmt.Errorf("cms: encrypting: %w", err)
-	}
-	defer clear(kek)
-	encrypted, err := keywrap.Wrap(kek, cek)
-	if err != nil {
-		return nil, fmt.Errorf("cms: encrypting: %w", err)
-	}
-	return encode(func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.Tag(tagContext1|constructed), func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(3)
-			b.AddASN1(asn1.Tag(tagContext0|constructed), func(b *cryptobyte.Builder) { // originator
-				b.AddASN1(asn1.Tag(tagContext1|constructed), func(b *cryptobyte.Builder) { // originatorKey
-					addAlgorithm(b, c.algorithm, nil) // RFC 5753 §3.1.1: as the recipient's
-					b.AddASN1BitString(key.PublicKey().Bytes())
-				})
-			})
-			addAlgorithm(b, c.scheme, func(b *cryptobyte.Builder) { b.AddBytes(wrap) })
-			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // recipientEncryptedKeys
-				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddBytes(rid)
-					b.AddASN1OctetString(encrypted)
-				})
-			})
-		})
-	}), nil
 }

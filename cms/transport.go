@@ -4,7 +4,6 @@ import (
 	"crypto"
 	crand "crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // registers what RSAES-OAEP has by default
 	"fmt"
 	"io"
 
@@ -95,8 +94,11 @@ func transportOf(a algorithmIdentifier) Algorithm {
 	switch {
 	case a.oid == oidRSA && a.noParams(): // RFC 3370 §4.2.1: NULL; absent is tolerated
 		return RSAESPKCS1v15
-	case a.oid == oidOAEP:
-		return readOAEP(a.params)
+	case a.oid == oidOAEP: // RFC 3560 §2
+		// RFC 8017 has two hashes; two different ones are nobody's. Absent parameters are not the same as three defaults.
+		if digest, mask, ok := parseOAEP(a.params); ok && digest == mask {
+			return oaepWith(digest)
+		}
 	}
 	return 0
 }
@@ -116,77 +118,14 @@ func oaepHash(x Algorithm) crypto.Hash {
 	return 0
 }
 
-// oaepDigest names that hash.
-func oaepDigest(x Algorithm) oid {
-	switch x {
-	case RSAESOAEPSHA1:
-		return oidSHA1
-	case RSAESOAEPSHA256:
-		return oidSHA256
-	case RSAESOAEPSHA384:
-		return oidSHA384
-	case RSAESOAEPSHA512:
-		return oidSHA512
-	}
-	return ""
-}
-
-// readOAEP reads RSAES-OAEP-params (RFC 4055 §4.1), one encoding, nil where it is absent. 0 is for what is not read: absent
-// parameters, which are not the same as three defaults, a mask of another hash than the label's, and a label that is not empty.
-func readOAEP(params []byte) Algorithm {
-	s := cryptobyte.String(params)
-	var fields cryptobyte.String
-	if !s.ReadASN1(&fields, asn1.SEQUENCE) || !s.Empty() {
-		return 0
-	}
-	hash, mask := oidSHA1, oidSHA1 // the defaults
-	ok := readOAEPField(&fields, 0, func(a algorithmIdentifier) bool {
-		hash = a.oid
-		return a.noParams()
-	}) && readOAEPField(&fields, 1, func(a algorithmIdentifier) bool {
-		if a.oid != oidMGF1 {
-			return false
-		}
-		h, ok := algorithmIn(a.params)
-		mask = h.oid
-		return ok && h.noParams()
-	}) && readOAEPField(&fields, 2, func(a algorithmIdentifier) bool {
-		return a.oid == oidPSpecified && string(a.params) == "\x04\x00"
-	})
-	if !ok || !fields.Empty() || hash != mask {
-		return 0
-	}
+// oaepWith is RSAES-OAEP with that digest.
+func oaepWith(digest Algorithm) Algorithm {
 	for x := RSAESOAEPSHA1; x <= RSAESOAEPSHA512; x++ {
-		if oaepDigest(x) == hash {
+		if oaepHash(x) == digest.hash() {
 			return x
 		}
 	}
 	return 0
-}
-
-// readOAEPField reads the field [n] EXPLICIT AlgorithmIdentifier with read, unless it is absent.
-func readOAEPField(s *cryptobyte.String, n uint8, read func(a algorithmIdentifier) bool) bool {
-	var field cryptobyte.String
-	var there bool
-	if !s.ReadOptionalASN1(&field, &there, asn1.Tag(n).Constructed().ContextSpecific()) {
-		return false
-	}
-	if !there {
-		return true
-	}
-	a, ok := algorithmIn(field)
-	return ok && read(a)
-}
-
-// algorithmIn reads an AlgorithmIdentifier that is all of der.
-func algorithmIn(der []byte) (algorithmIdentifier, bool) {
-	s := cryptobyte.String(der)
-	var content cryptobyte.String
-	if !s.ReadASN1(&content, asn1.SEQUENCE) || !s.Empty() {
-		return algorithmIdentifier{}, false
-	}
-	a, err := parseAlgorithm(content)
-	return a, err == nil
 }
 
 // newTransport makes a KeyTransRecipientInfo (RFC 5652 §6.2.1).
@@ -212,19 +151,13 @@ func newTransport(rand io.Reader, how Algorithm, cek, rid []byte, pub *rsa.Publi
 	}), nil
 }
 
-// addTransport adds a keyEncryptionAlgorithm. pSourceAlgorithm is the default (RFC 3560 §2), so it is left out.
+// addTransport adds a keyEncryptionAlgorithm. The label is empty, so it is left out (RFC 3560 §2).
 func addTransport(b *cryptobyte.Builder, how Algorithm) {
 	if how == RSAESPKCS1v15 {
-		addAlgorithm(b, oidRSA, func(b *cryptobyte.Builder) { b.AddASN1NULL() })
+		addAlgorithm(b, oidRSA, func(b *cryptobyte.Builder) { b.AddASN1NULL() }) // RFC 3370 §4.2.1
 		return
 	}
-	hash := func(b *cryptobyte.Builder) {
-		addAlgorithm(b, oaepDigest(how), func(b *cryptobyte.Builder) { b.AddASN1NULL() }) // RFC 4055 §2.1
-	}
 	addAlgorithm(b, oidOAEP, func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(asn1.Tag(tagContext0|constructed), hash)
-			b.AddASN1(asn1.Tag(tagContext1|constructed), func(b *cryptobyte.Builder) { addAlgorithm(b, oidMGF1, hash) })
-		})
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { addDigestAndMask(b, hashOID(oaepHash(how))) })
 	})
 }
