@@ -52,7 +52,7 @@ func (x *opening) unvouched(err error) error {
 	if x.inner {
 		return err
 	}
-	return x.damaged(err)
+	return damaged(err)
 }
 
 // joined writes one message of the outer fields and e, by the header that join makes of both.

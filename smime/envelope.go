@@ -58,31 +58,32 @@ func (x *opening) decrypt(e *entity, body io.Reader) (*counted, error) {
 
 // opaque opens SignedData with its content inside (RFC 8551 §3.5.2).
 func (x *opening) opaque(e *entity, body io.Reader) (*counted, error) {
+	as := func(err error) error { return err }
+	if e.at != outside {
+		as = damaged
+	}
 	o, err := cms.ReadOpaque(body, x.lim.cms())
 	switch {
 	case errors.Is(err, cms.ErrCertificates):
 		return nil, ErrUnsigned
 	case err != nil:
-		return nil, x.damaged(classify(err, "the signed data"))
+		return nil, as(classify(err, "the signed data"))
 	}
 	l := &signature{d: newDigester(o.Digests), outer: e.at == outside, exact: true}
 	x.sig = l
-	return x.push(&hashed{x.undamaged(o), l.d}, func() error {
+	return x.push(&hashed{passage{o, as}, l.d}, func() error {
 		sd, err := o.Signed()
 		if err != nil {
-			return x.damaged(classify(err, "the signed data"))
+			return as(classify(err, "the signed data"))
 		}
 		return x.judge(sd, l)
 	}), nil
 }
 
 // damaged makes ErrDecrypt of damage below the encryption: what a wrong key or a changed ciphertext makes.
-func (x *opening) damaged(err error) error {
-	if x.plain != nil && (errors.Is(err, cms.ErrSyntax) || errors.Is(err, message.ErrEncoding)) {
+func damaged(err error) error {
+	if errors.Is(err, cms.ErrSyntax) || errors.Is(err, message.ErrEncoding) {
 		return ErrDecrypt
 	}
 	return err
 }
-
-// undamaged applies damaged to the errors of a reader.
-func (x *opening) undamaged(r io.Reader) passage { return passage{r, x.damaged} }

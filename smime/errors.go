@@ -40,7 +40,7 @@ func classify(err error, what string) error {
 	case is(message.ErrLimit), is(cms.ErrLimit):
 		return fmt.Errorf("%w: %s: %w", ErrLimit, what, err)
 	case is(message.ErrSyntax), is(message.ErrAmbiguous), is(message.ErrEncoding),
-		is(cms.ErrSyntax), is(cms.ErrContentType), is(cms.ErrEmbedded), is(cms.ErrAlgorithm):
+		is(cms.ErrSyntax), is(cms.ErrContentType), is(cms.ErrEmbedded), is(cms.ErrDetached), is(cms.ErrAlgorithm):
 		return fmt.Errorf("%w: %s: %w", ErrStructure, what, err)
 	}
 	return fmt.Errorf("smime: %s: %w", what, err)

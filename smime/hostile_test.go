@@ -233,7 +233,7 @@ func TestOpenInner(t *testing.T) {
 	}
 }
 
-func derOf(t *testing.T, text string) []byte {
+func derOf(t testing.TB, text string) []byte {
 	t.Helper()
 	return must(io.ReadAll(message.NewBase64Reader(strings.NewReader(text))))
 }
