@@ -161,7 +161,7 @@ func TestForms(t *testing.T) {
 	})
 }
 
-// TestFormsRefuse: more forms are no more ways around the signature, and never a mixture of what was encrypted and what was not.
+// TestFormsRefuse: more forms are no more ways around the signature, and never a mixture of what was encrypted and what was not. ATT-01.
 func TestFormsRefuse(t *testing.T) {
 	w := newWorld()
 	alice := w.alice.signer()
@@ -275,7 +275,7 @@ func TestFormsCut(t *testing.T) {
 	}
 }
 
-// TestFormsAltered: one altered byte, wherever it is, gives an error, or no good signature, or the very same message.
+// TestFormsAltered: one altered byte, wherever it is, gives an error, or no good signature, or the very same message. ATT-02.
 func TestFormsAltered(t *testing.T) {
 	w := newWorld()
 	alice := w.alice.signer()

@@ -40,6 +40,14 @@ func TestOpenOuter(t *testing.T) {
 		{"any order of parameters", asType("application/pkcs7-mime;name=\"smime.p7m\" ;\r\n\tsmime-type=\"enveloped-data\""), nil},
 		{"bare LF on the wire", strings.ReplaceAll(sealed, "\r\n", "\n"), nil},
 		{"base64 in one line", strings.Replace(sealed, body, strings.ReplaceAll(body, "\r\n", ""), 1), nil},
+		{"no blank after the colon", strings.ReplaceAll(sealed, "Content-Type: ", "Content-Type:"), nil},
+		{"no blank after any colon", strings.NewReplacer("Content-Type: ", "Content-Type:", "-Encoding: ", "-Encoding:", "-Disposition: ", "-Disposition:").Replace(sealed), nil},
+		{"a tab after the colon", strings.Replace(sealed, "-Encoding: ", "-Encoding:\t", 1), nil},
+		{"folded after the colon", strings.Replace(sealed, "Content-Type: ", "Content-Type:\r\n ", 1), nil},
+		{"names of fields in small letters", strings.NewReplacer("Content-Type", "content-type", "Content-Transfer", "content-transfer").Replace(sealed), nil},
+		{"encoding in capitals", strings.Replace(sealed, "-Encoding: base64", "-Encoding: BASE64", 1), nil},
+		{"encoding with a semicolon", strings.Replace(sealed, "-Encoding: base64", "-Encoding: base64;", 1), nil},
+		{"an empty line before the base64", strings.Replace(sealed, "\r\n\r\n", "\r\n\r\n\r\n", 1), nil},
 		{"binary", der, nil},
 		{"binary with bytes after it", der + "\r\nfooter", ErrDecrypt},
 		{"text after the base64", sealed + "\r\nfooter of a list\r\n", ErrDecrypt},
@@ -143,6 +151,7 @@ func TestOpenInner(t *testing.T) {
 		}
 		return strings.Replace(good, old, new, 1)
 	}
+	tight := strings.Replace(part, "Content-Type: ", "Content-Type:", 1)
 	const x = "application/x-pkcs7-signature"
 	for _, c := range []struct {
 		name, in string
@@ -157,9 +166,9 @@ func TestOpenInner(t *testing.T) {
 		{"micalg list", re("micalg=sha-256", "micalg=\"sha1,sha-512\""), nil},
 		{"a semicolon too many", re("boundary=\"=_b\"", "boundary=\"=_b\";"), nil},
 		{"boundary token, other order", strings.ReplaceAll(re("micalg=sha-256; boundary=\"=_b\"", "boundary=b; micalg=sha256"), "=_b", "b"), nil},
-		{"preamble text is dropped", re("\r\n\r\n--=_b\r\n", "\r\n\r\nThis is signed: trust me.\r\n--=_b\r\n"), nil},
-		{"empty preamble line", re("\r\n\r\n--=_b\r\n", "\r\n\r\n\r\n--=_b\r\n"), nil},
-		{"epilogue text is dropped", good + "Please pay 100 to Eve.\r\n", nil},
+		{"preamble text: dropped", re("\r\n\r\n--=_b\r\n", "\r\n\r\nThis is signed: trust me.\r\n--=_b\r\n"), nil},
+		{"preamble text: an empty line", re("\r\n\r\n--=_b\r\n", "\r\n\r\n\r\n--=_b\r\n"), nil},
+		{"epilogue text: dropped", good + "Please pay 100 to Eve.\r\n", nil},
 		{"no line end at the end", strings.TrimSuffix(good, "\r\n"), nil},
 		{"white space after delimiters", strings.ReplaceAll(good, "--=_b\r\n", "--=_b \t\r\n"), nil},
 		{"MIME-Version inside", "MIME-Version: 1.0\r\n" + good, nil},
@@ -167,21 +176,23 @@ func TestOpenInner(t *testing.T) {
 		{"wrapped in base64", wrap64("base64", b64.String()), nil},
 		{"wrapped in quoted-printable", wrap64("quoted-printable", strings.NewReplacer("boundary=inner", "bound=\r\nary=3Dinner", "Bob,", "B=6Fb,", "==", "=3D=3D").Replace(letter)), nil},
 		{"wrapped as message/global", signed(strings.Replace(part, "rfc822", "global", 1)), nil},
+		{"p7s in one line of base64", re(text, strings.ReplaceAll(text, "\r\n", "")+"\r\n"), nil},
+		{"no blank after any colon", strings.Replace(strings.ReplaceAll(multipartSigned("@", signedBy(t, tight, w.alice.signer())), ": ", ":"), "@", tight, 1), nil},
 		{"binary p7s", re("base64\r\n\r\n"+text, "binary\r\n\r\n"+string(derOf(t, text))), nil},
 
 		{"text", "Content-Type: text/plain\r\n\r\nhello\r\n", ErrUnsigned},
 		{"mixed", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x--\r\n", ErrUnsigned},
 		{"a letter", letter, ErrUnsigned},
-		{"the signed message in a multipart", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" + good + "\r\n--x--\r\n", ErrUnsigned},
-		{"the signed message in a message", "Content-Type: message/rfc822\r\n\r\n" + good, ErrUnsigned},
+		{"partial signing: the signed message in a multipart", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" + good + "\r\n--x--\r\n", ErrUnsigned},
+		{"partial signing: the signed message in a message", "Content-Type: message/rfc822\r\n\r\n" + good, ErrUnsigned},
 		{"opaque", "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\n\r\nx\r\n", ErrStructure},
 		{"encrypted twice", string(envelope(t, good)), ErrStructure},
 		{"noise", "\x80\x01\x02garbage", ErrDecrypt},
 		{"empty", "", ErrDecrypt},
 		{"no type", "\r\nhello", ErrDecrypt},
 		{"header alone", "Content-Type: text/plain\r\n\r\n", ErrDecrypt},
-		{"two types", "Content-Type: text/plain\r\n" + good, ErrStructure},
-		{"two versions", "MIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" + good, ErrStructure},
+		{"duplicate structural headers: two types", "Content-Type: text/plain\r\n" + good, ErrStructure},
+		{"duplicate structural headers: two versions", "MIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" + good, ErrStructure},
 		{"OpenPGP", re("protocol=\"application/pkcs7-signature", "protocol=\"application/pgp-signature"), ErrStructure},
 		{"no protocol", re(" protocol=\"application/pkcs7-signature\";", ""), ErrStructure},
 		{"no boundary", re("; boundary=\"=_b\"", ""), ErrStructure},
@@ -191,26 +202,26 @@ func TestOpenInner(t *testing.T) {
 		{"base64 multipart", "Content-Transfer-Encoding: base64\r\n" + good, ErrStructure},
 		{"other second part", re("Type: application/pkcs7-signature", "Type: text/plain"), ErrStructure},
 		{"second part without type", re("Content-Type: application/pkcs7-signature; name=smime.p7s\r\n", ""), ErrStructure},
-		{"second part with two types", re("Content-Type: application/pkcs7-signature", "Content-Type: text/html\r\nContent-Type: application/pkcs7-signature"), ErrStructure},
+		{"duplicate structural headers: on the second part", re("Content-Type: application/pkcs7-signature", "Content-Type: text/html\r\nContent-Type: application/pkcs7-signature"), ErrStructure},
 		{"no part", "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=x\r\n\r\n--x--\r\n", ErrStructure},
 		{"one part", re("\r\n--=_b\r\nContent-Type: application", "\r\n--=_b--\r\nContent-Type: application"), ErrStructure},
-		{"a third part", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\n\r\nPay 100 to Eve.\r\n--=_b--", 1), ErrStructure},
-		{"an empty third part", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\n\r\n--=_b--", 1), ErrStructure},
-		{"signature twice", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\nContent-Type: application/pkcs7-signature\r\n\r\nx\r\n--=_b--", 1), ErrStructure},
-		{"a part before", re("--=_b\r\n", "--=_b\r\n\r\nPay 100 to Eve.\r\n--=_b\r\n"), ErrStructure},
+		{"extra parts: a third", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\n\r\nPay 100 to Eve.\r\n--=_b--", 1), ErrStructure},
+		{"extra parts: an empty third", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\n\r\n--=_b--", 1), ErrStructure},
+		{"extra parts: the signature twice", strings.Replace(good, "\r\n--=_b--", "\r\n--=_b\r\nContent-Type: application/pkcs7-signature\r\n\r\nx\r\n--=_b--", 1), ErrStructure},
+		{"extra parts: one before", re("--=_b\r\n", "--=_b\r\n\r\nPay 100 to Eve.\r\n--=_b\r\n"), ErrStructure},
 		{"like a delimiter", re("Dear Bob,", "--=_bother"), ErrStructure},
 		{"closed in the middle", re("Dear Bob,", "--=_b--"), ErrStructure},
 		{"not closed", strings.Replace(good, "\r\n--=_b--", "", 1), ErrDecrypt},
 		{"closing line is cut", strings.TrimSuffix(good, "-\r\n"), ErrDecrypt},
 		{"delimiter with one dash", strings.Replace(good, "\r\n--=_b\r\n", "\r\n--=_b-\r\n", 1), ErrStructure},
-		{"epilogue of noise", good + "\x80\x00", ErrDecrypt},
-		{"epilogue too long", good + strings.Repeat("x", 10_000), ErrDecrypt},
+		{"epilogue text: noise", good + "\x80\x00", ErrDecrypt},
+		{"epilogue text: too long", good + strings.Repeat("x", 10_000), ErrDecrypt},
 		{"signature is no base64", re(text[:4], "!!!!"), ErrStructure},
 		{"signature is no CMS", re(text, "AAAA\r\n"), ErrStructure},
 		{"bytes after the signature", re(text, text+"AAAA\r\n"), ErrStructure},
 		{"bytes after a binary signature", re("base64\r\n\r\n"+text, "binary\r\n\r\n"+string(derOf(t, text))+"x"), ErrStructure},
-		{"two types on the wrapper", signed("Content-Type: text/plain\r\n" + part), ErrStructure},
-		{"two types in the wrapped message", signed("Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain\r\n" + letter), ErrStructure},
+		{"duplicate structural headers: on the wrapper", signed("Content-Type: text/plain\r\n" + part), ErrStructure},
+		{"duplicate structural headers: in the wrapped message", signed("Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain\r\n" + letter), ErrStructure},
 		{"two boundaries in the wrapped message", signed(strings.Replace(part, "boundary=inner", "boundary=inner; boundary=outer", 1)), ErrStructure},
 		{"wrapper with unknown encoding", wrap64("x-uuencode", letter), ErrStructure},
 		{"wrapper with bad base64", wrap64("base64", "AAA"), ErrStructure},
@@ -360,7 +371,7 @@ func TestSignatures(t *testing.T) {
 			t.Fatalf("opened %+v, %v", o, err)
 		}
 	})
-	t.Run("DIR-15 embedded content", func(t *testing.T) {
+	t.Run("DIR-15 embedded eContent in a detached signature", func(t *testing.T) {
 		signed := ran(t, dir, nil, "openssl", "cms", "-sign", "-binary", "-nodetach", "-in", "part", "-signer", "alice.pem", "-inkey", "alice.key", "-outform", "DER")
 		_, _, err := openBob(envelope(t, strings.Replace(multipartSigned(part, "@"), "base64\r\n\r\n@", "binary\r\n\r\n"+string(signed), 1)))
 		if !errors.Is(err, ErrStructure) {
