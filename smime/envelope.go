@@ -32,7 +32,8 @@ func (x *opening) open(e *entity, k kind) (*counted, error) {
 		x.opened.Form |= Opaque
 		return x.opaque(e, body)
 	case compressed:
-		return nil, structure("compressed data")
+		x.opened.Form |= Compressed
+		return x.inflate(body)
 	}
 	return x.decrypt(e, body)
 }
@@ -78,6 +79,15 @@ func (x *opening) opaque(e *entity, body io.Reader) (*counted, error) {
 		}
 		return x.judge(sd, l)
 	}), nil
+}
+
+// inflate opens CompressedData (RFC 8551 §3.6).
+func (x *opening) inflate(body io.Reader) (*counted, error) {
+	r, err := cms.ReadCompressed(body, x.lim.cms())
+	if err != nil {
+		return nil, damaged(classify(err, "the compressed data"))
+	}
+	return x.push(passage{r, damaged}, nil), nil
 }
 
 // damaged makes ErrDecrypt of damage below the encryption: what a wrong key or a changed ciphertext makes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // openAs opens with Bob's key in the forms given.
 func openAs(sealed []byte, f Forms) (string, *Opened, error) {
 	var b bytes.Buffer
-	o, err := Open(&b, bytes.NewReader(sealed), []cms.Recipient{newWorld().bob.recipient()}, OpenOptions{Forms: f})
+	o, err := Open(&b, bytes.NewReader(sealed), []cms.Recipient{newWorld().bob.recipient()}, OpenOptions{Forms: f, Algorithms: cms.Lenient.Algorithms()})
 	return b.String(), o, err
 }
 
@@ -63,6 +64,7 @@ func base64Text(b []byte) string {
 const (
 	asSigned    = "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m"
 	asEnveloped = "application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m"
+	asDeflated  = "application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z"
 	asPlain     = "application/pkcs7-mime"
 )
 
@@ -78,6 +80,18 @@ func detached(t testing.TB, content string, by ...cms.Signer) string {
 	text := signedBy(t, content, by...)
 	b := fmt.Sprintf("=_%d_b", strings.Count(content, "multipart/signed"))
 	return strings.Replace(strings.ReplaceAll(multipartSigned("@", text), "=_b", b), "@", content, 1)
+}
+
+// deflated is an entity that is compressed.
+func deflated(t testing.TB, contentType, content string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := must(cms.NewCompressedWriter(&b))
+	must(io.WriteString(w, content))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return pkcs7Entity(contentType, b.Bytes())
 }
 
 // sealedPart is an entity encrypted to Bob.
@@ -120,6 +134,14 @@ func TestForms(t *testing.T) {
 		{"triple-wrapped", outside822 + detached(t, sealedPart(t, asEnveloped, detached(t, part, alice)), carol), TripleWrapped, 1, 1, ErrPlain},
 		{"triple-wrapped, opaque outside", outside822 + opaque(t, asSigned, sealedPart(t, asEnveloped, detached(t, part, alice)), carol), TripleWrapped | Opaque, 1, 1, ErrStructure},
 		{"triple-wrapped, opaque inside", outside822 + detached(t, sealedPart(t, asEnveloped, opaquePart), carol, alice), TripleWrapped | Opaque, 1, 2, ErrPlain},
+		{"DCM-20 compressed, then signed", inside(detached(t, deflated(t, asDeflated, part), alice)), Compressed, 1, 0, nil},
+		{"DCM-20 signed, then compressed", inside(deflated(t, asDeflated, detached(t, part, alice))), Compressed, 1, 0, ErrStructure},
+		{"compressed, smime-type missing", inside(detached(t, deflated(t, asPlain, part), alice)), Compressed, 1, 0, nil},
+		{"signed, then compressed, smime-type missing", inside(deflated(t, asPlain, detached(t, part, alice))), Compressed, 1, 0, ErrStructure},
+		{"compressed, then opaque", inside(opaque(t, asSigned, deflated(t, asDeflated, part), alice)), Compressed | Opaque, 1, 0, ErrStructure},
+		{"opaque, then compressed", inside(deflated(t, asDeflated, opaque(t, asSigned, part, alice))), Compressed | Opaque, 1, 0, ErrStructure},
+		{"compressed, then encrypted, then signed", outside822 + detached(t, sealedPart(t, asEnveloped, deflated(t, asDeflated, part)), alice), Compressed | EncryptedThenSigned, 1, 0, ErrPlain},
+		{"triple-wrapped and compressed", outside822 + detached(t, sealedPart(t, asEnveloped, detached(t, deflated(t, asDeflated, part), alice)), carol), Compressed | TripleWrapped, 1, 1, ErrPlain},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, f := range []Forms{c.form, LenientForms} {
@@ -141,14 +163,18 @@ func TestForms(t *testing.T) {
 					}
 				}
 			}
-			if _, _, err := openBob([]byte(c.in)); !errors.Is(err, c.direct) {
+			got, _, err := openBob([]byte(c.in))
+			if !errors.Is(err, c.direct) {
 				t.Errorf("under Direct: %v, want %v", err, c.direct)
+			}
+			if c.form.Has(Compressed) && err == nil && (strings.Contains(got, "Dear Bob") || !strings.Contains(got, "pkcs7-mime")) {
+				t.Errorf("under Direct, what is compressed is content like any other\n%s", got)
 			}
 			for bit := Forms(1); bit <= c.form; bit <<= 1 {
 				if c.form&bit == 0 {
 					continue
 				}
-				if got, _, err := openAs([]byte(c.in), LenientForms&^bit); err == nil {
+				if got, _, err := openAs([]byte(c.in), LenientForms&^bit); err == nil && strings.Contains(got, "Dear Bob") {
 					t.Errorf("without %v opened\n%s", bit, got)
 				}
 			}
@@ -187,6 +213,21 @@ func TestFormsRefuse(t *testing.T) {
 		{"EFAIL a part before the envelope", outside822 + strings.Replace(good, "\r\n\r\n--=_0_b\r\n", "\r\n\r\n--=_0_b\r\n"+html+"\r\n--=_0_b\r\n", 1), ErrPlain},
 		{"signed twice around the envelope", outside822 + detached(t, good, alice), ErrPlain},
 		{"signed four times", outside822 + detached(t, detached(t, sealedPart(t, asEnveloped, detached(t, detached(t, part, alice), alice)), alice), alice), ErrPlain},
+		{"compressed twice, then signed", string(envelope(t, detached(t, deflated(t, asDeflated, deflated(t, asDeflated, part)), alice))), ErrStructure},
+		{"compressed before and after", string(envelope(t, deflated(t, asDeflated, detached(t, deflated(t, asDeflated, part), alice)))), ErrStructure},
+		{"compressed twice, then nothing", outside822 + detached(t, sealedPart(t, asEnveloped, deflated(t, asDeflated, deflated(t, asDeflated, part))), alice), ErrStructure},
+		{"compressed twice after it was signed", string(envelope(t, deflated(t, asDeflated, deflated(t, asDeflated, detached(t, part, alice))))), ErrStructure},
+		{"compressed around the envelope", outside822 + deflated(t, asDeflated, sealed), ErrStructure},
+		{"compressed between a signature and the envelope", outside822 + detached(t, deflated(t, asDeflated, sealed), alice), ErrPlain},
+		{"compressed and not signed", string(envelope(t, deflated(t, asDeflated, part))), ErrUnsigned},
+		{"an envelope in what was compressed", string(envelope(t, deflated(t, asDeflated, sealed))), ErrStructure},
+		{"compressed, cut", string(envelope(t, detached(t, deflated(t, asDeflated, part)[:200], alice))), ErrDecrypt},
+		{"compressed, bytes after it", string(envelope(t, deflated(t, asDeflated, detached(t, part, alice))+"AAAA\r\n")), ErrDecrypt},
+		{"compressed by another name", string(envelope(t, deflated(t, asSigned, detached(t, part, alice)))), ErrStructure},
+		{"compressed, two types inside", string(envelope(t, deflated(t, asDeflated, "Content-Type: text/plain\r\n"+detached(t, part, alice)))), ErrStructure},
+		{"decompression bomb, signed", string(envelope(t, detached(t, deflated(t, asDeflated, part+strings.Repeat("0", 20<<20)), alice))), ErrLimit},
+		{"decompression bomb, then signed", string(envelope(t, deflated(t, asDeflated, part+strings.Repeat("0", 20<<20)))), ErrUnsigned},
+		{"decompression bomb of a header", string(envelope(t, deflated(t, asDeflated, strings.Repeat("X: 0000000000\r\n", 1<<20)))), ErrLimit},
 		{"encrypted twice", string(envelope(t, sealed)), ErrStructure},
 		{"encrypted twice and signed", outside822 + detached(t, sealedPart(t, asEnveloped, sealed), alice), ErrStructure},
 		{"unsigned", string(envelope(t, text)), ErrUnsigned},
@@ -263,6 +304,7 @@ func TestFormsCut(t *testing.T) {
 	}
 	for name, in := range map[string]string{
 		"opaque":                 string(envelope(t, good)),
+		"compressed":             string(envelope(t, deflated(t, asDeflated, good))),
 		"encrypted, then signed": outside822 + detached(t, sealedPart(t, asEnveloped, part), w.alice.signer()),
 		"triple-wrapped":         outside822 + opaque(t, asSigned, sealedPart(t, asEnveloped, good), w.alice.signer()),
 	} {
@@ -297,10 +339,17 @@ func TestFormsAltered(t *testing.T) {
 		in[i] ^= 1 << (i % 8)
 		check("opaque, inside", i, envelope(t, string(in)))
 	}
+	good = deflated(t, asDeflated, good)
+	for i := 0; i < len(good); i += stride(13) {
+		in := []byte(good)
+		in[i] ^= 1 << (i % 8)
+		check("compressed, inside", i, envelope(t, string(in)))
+	}
 	for name, in := range map[string]string{
 		"encrypted, then signed": outside822 + detached(t, sealedPart(t, asEnveloped, part), alice),
 		"encrypted, then opaque": outside822 + opaque(t, asSigned, sealedPart(t, asEnveloped, part), alice),
 		"triple-wrapped":         outside822 + detached(t, sealedPart(t, asEnveloped, good), alice),
+		"compressed, signed":     outside822 + detached(t, sealedPart(t, asEnveloped, deflated(t, asDeflated, part)), alice),
 	} {
 		for i := 0; i < len(in); i += stride(17) {
 			b := []byte(in)
