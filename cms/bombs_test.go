@@ -84,11 +84,13 @@ func TestBombEverywhere(t *testing.T) {
 	e := sealed(t, content(100))
 	e.originator, e.after = []byte{0xa0, 0x80, 0xa0, 0, 0, 0}, [][]byte{{0xa1, 0}}
 	e.infos = append(e.infos, []byte{0xa1, 0x80, 0xa0, 0, 0, 0})
+	a := authSealed(t, content(100))
+	a.attrs, a.after = [][]byte{dataAttribute}, [][]byte{{0xa2, 0x80, 0xa0, 0, 0, 0}}
 	const deep = 1 << 12
 	definite := nest(deep)
 	for name, msg := range map[string][]byte{
 		"two signers": toBER(p7s, 4), "unsigned attributes": toBER(f.bytes(t), 5), "all BER": toBER(p7s, 20),
-		"enveloped": e.bytes(),
+		"enveloped": e.bytes(), "authenticated": a.bytes(), "compressed": compress(t, someText),
 	} {
 		for _, at := range elements(msg) {
 			for _, unit := range []string{"\x30\x80", "\x31\x80", "\x24\x80", "\xa0\x80", "\xa1\x80", "\xbe\x80", "\x30\x80\x30\x00", "\x3f\x1f\x80"} {
@@ -136,7 +138,14 @@ var readers = []func(io.Reader) error{
 		return err
 	},
 	func(r io.Reader) error {
-		_, plain, err := ReadEnveloped(r, []Recipient{{people().bob.cert, fixed{people().bob.key.(crypto.Decrypter)}}}, ReadOptions{})
+		_, plain, err := ReadEnveloped(r, []Recipient{{people().bob.cert, fixed{people().bob.key.(crypto.Decrypter)}}}, ReadOptions{Draft: true})
+		if err == nil {
+			_, err = io.Copy(io.Discard, plain)
+		}
+		return err
+	},
+	func(r io.Reader) error {
+		plain, err := ReadCompressed(r, lenient)
 		if err == nil {
 			_, err = io.Copy(io.Discard, plain)
 		}

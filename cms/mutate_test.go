@@ -146,6 +146,9 @@ func everyMessage(t testing.TB) map[string][]byte {
 			all["for bob, "+x.String()] = seal(t, someText, x, c.bob.cert)
 		}
 	}
+	a := authSealed(t, someText)
+	a.attrs, a.after = [][]byte{dataAttribute}, [][]byte{{0xa2, 2, 0x30, 0}}
+	all["with authAttrs"], all["compressed"] = a.bytes(), compress(t, someText)
 	return all
 }
 
