@@ -112,7 +112,7 @@ func bothWays(t *testing.T, msg []byte) ([]byte, error) {
 
 var dataAttribute = attribute(oidContentType, typeOf(oidData))
 
-// Everything that RFC 5083 and RFC 5084 allow, and what of it is refused and how.
+// DIR-19: everything that RFC 5083 and RFC 5084 allow, and what of it is refused and how.
 func TestAuthEnvelopedFields(t *testing.T) {
 	text := content(100_000)
 	other := attribute(pkcs9+"\x06", octetString(nil))

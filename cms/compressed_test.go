@@ -86,6 +86,7 @@ func squeezed(t testing.TB, plain []byte) *compression {
 	return &compression{alg: oidZLIB, inner: oidData, content: encode(octetString(deflated(t, plain)))}
 }
 
+// DCM-20: what we compress we read, and what the standard library compresses.
 func TestCompressedRoundTrip(t *testing.T) {
 	for _, n := range []int{0, 1, 1000, 70_000, segmentSize, 300_000} {
 		for _, plain := range [][]byte{content(n), fewBits(n)} {

@@ -1,16 +1,21 @@
-// Package cms reads and writes the two containers of the Cryptographic Message Syntax that Direct needs: SignedData with
-// detached content and EnvelopedData. No MIME and no trust: package smime is above the first, package trust beside the second.
+// Package cms reads and writes the containers of the Cryptographic Message Syntax that mail needs: SignedData, detached or with its
+// content inside (read only), EnvelopedData, AuthEnvelopedData and CompressedData. No MIME and no trust: package smime is above the
+// first, package trust beside the second.
 //
 // It follows RFC 5652 (CMS), RFC 3370 and RFC 5754 (RSA, ECDSA and SHA-2 in CMS), RFC 4056 (RSASSA-PSS), RFC 8419 (Ed25519),
-// RFC 3565 (AES-CBC), RFC 8933 (one digest algorithm for content and attributes), RFC 6211 (algorithm protection), RFC 8551 §2.5.2
-// and RFC 4262 (capabilities) and X.690 (BER, DER). What is refused, read and made is one table: see [Profile].
+// RFC 3565 (AES-CBC), RFC 5083 and RFC 5084 (AuthEnvelopedData, AES-GCM), RFC 3274 (CompressedData), RFC 8933 (one digest algorithm
+// for content and attributes), RFC 6211 (algorithm protection), RFC 8551 §2.5.2 and RFC 4262 (capabilities) and X.690 (BER, DER).
+// What is refused, read and made is one table: see [Profile].
 //
-// EnvelopedData is written and read in one pass with flat memory: BER of indefinite length on the way out, any BER that
-// RFC 5652 allows on the way in. SignedData is small, since its content is elsewhere: it is written as DER, and read as BER.
+// What carries a content is written and read in one pass with flat memory: BER of indefinite length on the way out, any BER that
+// RFC 5652 allows on the way in. Detached SignedData is small: it is written as DER, and read as BER.
 // Reading is done by a pull parser without recursion, under the limits of type [Limits].
 //
-// The plaintext that [ReadEnveloped] yields is neither authenticated nor complete until its last byte has been read without
-// an error. The caller keeps it hidden until a signature over it has been checked.
+// The plaintext of an EnvelopedData is neither authenticated nor complete until its last byte has been read without an error. The
+// caller keeps it hidden until a signature over it has been checked. Of an AuthEnvelopedData not an octet comes out before its tag
+// has been checked in a first pass, unless the caller says by [ReadOptions] that it hides this one too. The tag says that the content
+// is what somebody sealed who had the key, so any of the recipients: it is no signature. Whatever goes wrong behind the first octet
+// of ciphertext, in either container, is [ErrDecrypt].
 //
 // Where it departs from RFC 5652 in what it reads, always to the strict side:
 //   - §5.3: signedAttrs are required of every signer, also over id-data. Without them DER(signedAttrs) of one message is
@@ -20,6 +25,12 @@
 //   - §6.2: RecipientInfos other than key transport are skipped, not tried. Two that name the same certificate of ours are
 //     refused, and a RecipientInfo that does not open the message is never followed by another one.
 //   - §6.3: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
+//   - RFC 5083 §2.1: AuthEnvelopedData holds AES-GCM alone, and EnvelopedData AES-CBC alone. authAttrs must be DER, and have one
+//     contentType, which is id-data; they are authenticated and told to nobody. unauthAttrs and unprotectedAttrs are passed over.
+//   - RFC 5084 §3.2: nonces have 12 octets, and macs as many as aes-ICVlen says, 12 where it is left out. On the way out it is always
+//     written, and 16: readers are about that do not know the default.
+//   - RFC 3274: what is inside is id-data, so nothing is compressed twice, and it may not grow without end: see [Limits]. Nothing
+//     stands behind the compressed stream.
 //   - RFC 4056 §3: RSASSA-PSS with two different digests, or without any salt, is refused; so are certificates whose key says that
 //     it is for RSASSA-PSS alone (RFC 4055 §1.2), which crypto/x509 does not read.
 //   - Whatever the table of type [Profile] does not hold is refused with [ErrAlgorithm]: MD5, RSA below 2048 and above 8192 bits, DSA,
