@@ -23,13 +23,17 @@ type BouncyCastle struct {
 	out     *bufio.Reader
 }
 
-// Javac compiles a driver into dir, which is then what goes before ClassPath.
-func Javac(dir, source string) error {
-	file, err := Driver(dir, source)
-	if err != nil {
-		return err
+// Javac compiles drivers into dir, which is then what goes before ClassPath.
+func Javac(dir string, sources ...string) error {
+	args := []string{"-J-XX:TieredStopAtLevel=1", "-cp", ClassPath, "-d", dir}
+	for _, s := range sources {
+		file, err := Driver(dir, s)
+		if err != nil {
+			return err
+		}
+		args = append(args, file)
 	}
-	_, err = folder(dir).run(nil, "javac", "-J-XX:TieredStopAtLevel=1", "-cp", ClassPath, "-d", dir, file)
+	_, err := folder(dir).run(nil, "javac", args...)
 	return err
 }
 
@@ -38,7 +42,7 @@ func newBouncyCastle(w *World, dir string) (*BouncyCastle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := Javac(dir, "Serve.java"); err != nil {
+	if err := Javac(dir, "Serve.java", "X25519.java"); err != nil {
 		return nil, err
 	}
 	b := &BouncyCastle{folder: f, world: w}
@@ -64,7 +68,7 @@ func (b *BouncyCastle) close() error {
 }
 
 // Name implements Peer.
-func (b *BouncyCastle) Name() string { return "Bouncy Castle " + b.version }
+func (b *BouncyCastle) Name() string { return "Bouncy Castle " + short(b.version) }
 
 // ask sends a request, a count and then octets by their length, and reads the answer: whether it is one, and octets by their length.
 func (b *BouncyCastle) ask(words ...any) ([]byte, error) {
@@ -130,6 +134,8 @@ func (b *BouncyCastle) Encrypt(content []byte, e Encryption) ([]byte, error) {
 	for _, p := range e.To {
 		how := "RSAES-PKCS1"
 		switch {
+		case p.Name == "x25519":
+			how = "X25519 " + map[bool]string{true: "hkdf", false: "x963"}[e.HKDF] + " " + dashless(e.KDF)
 		case !isRSA(p):
 			how = "ECDH " + dashless(e.KDF)
 		case oaep(e.Key) != 0:

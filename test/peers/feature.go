@@ -2,14 +2,15 @@ package peers
 
 import "carepost/cms"
 
-// Feature is a row of the matrix: one thing that package cms reads, and what goes with it. Made says that it is also written.
+// Feature is a row of the matrix: one thing that package cms reads, with what goes along to try it.
 type Feature struct {
 	Kind      Kind
 	Signature cms.Algorithm // of signing
-	Hash      cms.Algorithm // of signing, or the KDF's of key agreement
+	Hash      cms.Algorithm // of signing, or of the key derivation
+	HKDF      bool          // how a key is derived with X25519; ANSI X9.63 otherwise
 	Key       cms.Algorithm // of encrypting: key transport or agreement
-	Cipher    cms.Algorithm // of encrypting
-	Made      bool
+	Cipher    cms.Algorithm // of encrypting and compressing
+	Made      bool          // written, too
 }
 
 // Kind is what a feature is about.
@@ -23,23 +24,17 @@ const (
 	Compresses
 )
 
-var kinds = [...]string{"signature", "content key", "content", "compression"}
-
-// String names k for the table.
-func (k Kind) String() string { return kinds[k] }
-
 // String names f for the table.
 func (f Feature) String() string {
-	switch f.Kind {
-	case Signs:
+	switch {
+	case f.Kind == Signs:
 		return f.Signature.String() + ", " + f.Hash.String()
-	case Keys:
-		if f.Hash != 0 {
-			return f.Key.String() + ", KDF " + f.Hash.String()
-		}
+	case f.Kind == Keys && f.HKDF:
+		return f.Key.String() + ", HKDF, " + f.Hash.String()
+	case f.Kind == Keys && f.Hash != 0:
+		return f.Key.String() + ", X9.63, " + f.Hash.String()
+	case f.Kind == Keys:
 		return f.Key.String()
-	case Contents:
-		return f.Cipher.String()
 	}
 	return f.Cipher.String()
 }
@@ -57,21 +52,28 @@ func (f Feature) Uses() (all []cms.Algorithm) {
 	return all
 }
 
-// Features are the rows of the matrix.
+// Features are the rows of the matrix. Where a content cipher is not what a row is about it is the one that every peer knows.
 func Features() (rows []Feature) {
+	const anyCipher = cms.AES128CBC
 	hashes := []cms.Algorithm{cms.SHA1, cms.SHA256, cms.SHA384, cms.SHA512}
 	for _, s := range []cms.Algorithm{cms.RSAPKCS1v15, cms.RSAPSS, cms.ECDSAP256, cms.ECDSAP384} {
 		for _, h := range hashes {
 			rows = append(rows, Feature{Kind: Signs, Signature: s, Hash: h, Made: h != cms.SHA1})
 		}
 	}
-	rows = append(rows, Feature{Kind: Signs, Signature: cms.Ed25519, Hash: cms.SHA512, Made: true}) // RFC 8419 §3: no other hash
+	rows = append(rows, Feature{Kind: Signs, Signature: cms.Ed25519, Hash: cms.SHA512, Made: true}) // RFC 8419 §3.1: no other hash
 	for k := cms.RSAESPKCS1v15; k <= cms.RSAESOAEPSHA512; k++ {
-		rows = append(rows, Feature{Kind: Keys, Key: k, Cipher: cms.AES256CBC, Made: k != cms.RSAESOAEPSHA1})
+		rows = append(rows, Feature{Kind: Keys, Key: k, Cipher: anyCipher, Made: k != cms.RSAESOAEPSHA1})
 	}
-	for _, k := range []cms.Algorithm{cms.ECDHP256, cms.ECDHP384, cms.ECDHX25519} {
-		for _, h := range hashes {
-			rows = append(rows, Feature{Kind: Keys, Key: k, Hash: h, Cipher: cms.AES256CBC, Made: h == KDF(k)})
+	for _, h := range hashes {
+		rows = append(rows, Feature{Kind: Keys, Key: cms.ECDHP256, Hash: h, Cipher: anyCipher, Made: h == cms.SHA256})
+	}
+	for _, h := range hashes {
+		rows = append(rows, Feature{Kind: Keys, Key: cms.ECDHP384, Hash: h, Cipher: anyCipher, Made: h == cms.SHA384})
+	}
+	for _, hkdf := range []bool{true, false} {
+		for _, h := range hashes[1:] { // RFC 8418 §2: no SHA-1
+			rows = append(rows, Feature{Kind: Keys, Key: cms.ECDHX25519, Hash: h, HKDF: hkdf, Cipher: anyCipher, Made: hkdf && h == cms.SHA256})
 		}
 	}
 	for c := cms.AES128CBC; c <= cms.AES256GCM; c++ {
@@ -80,9 +82,19 @@ func Features() (rows []Feature) {
 	return append(rows, Feature{Kind: Compresses, Cipher: cms.ZLIB, Made: true})
 }
 
-// KDF is the hash that package cms derives keys with when it encrypts to a certificate of that curve.
-func KDF(curve cms.Algorithm) cms.Algorithm {
-	return cms.SHA256
+// Person is who signs or gets what f says.
+func (w *World) Person(f Feature) *Person {
+	switch {
+	case f.Signature == cms.ECDSAP256 || f.Key == cms.ECDHP256:
+		return w.P256
+	case f.Signature == cms.ECDSAP384 || f.Key == cms.ECDHP384:
+		return w.P384
+	case f.Signature == cms.Ed25519:
+		return w.Ed25519
+	case f.Key == cms.ECDHX25519:
+		return w.X25519
+	}
+	return w.RSA[0]
 }
 
 // Direction is who makes and who reads.
@@ -94,36 +106,5 @@ const (
 	Makes                  // the peer makes, we read
 )
 
-// signer is who signs in a world.
-func (w *World) signer(s cms.Algorithm) *Person {
-	switch s {
-	case cms.ECDSAP256:
-		return w.P256
-	case cms.ECDSAP384:
-		return w.P384
-	case cms.Ed25519:
-		return w.Ed25519
-	}
-	return w.RSA[0]
-}
-
-// recipient is who gets in a world.
-func (w *World) recipient(k cms.Algorithm) *Person {
-	switch k {
-	case cms.ECDHP256:
-		return w.P256
-	case cms.ECDHP384:
-		return w.P384
-	case cms.ECDHX25519:
-		return w.X25519
-	}
-	return w.RSA[1]
-}
-
-// Person is who signs or gets what f says.
-func (w *World) Person(f Feature) *Person {
-	if f.Kind == Signs {
-		return w.signer(f.Signature)
-	}
-	return w.recipient(f.Key)
-}
+// String says what the peer does.
+func (d Direction) String() string { return [...]string{"reads", "makes"}[d] }

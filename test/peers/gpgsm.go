@@ -11,8 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-
-	"carepost/cms"
 )
 
 // Gpgsm is GnuPG's program for S/MIME, with a home of its own.
@@ -132,7 +130,7 @@ func (g *Gpgsm) close() error {
 }
 
 // Name implements Peer.
-func (g *Gpgsm) Name() string { return "gpgsm " + g.version }
+func (g *Gpgsm) Name() string { return "gpgsm " + short(g.version) }
 
 func (g *Gpgsm) gpgsm(args ...string) ([]byte, error) {
 	return g.run(nil, "gpgsm", append([]string{"--homedir", string(g.folder), "--yes"}, args...)...)
@@ -186,9 +184,6 @@ func (g *Gpgsm) Encrypt(content []byte, e Encryption) ([]byte, error) {
 	name := strings.TrimSuffix(strings.ReplaceAll(e.Cipher.String(), "AES-", "AES"), "-CBC")
 	args := []string{"--cipher-algo", name, "--encrypt"}
 	for _, p := range e.To {
-		if p.Certificate.PublicKeyAlgorithm.String() == "ECDSA" && e.KDF != cms.SHA256 {
-			return nil, ErrNoWay
-		}
 		args = append(args, "--recipient", "<"+p.Address+">")
 	}
 	return g.gpgsm(append(args, in)...)

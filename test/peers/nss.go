@@ -38,9 +38,12 @@ func newNSS(w *World, dir string) (*NSS, error) {
 	return n, nil
 }
 
-// add imports a person: the certificate alone, or the key as well. NSS knows no other keys than RSA and NIST's curves.
+// keeps says whether the database takes p's key: RSA, and NIST's curves.
+func (n *NSS) keeps(p *Person) bool { return p.Name != "ed25519" && p.Name != "x25519" }
+
+// add imports a person: the certificate alone, or the key as well.
 func (n *NSS) add(p *Person, o *OpenSSL, alone bool) error {
-	if p.Name == "ed25519" || p.Name == "x25519" {
+	if !n.keeps(p) {
 		return nil
 	}
 	if alone {
@@ -70,7 +73,7 @@ func (n *NSS) installed() (string, error) {
 }
 
 // Name implements Peer.
-func (n *NSS) Name() string { return "NSS " + n.version }
+func (n *NSS) Name() string { return "NSS " + short(n.version) }
 
 // cmsutil returns what it writes.
 func (n *NSS) cmsutil(args ...string) ([]byte, error) {
@@ -86,7 +89,7 @@ func (n *NSS) cmsutil(args ...string) ([]byte, error) {
 
 // Sign implements Peer.
 func (n *NSS) Sign(content []byte, s Signing) ([]byte, error) {
-	if s.PSS || len(s.Signers) != 1 {
+	if s.PSS || len(s.Signers) != 1 || !n.keeps(s.Signers[0]) {
 		return nil, ErrNoWay
 	}
 	in, err := n.write("content", content)
@@ -131,6 +134,9 @@ func (n *NSS) Encrypt(content []byte, e Encryption) ([]byte, error) {
 	}
 	var to []string
 	for _, p := range e.To {
+		if !n.keeps(p) {
+			return nil, ErrNoWay
+		}
 		to = append(to, p.Address)
 	}
 	return n.cmsutil("-E", "-r", strings.Join(to, ","), "-i", in)

@@ -25,7 +25,7 @@ func newOpenSSL(w *World, dir string) (*OpenSSL, error) {
 }
 
 // Name implements Peer.
-func (o *OpenSSL) Name() string { return "OpenSSL " + o.version }
+func (o *OpenSSL) Name() string { return "OpenSSL " + short(o.version) }
 
 // cms runs `openssl cms` on DER.
 func (o *OpenSSL) Cms(args ...string) ([]byte, error) {

@@ -38,12 +38,13 @@ type Encryption struct {
 	To     []*Person
 	Cipher cms.Algorithm // AES128CBC … AES256GCM
 	Key    cms.Algorithm // RSAESPKCS1v15 … RSAESOAEPSHA512; what the curve of the certificate says is not read
-	KDF    cms.Algorithm // of key agreement: SHA1 … SHA512
+	KDF    cms.Algorithm // of key agreement: SHA1 … SHA512, as in ANSI X9.63
+	HKDF   bool          // instead, with X25519
 }
 
 // Peer is one of the independent programs. What it makes and reads is DER or BER, never MIME.
 type Peer interface {
-	Name() string                                         // with its version
+	Name() string                                         // with its version, the first two numbers
 	Sign(content []byte, s Signing) ([]byte, error)       // a SignedData
 	Verify(message, content []byte) ([]byte, error)       // returns the content; a nil content is inside
 	Encrypt(content []byte, e Encryption) ([]byte, error) // an EnvelopedData, or AuthEnvelopedData
@@ -165,4 +166,10 @@ func version(answer []byte) string {
 		}
 	}
 	return "of unknown version"
+}
+
+// short leaves out what corrects faults alone: 3.0 of 3.0.22.
+func short(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(len(parts), 2)], ".")
 }

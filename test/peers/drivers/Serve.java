@@ -147,15 +147,13 @@ public final class Serve {
                     org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers.id_RSAES_OAEP,
                     new OAEPParameterSpec(words[1], "MGF1", new MGF1ParameterSpec(words[1]), PSource.PSpecified.DEFAULT))).setProvider(BC);
         }
+        if (words[0].equals("X25519")) {
+            return new X25519(words[1], words[2], cert);
+        }
         ASN1ObjectIdentifier kdf = Map.of("sha1", CMSAlgorithm.ECDH_SHA1KDF, "sha256", CMSAlgorithm.ECDH_SHA256KDF,
                 "sha384", CMSAlgorithm.ECDH_SHA384KDF, "sha512", CMSAlgorithm.ECDH_SHA512KDF).get(words[1]);
-        KeyPairGenerator g;
-        if (cert.getPublicKey() instanceof ECPublicKey) {
-            g = KeyPairGenerator.getInstance("EC", BC);
-            g.initialize(((ECPublicKey) cert.getPublicKey()).getParams());
-        } else {
-            g = KeyPairGenerator.getInstance("X25519", BC);
-        }
+        KeyPairGenerator g = KeyPairGenerator.getInstance("EC", BC);
+        g.initialize(((ECPublicKey) cert.getPublicKey()).getParams());
         KeyPair own = g.generateKeyPair();
         return new JceKeyAgreeRecipientInfoGenerator(kdf, own.getPrivate(), own.getPublic(), CMSAlgorithm.AES256_WRAP)
                 .addRecipient(cert).setProvider(BC);
@@ -180,6 +178,9 @@ public final class Serve {
     }
 
     private static byte[] decrypt(byte[] message, X509Certificate cert, PrivateKey key) throws Exception {
+        if (key.getAlgorithm().equals("X25519")) {
+            return X25519.decrypt(message, key);
+        }
         boolean authenticated = org.bouncycastle.asn1.cms.CMSObjectIdentifiers.authEnvelopedData.equals(ContentInfo.getInstance(message).getContentType());
         RecipientInformationStore infos = authenticated
                 ? new CMSAuthEnvelopedData(message).getRecipientInfos() : new CMSEnvelopedData(message).getRecipientInfos();
