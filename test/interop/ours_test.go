@@ -125,6 +125,21 @@ func decrypt(message []byte, by *peers.Person, e peers.Encryption) ([]byte, erro
 	return content, err
 }
 
-func compress(content []byte) ([]byte, error) { return nil, errors.New("not yet") }
+func compress(content []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := cms.NewCompressedWriter(&b)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(content)
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
+}
 
-func decompress(message []byte) ([]byte, error) { return nil, errors.New("not yet") }
+func decompress(message []byte) ([]byte, error) {
+	r, err := cms.ReadCompressed(bytes.NewReader(message), lenient)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
