@@ -35,3 +35,6 @@ func lab(t testing.TB) *peers.Lab {
 	}
 	return l
 }
+
+// full says whether every count is wanted.
+func full() bool { return os.Getenv("CAREPOST_FULL") == "1" }
