@@ -106,6 +106,8 @@ var structures = []structure{
 	{"triple-wrapped", smime.TripleWrapped, true, func(s sender) string { return s.clear(s.encrypted(s.clear(wrapped))) }},
 	{"triple-wrapped, opaque", smime.TripleWrapped | smime.Opaque, true,
 		func(s sender) string { return s.opaque(s.encrypted(s.opaque(wrapped))) }},
+	{"signed, compressed", smime.Compressed, false, func(s sender) string { return s.encrypted(s.compressed(s.clear(wrapped))) }},
+	{"compressed, signed", smime.Compressed, false, func(s sender) string { return s.encrypted(s.clear(s.compressed(wrapped))) }},
 }
 
 const header = "From: Alice <rsa1@north.example>\r\nTo: Bob <rsa2@north.example>\r\nMIME-Version: 1.0\r\n"
