@@ -37,7 +37,7 @@ var Rooms = map[string]Layer{
 
 	"cmd/carepost": Wiring, "internal/config": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
 	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring,
-	"internal/crashfs": Wiring, "test/peers": Wiring, // for tests alone: no room imports them
+	"internal/crashfs": Wiring, "test/peers": Wiring, "test/bench": Wiring, // for tests alone: no room imports them
 }
 
 // Arrows names the imports that stay inside a layer.
