@@ -201,7 +201,8 @@ func opens(message string, by *peers.Person, s structure, g group) error {
 		return fmt.Errorf("outer signatures: %+v", o.OuterSignatures)
 	}
 	_, err = smime.Open(&bytes.Buffer{}, strings.NewReader(message), keys, smime.OpenOptions{})
-	if direct := s.form == 0; direct != (err == nil) {
+	// What is compressed inside the signature is content like another for those who do not decompress.
+	if direct := s.form == 0 || s.name == "compressed, signed"; direct != (err == nil) {
 		return fmt.Errorf("as Direct: %v", err)
 	}
 	return nil
