@@ -30,7 +30,7 @@ func BenchmarkDecrypt(b *testing.B) {
 	for _, c := range []Algorithm{AES128CBC, AES256CBC, AES128GCM, AES256GCM} {
 		msg := seal(b, make([]byte, benchSize), c, people().bob.cert)
 		for name, draft := range map[string]bool{c.String(): true, c.String() + ", checked first": false} {
-			if !draft && !c.authenticated() {
+			if !draft && !c.Authenticated() {
 				continue
 			}
 			b.Run(name, func(b *testing.B) {

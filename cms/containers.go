@@ -23,7 +23,7 @@ type container interface {
 
 // newContainer makes the container of what c encrypts.
 func newContainer(c Algorithm, cek, iv []byte) (container, error) {
-	if !c.authenticated() {
+	if !c.Authenticated() {
 		enc, err := cbc.NewEncrypter(cek, iv)
 		return cbcContainer{enc}, err
 	}
@@ -77,7 +77,7 @@ func (g gcmContainer) trailer() []byte {
 
 // ivLen is the length in octets of a content cipher's initialization vector or nonce.
 func (x Algorithm) ivLen() int {
-	if x.authenticated() {
+	if x.Authenticated() {
 		return gcm.NonceSize
 	}
 	return aes.BlockSize
@@ -85,7 +85,7 @@ func (x Algorithm) ivLen() int {
 
 // containerOID is the content type of what holds a content encrypted by x.
 func containerOID(x Algorithm) oid {
-	if x.authenticated() {
+	if x.Authenticated() {
 		return oidAuthEnveloped
 	}
 	return oidEnveloped
@@ -93,7 +93,7 @@ func containerOID(x Algorithm) oid {
 
 // addCipherParameters writes an AES-IV (RFC 3565 §4.1) or GCMParameters (RFC 5084 §3.2).
 func addCipherParameters(b *cryptobyte.Builder, x Algorithm, iv []byte) {
-	if !x.authenticated() {
+	if !x.Authenticated() {
 		b.AddASN1OctetString(iv)
 		return
 	}

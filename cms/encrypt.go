@@ -108,7 +108,7 @@ func newRecipientInfo(o Encryption, cek, rid []byte, cert *x509.Certificate) (in
 func envelopedHead(c Algorithm, iv []byte, infos [][]byte, highest int) []byte {
 	const begin = "\x80" // an indefinite length
 	version := int64(0)
-	if highest > 0 && !c.authenticated() { // of the RecipientInfos; neither originatorInfo nor unprotectedAttrs are there
+	if highest > 0 && !c.Authenticated() { // of the RecipientInfos; neither originatorInfo nor unprotectedAttrs are there
 		version = 2
 	}
 	return encode(func(b *cryptobyte.Builder) {

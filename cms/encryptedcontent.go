@@ -38,7 +38,7 @@ func (p *parser) readEncryptedContentInfo(env *Enveloped) (c encryptedContent, e
 	}
 	// RFC 5083 §2.1, RFC 5084 §1: CBC proves nothing to whoever is told that the content is authenticated, and GCM without its tag
 	// is a stream of bits that can be turned one by one.
-	if env.Cipher.authenticated() != env.Authenticated {
+	if env.Cipher.Authenticated() != env.Authenticated {
 		return c, algorithm("content encryption in this kind of content")
 	}
 	ok := false

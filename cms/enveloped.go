@@ -15,8 +15,8 @@ func (x Algorithm) keyLen() int {
 	return 0
 }
 
-// authenticated says that a content cipher belongs into AuthEnvelopedData.
-func (x Algorithm) authenticated() bool { return x >= AES128GCM && x <= AES256GCM }
+// Authenticated says that x is a content cipher of AuthEnvelopedData, and not of EnvelopedData.
+func (x Algorithm) Authenticated() bool { return x >= AES128GCM && x <= AES256GCM }
 
 // cipherOID names a content cipher.
 func cipherOID(x Algorithm) oid {

@@ -102,7 +102,7 @@ func FuzzReadEnveloped(f *testing.F) {
 			if err != nil {
 				return nil, err
 			}
-			if env.Cipher == 0 || env.Recipients == 0 || env.Own != c.bob.cert || env.Authenticated != env.Cipher.authenticated() {
+			if env.Cipher == 0 || env.Recipients == 0 || env.Own != c.bob.cert || env.Authenticated != env.Cipher.Authenticated() {
 				t.Fatalf("%+v", env)
 			}
 			authenticated = env.Authenticated

@@ -50,7 +50,7 @@ func TestWeDecryptOpenSSL(t *testing.T) {
 		}
 		for name, alg := range map[string]Algorithm{"-aes-128-cbc": AES128CBC, "-aes-192-cbc": AES192CBC, "-aes256": AES256CBC,
 			"-aes-128-gcm": AES128GCM, "-aes-192-gcm": AES192GCM, "-aes-256-gcm": AES256GCM} {
-			if alg.authenticated() && slices.Contains(form, "-pwri_password") {
+			if alg.Authenticated() && slices.Contains(form, "-pwri_password") {
 				continue // openssl 3.0 fails to make that
 			}
 			for _, n := range []int{1, 16, 4096, 300_000} {

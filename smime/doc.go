@@ -11,7 +11,7 @@
 // Where it departs from these documents in what it reads, always to the strict side:
 //   - EnvelopedData must be the single outermost body, and its content one multipart/signed. RFC 8551 §3.7 lets signing and
 //     encryption be nested in any order; of a mixture nobody can tell which bytes were protected (EFAIL). So opaque
-//     SignedData, AuthEnvelopedData, compressed data and unsigned content are refused.
+//     SignedData, compressed data and unsigned content are refused. AuthEnvelopedData is read as EnvelopedData is: its tag is no signature.
 //   - multipart/signed has exactly two parts and is closed, names its protocol, and the second part is of that type; the old
 //     x- names count as the same. A line that begins like an open delimiter and goes on otherwise is refused.
 //   - Preamble and epilogue are dropped (RFC 2046 §5.1.1), but only where they are short printable text, as must be all else that is

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"carepost/cms"
 )
 
 // TestOpenSSLReads: OpenSSL decrypts and verifies what Seal makes, and gives back every byte (DIR-12, DIR-15, DIR-17).
@@ -21,6 +23,7 @@ func TestOpenSSLReads(t *testing.T) {
 		"ECDSA":     func(o *SealOptions) { o.Signers[0] = w.carol.signer() },
 		"unwrapped": func(o *SealOptions) { o.Unwrapped = true },
 		"SHA-512":   func(o *SealOptions) { o.Signers[0].Hash = 7 },
+		"GCM":       func(o *SealOptions) { o.Cipher = cms.AES128GCM },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, msg := range []string{letter, strings.TrimSuffix(letter, "\r\n"), letter + strings.Repeat("0123456789\r\n", 40_000)} {
@@ -63,6 +66,7 @@ func TestOpenSSLWrites(t *testing.T) {
 		{"LF in, LF kept when encrypting", lf(wrapped), nil, []string{"-binary"}, letter},
 		{"-stream -indef", wrapped, []string{"-stream"}, []string{"-stream"}, letter},
 		{"AES-128", wrapped, nil, []string{"-aes128"}, letter},
+		{"AES-256-GCM", wrapped, nil, []string{"-aes-256-gcm"}, letter},
 		{"SHA-512", wrapped, []string{"-md", "sha512"}, nil, letter},
 		{"two signers", wrapped, []string{"-signer", "carol.pem", "-inkey", "carol.key"}, nil, letter},
 		{"by key identifier", wrapped, []string{"-keyid"}, nil, letter},

@@ -125,9 +125,13 @@ func (o *SealOptions) outer(h message.Header) (*message.Builder, error) {
 			b.AddRaw(f)
 		}
 	}
+	kind := "enveloped-data"
+	if o.Cipher.Authenticated() {
+		kind = "authEnveloped-data" // RFC 8551 §3.2.2
+	}
 	// The forms that the certification tools ask for: both names, and the file name once more in the disposition.
 	b.Add("MIME-Version", "1.0").
-		Add("Content-Type", `application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"`).
+		Add("Content-Type", `application/pkcs7-mime; smime-type=`+kind+`; name="smime.p7m"`).
 		Add("Content-Transfer-Encoding", "base64").
 		Add("Content-Disposition", `attachment; filename="smime.p7m"`)
 	if err := b.Err(); err != nil {

@@ -30,6 +30,7 @@ func TestRoundTrip(t *testing.T) {
 		{"RSA", letter, letter, func(*SealOptions) {}},
 		{"ECDSA", letter, letter, func(o *SealOptions) { o.Signers = []cms.Signer{w.carol.signer()} }},
 		{"AES-128", letter, letter, func(o *SealOptions) { o.Cipher = cms.AES128CBC }},
+		{"AES-256-GCM", letter, letter, func(o *SealOptions) { o.Cipher = cms.AES256GCM }},
 		{"SHA-512", letter, letter, func(o *SealOptions) { o.Signers[0].Hash = crypto.SHA512 }},
 		{"DIR-17 bare LF becomes CRLF", lf, letter, func(*SealOptions) {}},
 		{"no line end at the end", strings.TrimSuffix(letter, "\r\n"), strings.TrimSuffix(letter, "\r\n"), func(*SealOptions) {}},
