@@ -116,7 +116,7 @@ func (k *kari) message(t testing.TB, text []byte) []byte {
 }
 
 // open opens the message of k with the key that it is for, and counts private operations.
-func (k *kari) open(t testing.TB, text []byte) (err error, ops int) {
+func (k *kari) open(t testing.TB, text []byte) (ops int, err error) {
 	err = patiently(func() error {
 		ops = 0
 		_, got, err := unsealWith(k.message(t, text), ReadOptions{}, Recipient{k.to.cert, observed(k.to.key, &ops)})
@@ -125,7 +125,7 @@ func (k *kari) open(t testing.TB, text []byte) (err error, ops int) {
 		}
 		return err
 	})
-	return err, ops
+	return ops, err
 }
 
 var wrapNull = func(id oid) []byte {
@@ -149,7 +149,7 @@ func TestSchemes(t *testing.T) {
 			k.scheme = scheme
 			if !good {
 				k.encrypted = content(24)
-				if err, ops := k.open(t, text); !errors.Is(err, ErrAlgorithm) || ops != 0 {
+				if ops, err := k.open(t, text); !errors.Is(err, ErrAlgorithm) || ops != 0 {
 					t.Errorf("%v, scheme %x: %v after %d private operations", how, scheme, err, ops)
 				}
 				continue
@@ -158,7 +158,7 @@ func TestSchemes(t *testing.T) {
 				for bits, id := range map[int]oid{128: oidAES128Wrap, 192: oidAES192Wrap, 256: oidAES256Wrap} {
 					for _, wrap := range [][]byte{wrapBare(id), wrapNull(id)} {
 						k.ukm, k.bits, k.wrap = ukm, bits, wrap
-						if err, ops := k.open(t, text); err != nil || ops != 1 {
+						if ops, err := k.open(t, text); err != nil || ops != 1 {
 							t.Errorf("%v, scheme %x, AES-%d, %d octets of ukm: %v after %d private operations", how, scheme, bits, len(ukm), err, ops)
 						}
 					}
@@ -183,7 +183,7 @@ func TestKeyWraps(t *testing.T) {
 	} {
 		k := kariTo(kinds()[ECDHP256], ECDHP256)
 		k.wrap, k.encrypted = wrap, content(24)
-		if err, ops := k.open(t, nil); !errors.Is(err, ErrAlgorithm) || ops != 0 {
+		if ops, err := k.open(t, nil); !errors.Is(err, ErrAlgorithm) || ops != 0 {
 			t.Errorf("%s: %v after %d private operations", name, err, ops)
 		}
 	}
@@ -215,7 +215,7 @@ func TestKeyAgreeIdentifiers(t *testing.T) {
 		} {
 			k := kariTo(to, how)
 			k.rid, k.before = tt.rid, tt.before
-			if err, ops := k.open(t, content(20)); !errors.Is(err, tt.want) || (ops == 1) != (err == nil) {
+			if ops, err := k.open(t, content(20)); !errors.Is(err, tt.want) || (ops == 1) != (err == nil) {
 				t.Errorf("%v, %s: %v after %d private operations, want %v", how, name, err, ops, tt.want)
 			}
 		}
@@ -232,7 +232,7 @@ func TestStaticOriginators(t *testing.T) {
 	} {
 		k := kariTo(kinds()[ECDHP256], ECDHP256)
 		k.originator, k.encrypted = originator, content(24)
-		if err, ops := k.open(t, nil); !errors.Is(err, ErrNoKey) || ops != 0 {
+		if ops, err := k.open(t, nil); !errors.Is(err, ErrNoKey) || ops != 0 {
 			t.Errorf("%s: %v after %d private operations", name, err, ops)
 		}
 		text := content(20)

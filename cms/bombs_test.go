@@ -83,14 +83,18 @@ func TestBombEverywhere(t *testing.T) {
 	f.unsigned = [][]byte{attribute(pkcs9+"\x06", octetString(nil))}
 	e := sealed(t, content(100))
 	e.originator, e.after = []byte{0xa0, 0x80, 0xa0, 0, 0, 0}, [][]byte{{0xa1, 0}}
-	e.infos = append(e.infos, []byte{0xa1, 0x80, 0xa0, 0, 0, 0})
+	e.infos = append(e.infos, []byte{0xa2, 0x80, 0xa0, 0, 0, 0})
+	agreed := sealed(t, content(100))
+	k := kariTo(kinds()[ECDHP256], ECDHP256)
+	k.ukm, k.rid = content(8), keyIdentifier(k.to.cert.SubjectKeyId, []byte("\x18\x0f20260504120000Z\x30\x00")...)
+	agreed.infos = [][]byte{toBER(k.bytes(t, agreed.cek), 6), {0xa4, 0x80, 0, 0}}
 	a := authSealed(t, content(100))
 	a.attrs, a.after = [][]byte{dataAttribute}, [][]byte{{0xa2, 0x80, 0xa0, 0, 0, 0}}
 	const deep = 1 << 12
 	definite := nest(deep)
 	for name, msg := range map[string][]byte{
 		"two signers": toBER(p7s, 4), "unsigned attributes": toBER(f.bytes(t), 5), "all BER": toBER(p7s, 20),
-		"enveloped": e.bytes(), "authenticated": a.bytes(), "compressed": compress(t, someText),
+		"enveloped": e.bytes(), "authenticated": a.bytes(), "compressed": compress(t, someText), "by key agreement": agreed.bytes(),
 	} {
 		for _, at := range elements(msg) {
 			for _, unit := range []string{"\x30\x80", "\x31\x80", "\x24\x80", "\xa0\x80", "\xa1\x80", "\xbe\x80", "\x30\x80\x30\x00", "\x3f\x1f\x80"} {
@@ -124,7 +128,7 @@ func bombed(t *testing.T, name string, at int, bomb *repeated, source func() io.
 	}
 }
 
-// readers read a message of any kind to its end, with bob's key and all certificates that signers mean.
+// readers read a message of any kind to its end, with a key of each kind and all certificates that signers mean.
 var readers = []func(io.Reader) error{
 	func(r io.Reader) error {
 		s, err := ReadSigned(r, ReadOptions{})
@@ -138,7 +142,11 @@ var readers = []func(io.Reader) error{
 		return err
 	},
 	func(r io.Reader) error {
-		_, plain, err := ReadEnveloped(r, []Recipient{{people().bob.cert, fixed{people().bob.key.(crypto.Decrypter)}}}, ReadOptions{Draft: true})
+		keys := []Recipient{{people().bob.cert, fixed{people().bob.key.(crypto.Decrypter)}}}
+		for _, how := range []Algorithm{ECDHP256, ECDHP384, ECDHX25519} {
+			keys = append(keys, kinds()[how].recipient())
+		}
+		_, plain, err := ReadEnveloped(r, keys, ReadOptions{Draft: true})
 		if err == nil {
 			_, err = io.Copy(io.Discard, plain)
 		}

@@ -3,9 +3,10 @@
 // first, package trust beside the second.
 //
 // It follows RFC 5652 (CMS), RFC 3370 and RFC 5754 (RSA, ECDSA and SHA-2 in CMS), RFC 4056 (RSASSA-PSS), RFC 8419 (Ed25519),
-// RFC 3565 (AES-CBC), RFC 5083 and RFC 5084 (AuthEnvelopedData, AES-GCM), RFC 3274 (CompressedData), RFC 8933 (one digest algorithm
-// for content and attributes), RFC 6211 (algorithm protection), RFC 8551 §2.5.2 and RFC 4262 (capabilities) and X.690 (BER, DER).
-// What is refused, read and made is one table: see [Profile].
+// RFC 3560 (RSAES-OAEP), RFC 5753 and RFC 8418 (ECDH on P-256, P-384 and X25519), RFC 3394 (AES key wrap), RFC 3565 (AES-CBC),
+// RFC 5083 and RFC 5084 (AuthEnvelopedData, AES-GCM), RFC 3274 (CompressedData), RFC 8933 (one digest algorithm for content and
+// attributes), RFC 6211 (algorithm protection), RFC 8551 §2.5.2 and RFC 4262 (capabilities) and X.690 (BER, DER). What is refused,
+// read and made is one table: see [Profile].
 //
 // What carries a content is written and read in one pass with flat memory: BER of indefinite length on the way out, any BER that
 // RFC 5652 allows on the way in. Detached SignedData is small: it is written as DER, and read as BER.
@@ -17,13 +18,23 @@
 // is what somebody sealed who had the key, so any of the recipients: it is no signature. Whatever goes wrong behind the first octet
 // of ciphertext, in either container, is [ErrDecrypt].
 //
+// A content key goes to an RSA certificate by key transport and to one on P-256, P-384 or X25519 by key agreement, with a RecipientInfo
+// and an ephemeral key for each: P-256 with SHA-256 and P-384 with SHA-384 in the key derivation of ANSI X9.63, X25519 with SHA-256 in
+// HKDF and no ukm (where all readings of RFC 8418 §2.2 agree), and a key wrap at least as strong as the content's cipher. On the way
+// in, whatever goes wrong with a private key, in key transport or in key agreement, gives a random content key and in the end
+// [ErrDecrypt], after the same work.
+//
 // Where it departs from RFC 5652 in what it reads, always to the strict side:
 //   - §5.3: signedAttrs are required of every signer, also over id-data. Without them DER(signedAttrs) of one message is
 //     a valid signature over a message that consists of these bytes.
 //   - §5.2: embedded content is refused, and so is any eContentType but id-data.
 //   - §5.4: a SET of signedAttrs that is not in DER order is refused, even where it was signed as it stands.
-//   - §6.2: RecipientInfos other than key transport are skipped, not tried. Two that name the same certificate of ours are
-//     refused, and a RecipientInfo that does not open the message is never followed by another one.
+//   - §6.2: of RecipientInfos, key transport and key agreement with an ephemeral key of the originator are read. The other kinds,
+//     and static keys of originators, are skipped, not tried. Two that name the same certificate of ours are refused, and a
+//     RecipientInfo that does not open the message is never followed by another one.
+//   - RFC 8017 §7.1: RSAES-OAEP with a label, with a mask of another hash than its own, or with absent parameters (which are not three
+//     defaults) is refused. Certificates for RSAES-OAEP alone (RFC 4055 §1.2) are not encrypted to: crypto/x509 does not read their keys.
+//   - RFC 5753, RFC 8418: points are uncompressed and curves named; ECMQV, schemes with SHA-224 and key wraps other than AES are refused.
 //   - §6.3: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
 //   - RFC 5083 §2.1: AuthEnvelopedData holds AES-GCM alone, and EnvelopedData AES-CBC alone. authAttrs must be DER, and have one
 //     contentType, which is id-data; they are authenticated and told to nobody. unauthAttrs and unprotectedAttrs are passed over.

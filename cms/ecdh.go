@@ -54,7 +54,7 @@ type curve struct {
 	wrapBits int // at least
 }
 
-// curveOf returns the curve of a certificate's key. Go's x509 reads named curves alone, and points that are on them.
+// curveOf returns the curve of a certificate's key. crypto/x509 reads named curves alone, and points that are on them.
 func curveOf(cert *x509.Certificate) (c curve, key *ecdh.PublicKey, err error) {
 	pub := cert.PublicKey
 	if pub == nil { // crypto/x509 reads an X25519 key (RFC 8410), but not in a certificate
@@ -82,6 +82,18 @@ func curveOf(cert *x509.Certificate) (c curve, key *ecdh.PublicKey, err error) {
 		return curve{ecdh.X25519(), ECDHX25519, oidX25519, "", 32, oidStdDHHKDFSHA256, 128}, key, nil
 	}
 	return c, nil, algorithm("elliptic curve")
+}
+
+// checkX25519 keeps points of low order out, with which nothing stays secret (RFC 7748 §6.1). Any private key shows them.
+func checkX25519(key *ecdh.PublicKey) error {
+	some, err := ecdh.X25519().NewPrivateKey(make([]byte, 32))
+	if err == nil {
+		_, err = some.ECDH(key)
+	}
+	if err != nil {
+		return algorithm("X25519 key of low order")
+	}
+	return nil
 }
 
 // derivation is how a key-encryption key is made of a shared secret.

@@ -52,7 +52,10 @@ func CanEncrypt(cert *x509.Certificate) error {
 	if pub, ok := cert.PublicKey.(*rsa.PublicKey); ok {
 		return checkRSA(pub)
 	}
-	_, _, err := curveOf(cert)
+	c, key, err := curveOf(cert)
+	if err == nil && c.how == ECDHX25519 {
+		err = checkX25519(key)
+	}
 	return err
 }
 

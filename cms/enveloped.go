@@ -47,8 +47,13 @@ func cipherOf(o oid) Algorithm {
 	return 0
 }
 
-// Recipient is one of our own certificates with its private key, by handle. Key is a crypto.Decrypter for RSA, which must do what
-// crypto/rsa does with rsa.PKCS1v15DecryptOptions: bad padding gives a random key, not an error.
+// Recipient is one of our own certificates with its private key, by handle. Key is
+//
+//   - for RSA a crypto.Decrypter, which must do what crypto/rsa does with rsa.PKCS1v15DecryptOptions (bad padding gives a random key,
+//     not an error) and with rsa.OAEPOptions;
+//   - for P-256 and P-384 an ecdh.KeyExchanger or an *ecdsa.PrivateKey, for X25519 an ecdh.KeyExchanger.
+//
+// A key that is not that of the certificate is an error, without any use of it. A crypto.Decapsulator may join them (RFC 9629).
 type Recipient struct {
 	Certificate *x509.Certificate
 	Key         any
@@ -57,8 +62,8 @@ type Recipient struct {
 // Enveloped says what the outside of an EnvelopedData or AuthEnvelopedData says (RFC 5652 §6.1, RFC 5083 §2.1).
 type Enveloped struct {
 	Cipher        Algorithm
-	Key           Algorithm         // how the content key came
+	Key           Algorithm         // how the content key came: RSAES… or ECDH…
 	Authenticated bool              // AuthEnvelopedData
-	Recipients    int               // RecipientInfos of whatever kind
+	Recipients    int               // RecipientInfos of whatever kind, those of key agreement once for each recipient
 	Own           *x509.Certificate // the certificate whose key is used
 }

@@ -49,7 +49,7 @@ func (a agreement) prepare(to Recipient, algs Algorithms) (Algorithm, opener, er
 			return nil, err
 		}
 		defer clear(z)
-		// RFC 8418 §2.1: all zero is what points of low order give. crypto/ecdh looks by itself, another KeyExchanger may not.
+		// RFC 7748 §6.1: all zero is what points of low order give. crypto/ecdh looks by itself, another KeyExchanger may not.
 		if len(z) != c.octets || subtle.ConstantTimeCompare(z, make([]byte, c.octets)) == 1 {
 			return nil, errors.New("no shared secret")
 		}
@@ -102,7 +102,7 @@ func (c curve) ephemeral(a algorithmIdentifier, point []byte) (*ecdh.PublicKey, 
 // newAgreement makes a KeyAgreeRecipientInfo for one recipient (RFC 5652 §6.2.2), with an ephemeral key of its own.
 func newAgreement(rand io.Reader, cek, rid []byte, c curve, to *ecdh.PublicKey) ([]byte, error) {
 	bits := c.wrapBits
-	if len(cek) > bits/8 { // RFC 5753 §8: the wrap is as strong as what it wraps. AES-192 is left to those who ask for it
+	if len(cek) > bits/8 { // RFC 5753 §8: the wrap is at least as strong as what it wraps
 		bits = 256
 	}
 	key, err := c.GenerateKey(rand)

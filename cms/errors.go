@@ -34,8 +34,8 @@ var (
 	// ErrDecrypt is the one answer to a wrong key, bad padding, a cut and everything else that goes wrong after the first
 	// byte of ciphertext. It is never wrapped, so that it says nothing more (RFC 3218 §2.3).
 	ErrDecrypt = errors.New("cms: the message does not decrypt")
-	// ErrUnavailable is for a crypto.Decrypter to wrap whose key cannot be used at the moment: ReadEnveloped hands it on, and
-	// the message can be tried again later. Every other error of a Decrypter ends as ErrDecrypt.
+	// ErrUnavailable is for the Key of a Recipient to wrap when it cannot be used at the moment: ReadEnveloped hands it on, and
+	// the message can be tried again later. Every other error of a Key ends as ErrDecrypt.
 	ErrUnavailable = errors.New("cms: private key unavailable")
 )
 

@@ -35,7 +35,7 @@ func (p person) signer() Signer {
 }
 
 func (p person) recipient() Recipient {
-	return Recipient{Certificate: p.cert, Key: p.key.(crypto.Decrypter)}
+	return Recipient{Certificate: p.cert, Key: p.key}
 }
 
 // cast are the people of the tests: all certified by ca.

@@ -5,7 +5,7 @@ package cms
 //	field             default  what it bounds
 //	Depth                  16  open constructed encodings, one inside the other
 //	HeaderBytes         1 MiB  octets of everything but the encrypted content; for SignedData, of all
-//	Recipients           1000  RecipientInfos, of whatever kind
+//	Recipients           1000  RecipientInfos, of whatever kind; those of key agreement once for each of their recipients
 //	Certificates           64  entries of certificates, of whatever kind
 //	CertificateBytes  256 KiB  octets of all of them: crypto/x509 takes up to a hundred times the length of what it reads
 //	Signers                16  SignerInfos

@@ -149,6 +149,8 @@ func everyMessage(t testing.TB) map[string][]byte {
 	a := authSealed(t, someText)
 	a.attrs, a.after = [][]byte{dataAttribute}, [][]byte{{0xa2, 2, 0x30, 0}}
 	all["with authAttrs"], all["compressed"] = a.bytes(), compress(t, someText)
+	all["for bob by RSAES-OAEP"] = sealWith(t, someText, Encryption{Transport: RSAESOAEPSHA512}, c.bob.cert)
+	all["for all curves"] = seal(t, someText, AES128CBC, kinds()[ECDHP256].cert, kinds()[ECDHP384].cert, kinds()[ECDHX25519].cert)
 	return all
 }
 

@@ -259,7 +259,7 @@ func TestECParameterTricks(t *testing.T) {
 	}
 }
 
-// Row "X25519 all-zero result rejected" (RFC 7748 §6.1, RFC 8418 §2.1): whoever sends a point of low order knows the key. So does not even
+// Row "X25519 all-zero result rejected" (RFC 7748 §6.1): whoever sends a point of low order knows the key. So does not even
 // he learn that he was right, also where the key is in a device that does not look.
 func TestLowOrderPoints(t *testing.T) {
 	to := kinds()[ECDHX25519]
@@ -273,6 +273,17 @@ func TestLowOrderPoints(t *testing.T) {
 		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 	} {
+		if theirs, err := hex.DecodeString(point); err == nil {
+			pub, err := ecdh.X25519().NewPublicKey(theirs)
+			check(t, err)
+			cert := enrol("low "+point, pub)
+			if err := CanEncrypt(cert); !errors.Is(err, ErrAlgorithm) {
+				t.Errorf("%s can be encrypted to: %v", point, err)
+			}
+			if _, err := NewEnvelopedWriter(io.Discard, Encryption{}, cert); !errors.Is(err, ErrAlgorithm) {
+				t.Errorf("%s is encrypted to: %v", point, err)
+			}
+		}
 		for _, scheme := range []oid{oidStdDHSHA256, oidStdDHHKDFSHA256} {
 			k := kariTo(to, ECDHX25519)
 			k.scheme = scheme

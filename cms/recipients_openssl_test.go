@@ -15,8 +15,6 @@ import (
 	"testing"
 )
 
-func (p person) keyed() keyed { return keyed{p.cert, p.key} }
-
 // DIR-12, DIR-19: what openssl encrypts by RSAES-OAEP, we decrypt, with each hash; a label, and a mask of another hash, are refused.
 func TestOpenSSLOAEP(t *testing.T) {
 	dir, bob := t.TempDir(), people().bob
@@ -82,7 +80,7 @@ func TestOpenSSLECDH(t *testing.T) {
 					if strings.HasPrefix(more, "-keyopt") {
 						cmd += " " + more
 					}
-					env, got, err := unsealWith(run(t, "openssl", strings.Fields(cmd)...), ReadOptions{}, p.keyed().recipient())
+					env, got, err := unsealWith(run(t, "openssl", strings.Fields(cmd)...), ReadOptions{}, p.recipient())
 					if md == "sha224" {
 						if !errors.Is(err, ErrAlgorithm) {
 							t.Errorf("%s: %v", cmd, err)
@@ -136,7 +134,7 @@ func TestOpenSSLMixed(t *testing.T) {
 	theirs := run(t, "openssl", cmd...)
 	ours := write(t, dir, "m.der", sealWith(t, text, Encryption{Transport: RSAESOAEPSHA384}, to...))
 	for i, p := range all {
-		env, got, err := unsealWith(theirs, ReadOptions{}, p.keyed().recipient())
+		env, got, err := unsealWith(theirs, ReadOptions{}, p.recipient())
 		want := []Algorithm{RSAESPKCS1v15, ECDHP256, RSAESOAEPSHA256, ECDHP384, RSAESPKCS1v15}[i]
 		if err != nil || !bytes.Equal(got, text) || env.Key != want || env.Recipients != len(all) {
 			t.Errorf("recipient %d: %v, %+v", i, err, env)
