@@ -49,7 +49,8 @@ func (x *opening) decrypt(e *entity, body io.Reader) (*counted, error) {
 	case err != nil:
 		return nil, classify(err, "the enveloped data")
 	}
-	x.plain = passage{plain, func(error) error { return ErrDecrypt }} // one answer, whatever goes wrong from here on
+	x.ahead.r = plain
+	x.plain = passage{&x.ahead, func(error) error { return ErrDecrypt }} // one answer, whatever goes wrong from here on
 	x.opened.Cipher, x.opened.Recipients, x.opened.Own = env.Cipher, env.Recipients, env.Own
 	if equalFold(e.ct.Params["smime-type"], "authEnveloped-data") && !env.Authenticated {
 		return nil, structure("EnvelopedData by the name of AuthEnvelopedData")

@@ -48,6 +48,7 @@ type opening struct {
 	lim    OpenOptions
 	opened Opened
 
+	ahead  ahead      // decrypts
 	plain  io.Reader  // once there is any: to be read to its end, whatever happens
 	layers []layer    // open, the outermost first
 	sig    *signature // opened last

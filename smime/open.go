@@ -104,6 +104,7 @@ func Open(dst io.Writer, src io.Reader, keys []cms.Recipient, o OpenOptions) (*O
 
 func open(dst *draft, src io.Reader, keys []cms.Recipient, o OpenOptions) (*Opened, error) {
 	x := &opening{dst: dst, keys: keys, lim: o}
+	defer x.ahead.close()
 	err := x.run(src)
 	if err == nil {
 		return &x.opened, nil

@@ -66,7 +66,12 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 	if _, err := outer.WriteTo(dst); err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
-	if err := o.sign(env, encoding, partHeader(h, encoding, o.Unwrapped), br); err != nil {
+	row := &behind{w: env}
+	err = o.sign(row, encoding, partHeader(h, encoding, o.Unwrapped), br)
+	if earlier := row.close(); earlier != nil {
+		err = earlier
+	}
+	if err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
 	if err := errors.Join(env.Close(), text.Close()); err != nil {
