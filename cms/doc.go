@@ -27,7 +27,8 @@
 // Where it departs from RFC 5652 in what it reads, always to the strict side:
 //   - §5.3: signedAttrs are required of every signer, also over id-data. Without them DER(signedAttrs) of one message is
 //     a valid signature over a message that consists of these bytes.
-//   - §5.2: embedded content is refused, and so is any eContentType but id-data.
+//   - §5.2: where a signature has its content is the caller's word, not the message's: [ReadSigned] refuses content inside, [ReadOpaque] wants
+//     it there. Any eContentType but id-data is refused.
 //   - §5.4: a SET of signedAttrs that is not in DER order is refused, even where it was signed as it stands.
 //   - §6.2: of RecipientInfos, key transport and key agreement with an ephemeral key of the originator are read. The other kinds,
 //     and static keys of originators, are skipped, not tried. Two that name the same certificate of ours are refused, and a
