@@ -102,7 +102,7 @@ func sealedPart(t testing.TB, contentType, entity string) string {
 
 const outside822 = "From: alice@clinic.example\r\nTo: bob@lab.example\r\nMIME-Version: 1.0\r\n"
 
-// TestForms: DCM-21: what partners of B.8 may send is read where it is asked for, and nowhere else (Direct 2.5.1).
+// TestForms: DCM-21: what partners of B.8 may send is read where it is asked for, and nowhere else (Direct 2.5.1; DIR-15).
 func TestForms(t *testing.T) {
 	w := newWorld()
 	alice, carol := w.alice.signer(), w.carol.signer()

@@ -26,7 +26,7 @@ func under(t *testing.T, fields, entity string) []byte {
 	return []byte(fields + sealed[strings.Index(sealed, "Content-Type: "):])
 }
 
-// TestHeaderProtection: RFC 9788: where the signed part says that its header is the message's, no field outside counts.
+// TestHeaderProtection: RFC 9788, DIR-14: where the signed part says that its header is the message's, no field outside counts.
 func TestHeaderProtection(t *testing.T) {
 	alice := newWorld().alice.signer()
 	const body = "\r\nDear Bob,\r\nall is well.\r\n"
