@@ -238,6 +238,7 @@ func FuzzReadCompressed(f *testing.F) {
 	c := squeezed(f, someText)
 	c.content = append(append([]byte{0x24, 0x80, 0x24, 0}, c.content...), 0, 0)
 	f.Add(c.bytes())
+	seed(f, "compressed")
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		got, err := decompress(msg, lenient)
 		var again []byte

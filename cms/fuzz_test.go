@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"testing/cryptotest"
 	"testing/iotest"
 )
 
@@ -36,7 +37,9 @@ func FuzzReadSigned(f *testing.F) {
 	forged.embedded = encode(octetString(someText))
 	f.Add(forged.bytes(f))
 	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 40))
+	seed(f, "signed", "opaque")
 	f.Fuzz(func(t *testing.T, msg []byte) {
+		defer frugal(t, heap(), len(msg))
 		lenient := ReadOptions{Algorithms: Lenient.Algorithms()}
 		s, err := ReadSigned(bytes.NewReader(msg), lenient)
 		again, err2 := ReadSigned(iotest.OneByteReader(bytes.NewReader(msg)), lenient)
@@ -94,15 +97,18 @@ func FuzzReadEnveloped(f *testing.F) {
 	a.attrs, a.after = [][]byte{dataAttribute}, [][]byte{{0xa2, 2, 0x30, 0}}
 	a.icvLen, a.tagLen = 0, 12
 	f.Add(a.bytes())
+	seed(f, "enveloped")
+	keys := append(peersRecipients(f), Recipient{c.bob.cert, fixed{c.bob.recipient().Key.(crypto.Decrypter)}})
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		keys := []Recipient{{c.bob.cert, fixed{c.bob.recipient().Key.(crypto.Decrypter)}}}
+		defer frugal(t, heap(), len(msg))
 		authenticated := false
 		read := func(src io.Reader, draft bool) ([]byte, error) {
+			cryptotest.SetGlobalRandom(t, 1) // what a wrong key decrypts to is the same each time
 			env, r, err := ReadEnveloped(src, keys, ReadOptions{Draft: draft})
 			if err != nil {
 				return nil, err
 			}
-			if env.Cipher == 0 || env.Recipients == 0 || env.Own != c.bob.cert || env.Authenticated != env.Cipher.Authenticated() {
+			if env.Cipher == 0 || env.Recipients == 0 || env.Own == nil || env.Key == 0 || env.Authenticated != env.Cipher.Authenticated() {
 				t.Fatalf("%+v", env)
 			}
 			authenticated = env.Authenticated

@@ -69,6 +69,8 @@ func element1(tag byte, content []byte) []byte {
 	switch {
 	case n < 0x80:
 		return append([]byte{tag, byte(n)}, content...)
+	case n < 0x100:
+		return append([]byte{tag, 0x81, byte(n)}, content...)
 	case n < 0x10000:
 		return append([]byte{tag, 0x82, byte(n >> 8), byte(n)}, content...)
 	}
