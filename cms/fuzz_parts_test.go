@@ -162,6 +162,17 @@ func FuzzReadOpaque(f *testing.F) {
 	})
 }
 
+// algorithmIn reads an AlgorithmIdentifier that is all of der.
+func algorithmIn(der []byte) (algorithmIdentifier, bool) {
+	s := cryptobyte.String(der)
+	var content cryptobyte.String
+	if !s.ReadASN1(&content, tagSequence) || !s.Empty() {
+		return algorithmIdentifier{}, false
+	}
+	a, err := parseAlgorithm(content)
+	return a, err == nil
+}
+
 // FuzzParameters feeds an AlgorithmIdentifier to everything that reads parameters. What is accepted is of the table, and what we would
 // write for it is read as the same.
 func FuzzParameters(f *testing.F) {
