@@ -212,7 +212,7 @@ func FuzzParameters(f *testing.F) {
 				}
 			}
 		}
-		if x := transportOf(a); x != 0 {
+		if x := transportOf(a); x != 0 && x != RSAESOAEPSHA1 { // that one is never written
 			again, _ := algorithmIn(encode(func(b *cryptobyte.Builder) { addTransport(b, x) }))
 			if transportOf(again) != x {
 				t.Fatalf("%v is written as %v", x, transportOf(again))
