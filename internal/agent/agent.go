@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/cms"
 	"carepost/discovery"
 	"carepost/trust"
 
@@ -37,6 +38,7 @@ type Party struct {
 	Anchors       []*x509.Certificate // Direct 4.2.1
 	Intermediates []*x509.Certificate
 	Policy        trust.Policy
+	Configured    cms.Algorithms // zero: what goes with Policy
 }
 
 // Judged is one recipient's or signer's verdict.
@@ -46,6 +48,8 @@ type Judged struct {
 	Verdict trust.Verdict
 	Found   []discovery.Found // the trusted certificates; recipients only
 	Steps   []discovery.Step  // how they were looked for
+
+	Signatures []Signature // all there are, good and bad, in the order of the message; signers only
 }
 
 // undecided is the verdict where no answer is to be had yet.

@@ -15,20 +15,22 @@ import (
 
 var errNoSender = errors.New("agent: no sender to bind the signature to")
 
-// ahead is how far a signer's clock may be before ours. What a signer says of the time is no time to validate anything at: chains are
-// judged at the time of receipt, and a signature of tomorrow is none (RFC 5652 §11.3 leaves this to us).
-const ahead = 24 * time.Hour
-
-// maxJudged is how many signatures of one message are judged. More is nobody's honest mail, and each may cost fetches.
-const maxJudged = 16
-
 // Arrival is what was opened and is to be believed or not.
 type Arrival struct {
 	Envelope transit.Envelope
 	Opened   *smime.Opened
+	Received time.Time // when it came; zero: at the time of judging
 }
 
-// Inbound judges the signer of an arrival by the anchors of one recipient (Direct 4.2.2): the best of its signatures decides.
+func (in Arrival) received(now time.Time) time.Time {
+	if in.Received.IsZero() {
+		return now
+	}
+	return in.Received
+}
+
+// Inbound judges the signers of an arrival by the anchors of one recipient (Direct 4.2.2): each of its signatures is judged, and the
+// best decides.
 //
 // A signature counts for the envelope's sender (DIR-13) and for the From that the recipient is shown: the certificate must be
 // bound to both, or a trusted stranger could speak in another's name.
@@ -42,51 +44,16 @@ func (a *Agent) Inbound(ctx context.Context, to Party, in Arrival, now time.Time
 		j.Verdict = refuse("Direct 2.4", "the message is not signed")
 		return j
 	}
-	for i, s := range in.Opened.Signatures[:min(len(in.Opened.Signatures), maxJudged)] {
-		if v := a.signature(ctx, to, in, s, senders, now); i == 0 || rank(v) > rank(j.Verdict) {
-			j.Verdict = v
+	j.Signatures = a.signatures(ctx, to, in, senders, now)
+	for i, s := range j.Signatures {
+		if i == 0 || rank(s.Verdict) > rank(j.Verdict) {
+			j.Verdict = s.Verdict
 		}
 	}
-	if bad := claimedTwice(in.Opened.Signatures); bad && j.Verdict.Status == trust.Trusted {
-		j.Verdict = refuse("RFC 5652 §5.6", "one signature is good, but another of the same certificate is not")
+	if bad := spoilt(in.Opened); bad.Status == trust.Refused && j.Verdict.Status == trust.Trusted {
+		j.Verdict = bad
 	}
 	return j
-}
-
-func (a *Agent) signature(ctx context.Context, to Party, in Arrival, s smime.Signature, senders []addr.Address, now time.Time) trust.Verdict {
-	if s.Certificate == nil {
-		return refuse("Direct 2.5.2", "the signature does not carry the signing certificate")
-	}
-	if s.Err != nil {
-		return refuse("Direct 4 (2)", "the signature does not fit the content: the message was changed or damaged on its way")
-	}
-	if s.SigningTime.After(now.Add(ahead)) {
-		return refuse("RFC 5652 §11.3", "the signature says that it was made more than a day from now")
-	}
-	var v trust.Verdict
-	for i, sender := range senders {
-		next := a.Judge.Judge(ctx, trust.Question{
-			Certificate: s.Certificate, Address: sender, Anchors: to.Anchors,
-			Intermediates: slices.Concat(in.Opened.Certificates, to.Intermediates),
-			Use:           trust.Signing, Now: now, Policy: to.Policy,
-		})
-		if i == 0 || next.Status != trust.Trusted {
-			v = next
-		}
-		if v.Status != trust.Trusted {
-			break
-		}
-	}
-	return v
-}
-
-// claimedTwice says that a certificate with a good signature also stands beside a bad one (facts: multiple signers).
-func claimedTwice(all []smime.Signature) bool {
-	return slices.ContainsFunc(all, func(good smime.Signature) bool {
-		return good.Err == nil && good.Certificate != nil && slices.ContainsFunc(all, func(bad smime.Signature) bool {
-			return bad.Err != nil && bad.Certificate != nil && bad.Certificate.Equal(good.Certificate)
-		})
-	})
 }
 
 // senders are the addresses that the signer must be bound to, the deciding one first.

@@ -3,11 +3,13 @@ package agent_test
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"carepost/addr"
+	"carepost/cms"
 	"carepost/internal/agent"
 	"carepost/internal/transit"
 	"carepost/message"
@@ -17,6 +19,10 @@ import (
 )
 
 func good(c *x509.Certificate) smime.Signature { return smime.Signature{Certificate: c} }
+
+func wrong(c *x509.Certificate, err error) smime.Signature {
+	return smime.Signature{Certificate: c, Err: fmt.Errorf("%w: this and that", err)}
+}
 
 func bad(c *x509.Certificate) smime.Signature {
 	return smime.Signature{Certificate: c, Err: errors.New("digest differs")}
@@ -69,7 +75,10 @@ func TestInbound(t *testing.T) {
 		{"stranger beside undecided", "lab@h.example", labHeader, []smime.Signature{good(foreign), good(mute)}, trust.Undecided, ""},
 		{"trusted beside another's bad one", "lab@h.example", labHeader, []smime.Signature{bad(foreign), good(lab)}, trust.Trusted, ""},
 		{"trusted, and bad by the same key", "lab@h.example", labHeader, []smime.Signature{good(lab), bad(lab)}, trust.Refused, "RFC 5652 §5.6"},
-		{"seventeenth", "lab@h.example", labHeader, append(slices.Repeat([]smime.Signature{bad(foreign)}, 16), good(lab)), trust.Refused, "Direct 4 (2)"},
+		{"seventeenth", "lab@h.example", labHeader, append(slices.Repeat([]smime.Signature{good(foreign)}, 16), good(lab)), trust.Refused, "Direct 4.2"},
+		{"after sixteen bad ones", "lab@h.example", labHeader, append(slices.Repeat([]smime.Signature{bad(foreign)}, 16), good(lab)), trust.Trusted, ""},
+		{"an algorithm", "lab@h.example", labHeader, []smime.Signature{wrong(lab, cms.ErrAlgorithm)}, trust.Refused, "Direct 2.6"},
+		{"its attributes", "lab@h.example", labHeader, []smime.Signature{wrong(lab, cms.ErrAttributes)}, trust.Refused, "RFC 5652 §5.3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := agent.Arrival{Opened: &smime.Opened{Header: header(t, tc.from), Signatures: tc.signatures}}
@@ -79,6 +88,14 @@ func TestInbound(t *testing.T) {
 			j := w.Inbound(t.Context(), w.party, in, now)
 			if j.Verdict.Status != tc.want || !strings.HasPrefix(j.Verdict.Clause, tc.clause) || tc.want != trust.Trusted && j.Verdict.Reason == "" {
 				t.Errorf("%s by %q: %s; want %s by %q", j.Verdict.Status, j.Verdict.Clause, j.Verdict.Reason, tc.want, tc.clause)
+			}
+			if tc.clause != "Direct 2.2" && len(j.Signatures) != len(tc.signatures) {
+				t.Errorf("%d signatures are told of, of %d", len(j.Signatures), len(tc.signatures))
+			}
+			for i, s := range j.Signatures {
+				if s.Verdict.Status != trust.Trusted && s.Verdict.Reason == "" || s.Err != nil && s.Verdict.Status != trust.Refused {
+					t.Errorf("signature %d: %s: %q", i, s.Verdict.Status, s.Verdict.Reason)
+				}
 			}
 			if tc.want == trust.Trusted && (j.Verdict.Certificate == nil || len(j.Senders) == 0 || j.Senders[0] != j.Address) {
 				t.Errorf("bound to %v, by %v", j.Senders, j.Verdict.Certificate)

@@ -25,6 +25,9 @@ type Outgoing struct {
 	To    []addr.Address // the envelope's, not yet decided
 	Named []addr.Address // whom To and Cc name; the others are blind and sealed apart (DIR-10)
 	Now   time.Time
+	// Announced, if set, tells what the holder of a recipient's certificate has announced that it reads, in the newest signed message
+	// that was received from that address; nil: nothing.
+	Announced func(addr.Address, *x509.Certificate) []cms.Algorithm
 	// Progress, if set, is told of every recipient decided; an error ends the work, and who is left is undecided.
 	Progress func() error
 }
@@ -34,6 +37,7 @@ type Group struct {
 	Domain       addr.Domain
 	To           []addr.Address
 	Certificates []*x509.Certificate // of all of them, each once
+	Encryption   cms.Encryption      // how it is sealed
 
 	blind bool
 }
@@ -68,7 +72,17 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 			d.add(j, !slices.ContainsFunc(m.Named, j.Address.Equal))
 		}
 	}
+	for i := range d.Groups {
+		d.Groups[i].Encryption = from.encryption(m, d.of(d.Groups[i]))
+	}
 	return d
+}
+
+// of are the trusted recipients of a group.
+func (d *Decision) of(g Group) []Judged {
+	return slices.DeleteFunc(slices.Clone(d.Recipients), func(j Judged) bool {
+		return j.Verdict.Status != trust.Trusted || !slices.Contains(g.To, j.Address)
+	})
 }
 
 // recipient finds and judges the certificates of one recipient.
@@ -108,7 +122,7 @@ func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, ce
 		Certificate: cert, Address: to, Anchors: from.Anchors, Intermediates: from.Intermediates,
 		Use: trust.Encryption, Now: now, Policy: from.Policy,
 	})
-	if v.Status == trust.Trusted && cms.CanEncrypt(cert) != nil {
+	if v.Status == trust.Trusted && !from.encrypts(cert) {
 		v.Status, v.Clause, v.Reason = trust.Refused, "RFC 8551 §2.3", "the certificate's key is of a kind that nothing can be encrypted to here"
 	}
 	return v

@@ -21,6 +21,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"carepost/addr"
+	"carepost/cms"
 	"carepost/trust"
 )
 
@@ -43,7 +44,9 @@ type Config struct {
 	Servers  []string // of DNS, host:port; empty = those of the system
 	Policy   trust.Policy
 	Profile  string // Policy by its name
-	Partners []Card // sorted by domain
+
+	Algorithms cms.Algorithms // the column of Profile, with changes
+	Partners   []Card         // sorted by domain
 }
 
 // Listen says where to listen, host:port each; empty = not at all.
@@ -96,7 +99,8 @@ type file struct {
 		Servers []server `toml:"servers"`
 	} `toml:"dns"`
 	Policy struct {
-		Profile profile `toml:"profile"`
+		Profile    profile        `toml:"profile"`
+		Algorithms map[string]use `toml:"algorithms"`
 	} `toml:"policy"`
 }
 
@@ -149,11 +153,16 @@ func Load(path string) (*Config, error) {
 func Parse(path, text string) (*Config, error) {
 	var f file
 	f.Policy.Profile = "v1.2"
-	if err := decode(path, text, &f); err != nil {
+	err := decode(path, text, &f)
+	if err != nil {
 		return nil, err
 	}
 	wrong := func(key, format string, a ...any) error {
-		return &Error{path, lineOf(text, strings.Split(key, ".")), fmt.Sprintf(format, a...)}
+		line := 0
+		for at := strings.Split(key, "."); line == 0 && len(at) > 0; at = at[:len(at)-1] { // of a table within the line, that line
+			line = lineOf(text, at)
+		}
+		return &Error{path, line, fmt.Sprintf(format, a...)}
 	}
 	switch {
 	case f.Domain == "":
@@ -190,6 +199,9 @@ func Parse(path, text string) (*Config, error) {
 		c.Servers = append(c.Servers, string(s))
 	}
 	c.Postgres = Secret{within(f.Store.Postgres), f.Store.PostgresEnv}
+	if c.Algorithms, err = algorithms(c.Policy, f.Policy.Algorithms, wrong); err != nil {
+		return nil, err
+	}
 	return c, c.Listen.check(wrong)
 }
 

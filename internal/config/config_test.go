@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"carepost/cms"
 	"carepost/internal/config"
 	"carepost/trust"
 )
@@ -65,29 +66,36 @@ func TestWrongFilesNameTheLine(t *testing.T) {
 		line int
 		says string
 	}{
-		"unknown key":         {"domain = \"a.example\"\n\n[listen]\nmx = \":25\"\nsubmision = \":587\"\n", 5, `"listen.submision" is not known`},
-		"unknown table":       {"domain = \"a.example\"\n[lisen]\nmx = \":25\"\n", 2, `"lisen`},
-		"syntax":              {"domain = \"a.example\"\nhostname = mx\n", 2, ""},
-		"wrong type":          {"domain = \"a.example\"\npilot = \"yes\"\n", 2, "pilot"},
-		"no domain":           {"pilot = true\n", 0, `"domain" is missing`},
-		"bad domain":          {"\n\ndomain = \"north\u00a0example\"\n", 3, "no domain"},
-		"bad port":            {"domain = \"a.example\"\n[listen]\nmx = \"localhost:99999\"\n", 3, "not host:port"},
-		"port without host":   {"domain = \"a.example\"\n[listen]\nmx = \"25\"\n", 3, "not host:port"},
-		"bad time":            {"domain = \"a.example\"\n[queue]\nlifetime = \"4 days\"\n", 3, "no time"},
-		"negative time":       {"domain = \"a.example\"\n[queue]\npatience = \"-1h\"\n", 3, "no time"},
-		"unknown profile":     {"domain = \"a.example\"\n[policy]\nprofile = \"v9\"\n", 3, "none of lenient, v1.2, v1.3"},
-		"half of TLS":         {"domain = \"a.example\"\n[tls]\ncertificate = \"x.pem\"\n", 3, "go together"},
-		"one port twice":      {"domain = \"a.example\"\n[listen]\nmx = \":2525\"\nsubmission = \":2525\"\n", 4, "taken by mx"},
-		"twice the same key":  {"domain = \"a.example\"\ndomain = \"b.example\"\n", 2, ""},
-		"late delay":          {"domain = \"a.example\"\n[queue]\nlifetime = \"2h\"\ndelay_notice = \"3h\"\n", 4, "after the end"},
-		"authority, no HTTP":  {"domain = \"a.example\"\npilot = true\n[listen]\nhttp = \"\"\n", 4, "revocation list"},
-		"HTTP nowhere":        {"domain = \"a.example\"\npilot = true\n[listen]\nhttp = \":2080\"\n", 4, "where do others reach it"},
-		"no address":          {"domain = \"a.example\"\naddress = \"0.0.0.0\"\n", 2, "others could reach"},
-		"address of a zone":   {"domain = \"a.example\"\naddress = \"fe80::1%eth0\"\n", 2, "others could reach"},
-		"control byte":        {"domain = \"a.example\"\n# \x01\n", 2, ""},
-		"not UTF-8":           {"domain = \"a.example\"\nhostname = \"\xff.example\"\n", 2, ""},
-		"bad name server":     {"domain = \"a.example\"\n[dns]\nservers = [\"\"]\n", 3, "no name server"},
-		"both ways of secret": {"domain = \"a.example\"\n[store]\npostgres_file = \"x\"\npostgres_env = \"Y\"\n", 4, "twice"},
+		"unknown key":          {"domain = \"a.example\"\n\n[listen]\nmx = \":25\"\nsubmision = \":587\"\n", 5, `"listen.submision" is not known`},
+		"unknown table":        {"domain = \"a.example\"\n[lisen]\nmx = \":25\"\n", 2, `"lisen`},
+		"syntax":               {"domain = \"a.example\"\nhostname = mx\n", 2, ""},
+		"wrong type":           {"domain = \"a.example\"\npilot = \"yes\"\n", 2, "pilot"},
+		"no domain":            {"pilot = true\n", 0, `"domain" is missing`},
+		"bad domain":           {"\n\ndomain = \"north\u00a0example\"\n", 3, "no domain"},
+		"bad port":             {"domain = \"a.example\"\n[listen]\nmx = \"localhost:99999\"\n", 3, "not host:port"},
+		"port without host":    {"domain = \"a.example\"\n[listen]\nmx = \"25\"\n", 3, "not host:port"},
+		"bad time":             {"domain = \"a.example\"\n[queue]\nlifetime = \"4 days\"\n", 3, "no time"},
+		"negative time":        {"domain = \"a.example\"\n[queue]\npatience = \"-1h\"\n", 3, "no time"},
+		"unknown profile":      {"domain = \"a.example\"\n[policy]\nprofile = \"v9\"\n", 3, "none of lenient, v1.2, v1.3"},
+		"unknown use":          {"domain = \"a.example\"\n[policy.algorithms]\nSHA-1 = \"allow\"\n", 3, "none of refuse, accept, send"},
+		"unknown algorithm":    {"domain = \"a.example\"\n[policy.algorithms]\nAES-128-GCM = \"refuse\"\n3DES = \"accept\"\n", 4, `"3DES" is no algorithm`},
+		"not to be sent":       {"domain = \"a.example\"\n[policy.algorithms]\n\n\"SHA-1\" = \"send\"\n", 4, `"accept" is the most`},
+		"not to be refused":    {"domain = \"a.example\"\n[policy]\nprofile = \"lenient\"\nalgorithms = { AES-256-CBC = \"refuse\" }\n", 4, `"accept" is the least`},
+		"SHA-1 of v1.3":        {"domain = \"a.example\"\n[policy]\nprofile = \"v1.3\"\n[policy.algorithms]\nSHA-1 = \"accept\"\n", 5, `"refuse" is the most`},
+		"algorithm twice":      {"domain = \"a.example\"\n[policy.algorithms]\nZLIB = \"accept\"\nzlib = \"refuse\"\n", 4, "twice"},
+		"nothing to send with": {"domain = \"a.example\"\n[policy.algorithms]\nAES-256-CBC = \"accept\"\nAES-128-CBC = \"accept\"\nAES-192-CBC = \"accept\"\n", 2, "no cipher is left"},
+		"half of TLS":          {"domain = \"a.example\"\n[tls]\ncertificate = \"x.pem\"\n", 3, "go together"},
+		"one port twice":       {"domain = \"a.example\"\n[listen]\nmx = \":2525\"\nsubmission = \":2525\"\n", 4, "taken by mx"},
+		"twice the same key":   {"domain = \"a.example\"\ndomain = \"b.example\"\n", 2, ""},
+		"late delay":           {"domain = \"a.example\"\n[queue]\nlifetime = \"2h\"\ndelay_notice = \"3h\"\n", 4, "after the end"},
+		"authority, no HTTP":   {"domain = \"a.example\"\npilot = true\n[listen]\nhttp = \"\"\n", 4, "revocation list"},
+		"HTTP nowhere":         {"domain = \"a.example\"\npilot = true\n[listen]\nhttp = \":2080\"\n", 4, "where do others reach it"},
+		"no address":           {"domain = \"a.example\"\naddress = \"0.0.0.0\"\n", 2, "others could reach"},
+		"address of a zone":    {"domain = \"a.example\"\naddress = \"fe80::1%eth0\"\n", 2, "others could reach"},
+		"control byte":         {"domain = \"a.example\"\n# \x01\n", 2, ""},
+		"not UTF-8":            {"domain = \"a.example\"\nhostname = \"\xff.example\"\n", 2, ""},
+		"bad name server":      {"domain = \"a.example\"\n[dns]\nservers = [\"\"]\n", 3, "no name server"},
+		"both ways of secret":  {"domain = \"a.example\"\n[store]\npostgres_file = \"x\"\npostgres_env = \"Y\"\n", 4, "twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Parse("/x/carepost.toml", c.text)
@@ -99,6 +107,30 @@ func TestWrongFilesNameTheLine(t *testing.T) {
 				t.Errorf("line %d, %q; want line %d, %q", e.Line, e.Reason, c.line, c.says)
 			}
 		})
+	}
+}
+
+// What a profile does with an algorithm can be changed, and is the profile's otherwise. DIR-18, DIR-19.
+func TestAlgorithms(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		of   cms.Algorithm
+		want cms.Use
+	}{
+		{"", cms.SHA1, cms.Refuse},
+		{"[policy]\nprofile = \"lenient\"\n", cms.SHA1, cms.Accept},
+		{"[policy.algorithms]\nSHA-1 = \"accept\"\n", cms.SHA1, cms.Accept},
+		{"[policy.algorithms]\nSHA-1 = \"accept\"\n", cms.ZLIB, cms.Refuse},
+		{"[policy]\nprofile = \"lenient\"\nalgorithms = { SHA-1 = \"refuse\", aes-256-gcm = \"accept\" }\n", cms.SHA1, cms.Refuse},
+		{"[policy]\nprofile = \"lenient\"\nalgorithms = { SHA-1 = \"refuse\", aes-256-gcm = \"accept\" }\n", cms.AES256GCM, cms.Accept},
+		{"[policy]\nprofile = \"lenient\"\nalgorithms = { SHA-1 = \"refuse\", aes-256-gcm = \"accept\" }\n", cms.ZLIB, cms.Accept},
+	} {
+		conf, err := config.Parse("/x/carepost.toml", "domain = \"a.example\"\n"+c.text)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+		} else if got := conf.Algorithms.Use(c.of); got != c.want {
+			t.Errorf("%s: %s: %s", c.text, c.of, got)
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ http        = "{http}"   # certificate and revocation list of the pilot authorit
 # servers = ["192.0.2.53"]   # name servers to ask; without: those of this machine
 
 [policy]
-# profile = "v1.2"   # rules of trust: v1.2, v1.3 or lenient
+# profile = "v1.2"   # rules of trust and of algorithms: v1.2, v1.3 or lenient. [policy.algorithms] changes single algorithms.
 `
 
 // ErrThere says that a directory holds an installation already.

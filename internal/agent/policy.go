@@ -1,0 +1,31 @@
+package agent
+
+import (
+	"carepost/cms"
+	"carepost/smime"
+	"carepost/trust"
+)
+
+// profile is the column of the table of algorithms that goes with a policy of trust.
+func profile(p trust.Policy) cms.Profile {
+	switch p {
+	case trust.V13:
+		return cms.V13
+	case trust.Lenient:
+		return cms.Lenient
+	}
+	return cms.V12
+}
+
+// Algorithms says what p does with each: what is configured, else what goes with the policy.
+func (p Party) Algorithms() cms.Algorithms {
+	if p.Configured == (cms.Algorithms{}) {
+		return profile(p.Policy).Algorithms()
+	}
+	return p.Configured
+}
+
+// Open says how messages to p are read: by which algorithms, and in which forms. Here alone a policy becomes options of package smime.
+func (p Party) Open() smime.OpenOptions {
+	return smime.OpenOptions{Algorithms: p.Algorithms()}
+}
