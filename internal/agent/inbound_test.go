@@ -108,6 +108,57 @@ func TestInbound(t *testing.T) {
 	}
 }
 
+// Of a triple-wrapped message the inner signer is judged; what is around the ciphertext must hold as well, whoever made it. DCM-21.
+func TestOuterSignatures(t *testing.T) {
+	w := newWorld(t)
+	lab, relay := w.ca.Issue(t, "lab@h.example").Certificate, certtest.NewCA(t, "Relay").Issue(t, "relay.example").Certificate
+	another := relay
+	second := func(s smime.Signature) smime.Signature { s.Signer = 1; return s }
+	for name, tc := range map[string]struct {
+		outer []smime.Signature
+		want  trust.Status
+	}{
+		"none":                             {nil, trust.Trusted},
+		"good, of a stranger":              {[]smime.Signature{good(relay)}, trust.Trusted},
+		"bad":                              {[]smime.Signature{bad(relay)}, trust.Refused},
+		"without certificate":              {[]smime.Signature{{Err: errors.New("not included")}}, trust.Refused},
+		"two certificates of one name":     {[]smime.Signature{bad(another), good(relay)}, trust.Trusted},
+		"one signer good, the other not":   {[]smime.Signature{good(relay), second(bad(relay))}, trust.Refused},
+		"bad, by the inner signer himself": {[]smime.Signature{bad(lab)}, trust.Refused},
+	} {
+		j := w.Inbound(t.Context(), w.party, agent.Arrival{Opened: &smime.Opened{
+			Header: header(t, "From: lab@h.example"), Signatures: []smime.Signature{good(lab)}, OuterSignatures: tc.outer}}, now)
+		if j.Verdict.Status != tc.want {
+			t.Errorf("%s: %s: %s", name, j.Verdict.Status, j.Verdict.Reason)
+		}
+	}
+	j := w.Inbound(t.Context(), w.party, agent.Arrival{Opened: &smime.Opened{
+		Header: header(t, "From: lab@h.example"), Signatures: []smime.Signature{good(relay)}, OuterSignatures: []smime.Signature{good(lab)}}}, now)
+	if j.Verdict.Status != trust.Refused {
+		t.Errorf("the outer signer speaks for the inner: %s", j.Verdict.Status)
+	}
+}
+
+// The forms beside Direct's are read under the policy lenient alone; algorithms go with the policy, unless configured.
+func TestParty(t *testing.T) {
+	for _, p := range []trust.Policy{trust.V12, trust.V13, trust.Lenient} {
+		o := agent.Party{Policy: p}.Open()
+		if (o.Forms != 0) != (p == trust.Lenient) {
+			t.Errorf("%d: forms %s", p, o.Forms)
+		}
+		if got := o.Algorithms.Use(cms.SHA1); (got != cms.Refuse) != (p == trust.Lenient) {
+			t.Errorf("%d: SHA-1: %s", p, got)
+		}
+	}
+	configured, err := cms.V12.Algorithms().With(cms.SHA1, cms.Accept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := (agent.Party{Configured: configured}).Open(); o.Algorithms.Use(cms.SHA1) != cms.Accept || o.Forms != 0 {
+		t.Errorf("configured: SHA-1: %s, forms %s", o.Algorithms.Use(cms.SHA1), o.Forms)
+	}
+}
+
 // Both addresses that are spoken for are named, for those who know more of one of them. DIR-13.
 func TestSenders(t *testing.T) {
 	w := newWorld(t)

@@ -27,5 +27,9 @@ func (p Party) Algorithms() cms.Algorithms {
 
 // Open says how messages to p are read: by which algorithms, and in which forms. Here alone a policy becomes options of package smime.
 func (p Party) Open() smime.OpenOptions {
-	return smime.OpenOptions{Algorithms: p.Algorithms()}
+	o := smime.OpenOptions{Algorithms: p.Algorithms()}
+	if p.Policy == trust.Lenient { // DCM-21; Direct 2.5.1 knows one form
+		o.Forms = smime.LenientForms
+	}
+	return o
 }

@@ -82,10 +82,27 @@ func (a *Agent) signer(ctx context.Context, to Party, in Arrival, s smime.Signat
 // spoilt refuses what a trusted signature does not outweigh: a bad one of the same certificate, for one of the two is a forgery, and of
 // signatures around the ciphertext those that do not hold. The zero Verdict says that there is nothing of the kind.
 func spoilt(o *smime.Opened) trust.Verdict {
-	if claimedTwice(o.Signatures) {
+	switch {
+	case claimedTwice(o.Signatures):
 		return refuse("RFC 5652 §5.6", "one signature is good, but another of the same certificate is not")
+	case !whole(o.OuterSignatures):
+		return refuse("RFC 2634 §1.1", "the signature around the encrypted message does not fit it")
 	}
 	return trust.Verdict{}
+}
+
+// whole says that every signer has a good signature. One SignerInfo may stand for several certificates, of which one made it.
+func whole(all []smime.Signature) bool {
+	good := map[int]bool{}
+	for _, s := range all {
+		good[s.Signer] = good[s.Signer] || s.Err == nil && s.Certificate != nil
+	}
+	for _, g := range good {
+		if !g {
+			return false
+		}
+	}
+	return true
 }
 
 // claimedTwice says that a certificate with a good signature also stands beside a bad one (facts: multiple signers).
