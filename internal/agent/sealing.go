@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -73,19 +74,36 @@ func (p Party) Signer(s cms.Signer) (cms.Signer, error) {
 
 // encrypts says whether p encrypts to certificates with a key of this kind.
 func (p Party) encrypts(cert *x509.Certificate) bool {
-	var by []cms.Algorithm
-	switch k := cert.PublicKey.(type) {
-	case *rsa.PublicKey:
+	by := []cms.Algorithm{agreement(cert)}
+	if by[0] == 0 {
 		by = transports[:]
-	case *ecdsa.PublicKey:
-		by = []cms.Algorithm{cms.ECDHP256}
-		if k.Curve == elliptic.P384() {
-			by = []cms.Algorithm{cms.ECDHP384}
-		}
-	case *ecdh.PublicKey:
-		by = []cms.Algorithm{cms.ECDHX25519}
 	}
 	return cms.CanEncrypt(cert) == nil && made(p.Algorithms(), by) != 0
+}
+
+// agreement is how a key gets to a certificate that is no RSA one, 0 for RSA.
+func agreement(cert *x509.Certificate) cms.Algorithm {
+	switch k := cert.PublicKey.(type) {
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P384() {
+			return cms.ECDHP384
+		}
+		return cms.ECDHP256
+	case *ecdh.PublicKey:
+		return cms.ECDHX25519
+	}
+	return 0
+}
+
+// Keys names how the key gets to the certificates of the group, each algorithm once.
+func (g Group) Keys() (out []cms.Algorithm) {
+	for _, cert := range g.Certificates {
+		x := cmp.Or(agreement(cert), g.Encryption.Transport)
+		if !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // announced is what the holder of a recipient's certificate says that it reads: in a message that it signed, or else in the certificate

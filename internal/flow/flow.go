@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/cms"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
@@ -61,9 +62,11 @@ type Options struct {
 	Judge     agent.Judge
 	Transport Transport
 	Hostname  string // our name in reports
-	Policy    trust.Policy
 	Clock     transit.Clock
 	Log       *slog.Logger
+
+	Policy     trust.Policy
+	Algorithms cms.Algorithms // what is done with each; zero: what goes with Policy
 
 	Lifetime time.Duration // how long a message is tried [4 days: RFC 5321 §4.5.4.1 asks for 4 to 5]
 	Patience time.Duration // how long a processed notice is awaited [1 hour]

@@ -147,7 +147,7 @@ func (f *Flow) open(ctx context.Context, j *queue.Job, a *arrival, draft *blob.D
 		f.Progress("open", n, raw.Size())
 		return j.Progress()
 	}}
-	a.opened, err = smime.Open(draft, src, keys, smime.OpenOptions{})
+	a.opened, err = smime.Open(draft, src, keys, f.rules().Open())
 	return err
 }
 

@@ -33,7 +33,7 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided s
 		key := anchorKey(party)
 		v, ok := known[key]
 		if !ok {
-			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened}, now)
+			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received}, now)
 			known[key] = v
 		}
 		if v, err = f.ours(ctx, a, r, v); err != nil {

@@ -73,7 +73,11 @@ func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.S
 		if err != nil {
 			return cms.Signer{}, fmt.Errorf("flow: own key: %w", err)
 		}
-		return cms.Signer{Key: key, Certificate: leaf, Chain: chain, Time: now}, nil
+		s, err := f.rules().Signer(cms.Signer{Key: key, Certificate: leaf, Chain: chain, Time: now})
+		if errors.Is(err, cms.ErrAlgorithm) {
+			continue // another may have a key that signs
+		}
+		return s, err
 	}
 	return cms.Signer{}, errNoCertificate
 }
@@ -97,9 +101,12 @@ func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipien
 	return out, nil
 }
 
+// rules are those of every party of ours.
+func (f *Flow) rules() agent.Party { return agent.Party{Policy: f.Policy, Configured: f.Algorithms} }
+
 // party is one of our own addresses with whom it trusts in the given directions.
 func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direction) (agent.Party, error) {
-	p := agent.Party{Policy: f.Policy}
+	p := f.rules()
 	var rows []store.Anchor
 	err := f.Store.View(ctx, func(tx *store.Tx) error {
 		rows = nil

@@ -129,7 +129,7 @@ func (f *Flow) decide(ctx context.Context, j *queue.Job, m *outgoing) (agent.Dec
 	if err != nil {
 		return agent.Decision{}, err
 	}
-	o := agent.Outgoing{Named: agent.Named(m.header), Now: m.now, Progress: j.Progress}
+	o := agent.Outgoing{Named: agent.Named(m.header), Now: m.now, Progress: j.Progress, Announced: f.announced(ctx, m.Envelope.From.Address.Domain)}
 	for _, r := range m.waiting {
 		o.To = append(o.To, r.Address)
 	}
@@ -217,7 +217,7 @@ func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Grou
 		return j.Progress()
 	}}
 	err = smime.Seal(d, src, smime.SealOptions{
-		Signers: []cms.Signer{s.signer}, Recipients: g.Certificates, Cipher: cms.AES256CBC,
+		Signers: []cms.Signer{s.signer}, Recipients: g.Certificates, Cipher: g.Encryption.Cipher, Transport: g.Encryption.Transport,
 		Outer: smime.OuterFor(m.Envelope.From.Address, g.To...), Rand: rand.Reader,
 	})
 	if err != nil {
@@ -273,7 +273,8 @@ func sealedDetail(s sealed, j agent.Judged) string {
 	return lines(
 		"found", agent.Where(j.Found),
 		"trusted", anchorWords(j.Verdict),
-		"sealed", fmt.Sprintf("signed %s, encrypted %s for %d certificate%s", signatureWords(s.signer), cms.AES256CBC, len(s.Certificates), plural(len(s.Certificates))),
+		"sealed", fmt.Sprintf("signed %s, encrypted %s for %d certificate%s by %s", signatureWords(s.signer), s.Encryption.Cipher,
+			len(s.Certificates), plural(len(s.Certificates)), algorithmWords(s.Keys())),
 	)
 }
 

@@ -32,7 +32,7 @@ func (f *Flow) conclude(tx *store.Tx, j *queue.Job, a *arrival, undecided string
 		if v.Status == trust.Trusted || v.Status == trust.Undecided && undecided != "" {
 			continue
 		}
-		if err := f.aside(tx, r, v.Clause, v.Reason, evidence(v)); err != nil {
+		if err := f.aside(tx, r, v.Clause, v.Reason, proof(a.judged[r.ID])); err != nil {
 			return err
 		}
 	}
@@ -74,12 +74,15 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.Header) error {
 	v := a.judged[r.ID].Verdict
 	addressed := addressedWords(a.opened.Header, r.Address)
-	proof := evidence(v)
+	evidence := proof(a.judged[r.ID])
 	if addressed != "" {
-		proof["addressed"] = addressed
+		evidence["addressed"] = addressed
 	}
-	err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: proof})
+	err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence})
 	if err != nil {
+		return err
+	}
+	if err := f.learn(tx, a, r); err != nil {
 		return err
 	}
 	again, err := f.seen(tx, a, r)

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
@@ -50,11 +49,44 @@ func anchorWords(v trust.Verdict) string {
 
 // signatureWords names a signer's algorithms: "RSA-2048 with SHA-256".
 func signatureWords(s cms.Signer) string {
-	h := s.Hash
-	if h == 0 {
-		h = crypto.SHA256
+	key := keyWords(s.Certificate)
+	if s.PSS {
+		key += " PSS"
 	}
-	return keyWords(s.Certificate) + " with " + h.String()
+	return key + " with " + s.Digest().String()
+}
+
+// algorithmWords names algorithms: "RSAES-PKCS1 and ECDH-P-256".
+func algorithmWords(all []cms.Algorithm) string {
+	var names []string
+	for _, x := range all {
+		names = append(names, x.String())
+	}
+	return strings.Join(names, " and ")
+}
+
+// judgedWords says what became of each signature of a message, one to a line.
+func judgedWords(all []agent.Signature) string {
+	var out []string
+	for _, s := range all {
+		what := fmt.Sprintf("%d: %s with %s", s.Signer+1, s.Algorithm, s.Hash)
+		if s.Algorithm == 0 || s.Hash == 0 {
+			what = fmt.Sprintf("%d", s.Signer+1)
+		}
+		if s.Certificate != nil {
+			what += ", serial " + s.Certificate.SerialNumber.Text(16)
+		}
+		if s.Verdict.Status == trust.Trusted {
+			out = append(out, what+": good, trusted")
+			continue
+		}
+		good := "not good"
+		if s.Err == nil {
+			good = "good, " + s.Verdict.Status.String()
+		}
+		out = append(out, fmt.Sprintf("%s: %s: %s", what, good, s.Verdict.Reason))
+	}
+	return strings.Join(out, "\n")
 }
 
 func keyWords(c *x509.Certificate) string {
@@ -75,6 +107,15 @@ func addressedWords(h message.Header, to addr.Address) string {
 		return ""
 	}
 	return "to others alone: a blind copy, or passed on by somebody"
+}
+
+// proof is what the audit keeps of how the signatures of a message were judged.
+func proof(j agent.Judged) map[string]string {
+	d := evidence(j.Verdict)
+	if words := judgedWords(j.Signatures); words != "" {
+		d["signatures"] = words
+	}
+	return d
 }
 
 // evidence is what the audit keeps of a verdict.

@@ -1,9 +1,9 @@
 package pilot_test
 
 import (
-	"crypto"
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
