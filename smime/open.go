@@ -33,6 +33,7 @@ type Opened struct {
 	Header       message.Header // of the message that was written to dst
 	Wrapped      bool           // that message came as message/rfc822: all of Header was signed, else only its Content- fields
 	Cipher       cms.Algorithm
+	Key          cms.Algorithm     // how the key of Cipher came
 	Recipients   int               // RecipientInfos of the EnvelopedData
 	Own          *x509.Certificate // the recipient certificate that opened it
 	Signatures   []Signature       // all there are, good and bad, in the order of the message; the inner ones where there are two layers

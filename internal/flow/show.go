@@ -172,10 +172,16 @@ func (f *Flow) aside(tx *store.Tx, r store.Recipient, clause, reason string, det
 
 func openedWords(o *smime.Opened) string {
 	how := "unwrapped"
-	if o.Wrapped {
+	switch {
+	case o.Wrapped:
 		how = "wrapped"
+	case o.HeaderProtected:
+		how = "unwrapped, its header protected"
 	}
-	return fmt.Sprintf("%s, %s, %d signature%s good", o.Cipher, how, len(o.Good()), plural(len(o.Good())))
+	if o.Form != 0 {
+		how += ", " + o.Form.String()
+	}
+	return fmt.Sprintf("%s by %s, %s, %d signature%s good", o.Cipher, o.Key, how, len(o.Good()), plural(len(o.Good())))
 }
 
 func fileSetWords(r *fileset.Report) string {
