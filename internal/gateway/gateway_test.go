@@ -64,7 +64,7 @@ func TestLetterAndNotice(t *testing.T) {
 	if out.Message.Kind != transit.Report || out.Message.Envelope.From.Address != b.Address /* DIR-25 */ || out.Recipients[0].Address != a.Address {
 		t.Errorf("the notice: %+v", out)
 	}
-	if w := sealed(t, b, out.Recipients[0]); strings.Contains(w, "Processed") || !strings.Contains(w, "enveloped-data") {
+	if w := sealed(t, b, out.Recipients[0]); strings.Contains(w, "Processed") || !strings.Contains(w, "smime-type=authEnveloped-data") {
 		t.Error("the notice is not sealed")
 	}
 	// DIR-22: a report is answered by nobody, so everything comes to rest: nothing but the deadline is left on a queue.
