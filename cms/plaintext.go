@@ -13,7 +13,7 @@ import (
 // How much ciphertext is decrypted at once, multiples of the block: the first time, for small messages, and then.
 const (
 	firstChunk = 8 << 10
-	chunkSize  = 32 << 10
+	chunkSize  = 32 << 10 // firstChunk doubled
 )
 
 // plaintext is where a plaintextReader gets its chunks from.
@@ -94,8 +94,8 @@ func newCBC(p *parser, c encryptedContent, cek []byte) (*cbcContent, error) {
 func (c *cbcContent) next() ([]byte, error) {
 	if c.held { // it is the end of the chunk before, whose octets have been handed over
 		end := c.buf[len(c.buf)-aes.BlockSize:]
-		if len(c.buf) < aes.BlockSize+chunkSize {
-			c.buf = make([]byte, aes.BlockSize+chunkSize)
+		if size := len(c.buf) - aes.BlockSize; size < chunkSize {
+			c.buf = make([]byte, aes.BlockSize+min(2*size, chunkSize))
 		}
 		copy(c.buf, end)
 	}

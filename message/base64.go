@@ -18,7 +18,7 @@ const (
 	tileIn    = tileLines * lineIn
 	tileOut   = tileLines * (lineOut + 2)
 	firstIn   = 8 << 10
-	chunkIn   = 32 << 10
+	chunkIn   = 32 << 10 // firstIn doubled
 )
 
 type base64Writer struct {
@@ -180,14 +180,13 @@ func (b *base64Reader) fill() {
 	}
 }
 
-// grow makes the buffers, and makes them larger as soon as there is more than they hold.
+// grow makes the buffers, and makes them larger as long as there is more than they hold.
 func (b *base64Reader) grow() {
 	size := firstIn
-	switch {
-	case b.in != nil && (!b.full || len(b.in) == chunkIn):
-		return
-	case b.in != nil:
-		size = chunkIn
+	if b.in != nil {
+		if size = min(2*len(b.in), chunkIn); !b.full || size == len(b.in) {
+			return
+		}
 	}
 	in := make([]byte, size)
 	copy(in, b.in[:b.wait])

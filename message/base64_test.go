@@ -144,7 +144,7 @@ func TestBase64WriterIntoClosedPipe(t *testing.T) {
 // Buffers grow with the text: every length around the edges, and a small one in little memory.
 func TestBase64Buffers(t *testing.T) {
 	const quanta = 8
-	for _, edge := range []int{firstIn, firstIn + chunkIn, firstIn + 2*chunkIn} {
+	for _, edge := range []int{firstIn, 3 * firstIn, 3*firstIn + chunkIn, 3*firstIn + 2*chunkIn} {
 		for n := edge/4*3 - quanta; n < edge/4*3+quanta; n++ {
 			in := noise(n)
 			got, err := io.ReadAll(NewBase64Reader(strings.NewReader(base64.StdEncoding.EncodeToString(in))))
