@@ -12,7 +12,7 @@ import (
 
 // known says that err is one of the errors that the documentation promises.
 func known(err error) bool {
-	for _, k := range []error{nil, ErrSyntax, ErrLimit, ErrContentType, ErrEmbedded, ErrAlgorithm, ErrAttributes, ErrDigest, ErrSignature, ErrNoKey, ErrDecrypt} {
+	for _, k := range []error{nil, ErrSyntax, ErrLimit, ErrContentType, ErrEmbedded, ErrDetached, ErrCertificates, ErrAlgorithm, ErrAttributes, ErrDigest, ErrSignature, ErrNoKey, ErrDecrypt} {
 		if errors.Is(err, k) {
 			return true
 		}

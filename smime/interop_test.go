@@ -141,7 +141,7 @@ func multipartSigned(part, text string) string {
 }
 
 // twoParts takes decrypted multipart/signed apart for peers that know no MIME.
-func twoParts(t *testing.T, entity []byte) (content, p7s []byte) {
+func twoParts(t testing.TB, entity []byte) (content, p7s []byte) {
 	t.Helper()
 	_, rest, _ := strings.Cut(string(entity), "boundary=\"")
 	boundary, rest, _ := strings.Cut(rest, "\"")
