@@ -64,6 +64,30 @@ func firstBareLF(p []byte, last byte) int {
 	}
 }
 
+// IndexDelimiter is bytes.Index for delimiters: LF, a dash, and as much of dashes and boundary as there is. It looks for the dash,
+// since base64 has a line end every 76 characters, and no dashes.
+func IndexDelimiter(w, delimiter []byte) int {
+	if len(w) == 0 {
+		return -1
+	}
+	const few = 16 // dashes that are no delimiter's
+	at := 0
+	for misses := 0; misses <= few+at/64; misses++ {
+		i := bytes.IndexByte(w[at+1:], delimiter[1])
+		if i < 0 {
+			return -1
+		}
+		if at += i; bytes.HasPrefix(w[at:], delimiter) {
+			return at
+		}
+		at++
+	}
+	if i := bytes.Index(w[at:], delimiter); i >= 0 { // a content full of dashes
+		return at + i
+	}
+	return -1
+}
+
 type crlfWriter struct {
 	w    io.Writer
 	last byte

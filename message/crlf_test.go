@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,21 @@ func FuzzBareLF(f *testing.F) {
 			t.Fatalf("%d, want %d", got, want)
 		}
 	})
+}
+
+// TestIndexDelimiter: it finds what bytes.Index finds, among few dashes and among many.
+func TestIndexDelimiter(t *testing.T) {
+	needle := []byte("\n--b")
+	for _, fill := range []string{"x", "-", "\n-", "\n--", "-\n", "x\n--x"} {
+		for n := range 60 {
+			for cut := range len(needle) + 1 {
+				w := []byte(strings.Repeat(fill, n*5) + string(needle[:cut]) + strings.Repeat(fill, n%3))
+				if got, want := IndexDelimiter(w, needle), bytes.Index(w, needle); got != want {
+					t.Fatalf("%q: %d, want %d", w, got, want)
+				}
+			}
+		}
+	}
 }
 
 func BenchmarkBareLF(b *testing.B) {

@@ -193,7 +193,21 @@ func FuzzParse(f *testing.F) {
 		if err != nil || shape(again) != shape(root) {
 			t.Fatalf("%v\n%s%s", err, shape(root), shape(again))
 		}
+		// And where the buffer never holds more than a few bytes.
+		if again, err = Parse(slowly{src}, int64(len(src)), Limits{}); err != nil || shape(again) != shape(root) {
+			t.Fatalf("%v\n%s%s", err, shape(root), shape(again))
+		}
 	})
+}
+
+// slowly gives three bytes at a time.
+type slowly struct{ b []byte }
+
+func (s slowly) ReadAt(p []byte, at int64) (int, error) {
+	if at >= int64(len(s.b)) {
+		return 0, io.EOF
+	}
+	return copy(p, s.b[at:min(at+3, int64(len(s.b)))]), nil
 }
 
 func BenchmarkParse(b *testing.B) {

@@ -64,6 +64,11 @@ type multipart struct {
 // run takes the lines until the tree is complete.
 func (p *treeParser) run(size int64) error {
 	for p.header != nil || len(p.open) > 0 {
+		if p.header == nil {
+			if err := p.skip(); err != nil {
+				return err
+			}
+		}
 		more, err := p.next()
 		switch {
 		case err != nil:
@@ -80,6 +85,26 @@ func (p *treeParser) run(size int64) error {
 		}
 	}
 	return nil
+}
+
+// skip passes over lines of a body that lie in the buffer and are no delimiters. One more stays before what may be one, since the
+// delimiter takes its line end.
+func (p *treeParser) skip() error {
+	b, _ := p.br.Peek(p.br.Buffered()) // as much as there is
+	if len(b) > 0 && b[0] == '-' {
+		return nil
+	}
+	if i := IndexDelimiter(b, []byte("\n--")); i >= 0 {
+		b = b[:i]
+	}
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	if len(b) == 0 {
+		return nil
+	}
+	p.offset += int64(len(b))
+	p.after = lineEnd(b, 0)
+	_, err := p.br.Discard(len(b))
+	return err
 }
 
 // next reads a line. Of one that does not fit the buffer only the beginning is kept.

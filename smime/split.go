@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"carepost/message"
 )
 
 // Sizes of the splitter.
@@ -129,7 +131,7 @@ func (s *splitter) chunk() ([]byte, error) {
 func (s *splitter) scan() []byte {
 	w := s.buf[s.lo:s.hi]
 	at := 0 // of the delimiter's dashes
-	switch i := indexDelimiter(w, s.needle); {
+	switch i := message.IndexDelimiter(w, s.needle); {
 	case s.bol && couldBegin(w, s.delim[1:]):
 	case i >= 0 && couldBegin(w[i:], s.delim):
 		at = i + 1
@@ -164,30 +166,6 @@ func (s *splitter) scan() []byte {
 	s.lo += at + end
 	s.bol, s.ended, s.closed = true, true, closing
 	return p
-}
-
-// indexDelimiter is bytes.Index for a needle that begins with LF and a dash. It looks for the dash: base64 has a line end every
-// 76 characters, and no dashes.
-func indexDelimiter(w, needle []byte) int {
-	if len(w) == 0 {
-		return -1
-	}
-	const few = 16 // dashes that are no delimiter's
-	at := 0
-	for misses := 0; misses <= few+at/64; misses++ {
-		i := bytes.IndexByte(w[at+1:], needle[1])
-		if i < 0 {
-			return -1
-		}
-		if at += i; bytes.HasPrefix(w[at:], needle) {
-			return at
-		}
-		at++
-	}
-	if i := bytes.Index(w[at:], needle); i >= 0 { // a content full of dashes
-		return at + i
-	}
-	return -1
 }
 
 // couldBegin says whether w begins with p, as far as w goes. An empty w says nothing, and does not begin anything.

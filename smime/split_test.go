@@ -112,21 +112,6 @@ func FuzzSplitter(f *testing.F) {
 	})
 }
 
-// TestIndexDelimiter: it finds what bytes.Index finds, among few dashes and among many.
-func TestIndexDelimiter(t *testing.T) {
-	needle := []byte("\n--b")
-	for _, fill := range []string{"x", "-", "\n-", "\n--", "-\n", "x\n--x"} {
-		for n := range 60 {
-			for cut := range len(needle) + 1 {
-				w := []byte(strings.Repeat(fill, n*5) + string(needle[:cut]) + strings.Repeat(fill, n%3))
-				if got, want := indexDelimiter(w, needle), bytes.Index(w, needle); got != want {
-					t.Fatalf("%q: %d, want %d", w, got, want)
-				}
-			}
-		}
-	}
-}
-
 // FuzzDigester: the canonical digest is that of the canonical form, however the bytes come in; and with and without a line end more.
 func FuzzDigester(f *testing.F) {
 	f.Add([]byte("a\r\nb\nc\r\r\n\n"), 3)
