@@ -37,6 +37,15 @@ func digest(h crypto.Hash, content []byte) []byte {
 	return w.Sum(nil)
 }
 
+// digestsOf are those of SHA-2.
+func digestsOf(content []byte) map[crypto.Hash][]byte {
+	all := make(map[crypto.Hash][]byte)
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		all[h] = digest(h, content)
+	}
+	return all
+}
+
 // lenient reads all that can be read.
 var lenient = cms.ReadOptions{Algorithms: cms.Lenient.Algorithms()}
 

@@ -92,7 +92,7 @@ func (b *BouncyCastle) ask(words ...any) ([]byte, error) {
 		return nil, fmt.Errorf("the Java process: %w", err)
 	}
 	if head[0] != 0 {
-		return nil, fmt.Errorf("Bouncy Castle, %s: %s", words[0], answer)
+		return nil, fmt.Errorf("%s: %s", words[0], answer)
 	}
 	return answer, nil
 }

@@ -27,7 +27,10 @@ func newOpenSSL(w *World, dir string) (*OpenSSL, error) {
 // Name implements Peer.
 func (o *OpenSSL) Name() string { return "OpenSSL " + short(o.version) }
 
-// cms runs `openssl cms` on DER.
+// File writes a file that Cms can be told of, and returns its path.
+func (o *OpenSSL) File(name string, b []byte) (string, error) { return o.write("own-"+name, b) }
+
+// Cms runs `openssl cms` on DER.
 func (o *OpenSSL) Cms(args ...string) ([]byte, error) {
 	return o.run(nil, "openssl", append([]string{"cms", "-binary"}, args...)...)
 }
