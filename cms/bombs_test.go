@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -96,7 +97,10 @@ func TestBombEverywhere(t *testing.T) {
 		"two signers": toBER(p7s, 4), "unsigned attributes": toBER(f.bytes(t), 5), "all BER": toBER(p7s, 20),
 		"enveloped": e.bytes(), "authenticated": a.bytes(), "compressed": compress(t, someText), "by key agreement": agreed.bytes(),
 	} {
-		for _, at := range elements(msg) {
+		for i, at := range elements(msg) {
+			if i%3 != 0 && os.Getenv("CAREPOST_FULL") == "" {
+				continue
+			}
 			for _, unit := range []string{"\x30\x80", "\x31\x80", "\x24\x80", "\xa0\x80", "\xa1\x80", "\xbe\x80", "\x30\x80\x30\x00", "\x3f\x1f\x80"} {
 				bomb := &repeated{unit: bytes.Repeat([]byte(unit), 2048), n: 4 << 20 / (2048 * len(unit))}
 				bombed(t, name, at, bomb, func() io.Reader { return io.MultiReader(bytes.NewReader(msg[:at]), bomb) })
@@ -154,6 +158,20 @@ var readers = []func(io.Reader) error{
 	},
 	func(r io.Reader) error {
 		plain, err := ReadCompressed(r, lenient)
+		if err == nil {
+			_, err = io.Copy(io.Discard, plain)
+		}
+		return err
+	},
+	func(r io.Reader) error {
+		o, err := ReadOpaque(r, ReadOptions{})
+		if err == nil {
+			_, err = io.Copy(io.Discard, o)
+		}
+		return err
+	},
+	func(r io.Reader) error {
+		plain, err := ReadCompressed(r, ReadOptions{Algorithms: Lenient.Algorithms()})
 		if err == nil {
 			_, err = io.Copy(io.Discard, plain)
 		}
