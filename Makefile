@@ -16,12 +16,12 @@ build:
 
 test: peers vet
 	go test ./...
-	CGO_ENABLED=1 go test -race -short $(RACE) ./internal/crashfs
+	CGO_ENABLED=1 go test -race -short $(RACE) ./internal/crashfs ./smime
 
 check: peers vet
 	CAREPOST_FULL=1 go test -count=1 -timeout 60m ./...
 	CGO_ENABLED=1 CAREPOST_FULL=1 go test -race -count=1 -timeout 60m $(RACE)
-	CGO_ENABLED=1 go test -race -short -count=1 ./internal/crashfs
+	CGO_ENABLED=1 go test -race -short -count=1 ./internal/crashfs ./smime
 
 peers:
 	sh scripts/peers
