@@ -7,7 +7,7 @@ export CGO_ENABLED ?= 0
 FUZZTIME ?= 10m
 FUZZ ?= .
 # Rooms whose goroutines meet: run again under the race detector. The trials drive processes of their own: they have nothing to race with;
-# power cuts are raced at small counts, for what they are after is the disk.
+# power cuts are raced at small counts, for what they are after is the disk, and so is smime, for its messages are long.
 RACE = ./resolver/... ./trust/... ./discovery/... $(filter-out carepost/internal/trial% carepost/internal/crashfs%,$(shell go list ./internal/...))
 
 .PHONY: build test check peers vet fuzz bench
