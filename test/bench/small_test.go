@@ -164,6 +164,7 @@ func (s *small) jobs() []*job {
 	var gcm bytes.Buffer
 	check(s.seal(&gcm, cms.AES128GCM))
 	hash := sha256.Sum256(nil)
+	//lint:ignore SA1019 it is what is measured
 	wrapped := must(rsa.EncryptPKCS1v15(rand.Reader, &s.w.bobKey.PublicKey, make([]byte, 16)))
 	return []*job{
 		{engine: "carepost", what: "seal", run: times(func(dst *bytes.Buffer) error { return s.seal(dst, cms.AES128CBC) })},
@@ -173,6 +174,7 @@ func (s *small) jobs() []*job {
 			return err
 		})},
 		{engine: "bare key", what: "open", run: times(func(*bytes.Buffer) error {
+			//lint:ignore SA1019 it is what is measured
 			return rsa.DecryptPKCS1v15SessionKey(nil, s.w.bobKey, wrapped, make([]byte, 16))
 		})},
 		{engine: "carepost, AES-GCM", what: "seal", run: times(func(dst *bytes.Buffer) error { return s.seal(dst, cms.AES128GCM) })},
