@@ -9,7 +9,8 @@ import (
 )
 
 // Sizes of the base64 codec: a line is 57 octets in, 76 out (RFC 2045 §6.8). A tile of 64 lines stays in the first-level cache
-// between encoding and wrapping; 16 tiles go out in one write. Buffers begin small, since most messages are.
+// between encoding and wrapping; 16 tiles go out in one write. Buffers are small at first, since most messages are: they grow when they
+// have been full smallTimes.
 const (
 	lineIn    = 57
 	lineOut   = 76
@@ -18,7 +19,9 @@ const (
 	tileIn    = tileLines * lineIn
 	tileOut   = tileLines * (lineOut + 2)
 	firstIn   = 8 << 10
-	chunkIn   = 32 << 10 // firstIn doubled
+	chunkIn   = 32 << 10
+
+	smallTimes = 8
 )
 
 type base64Writer struct {
@@ -27,7 +30,8 @@ type base64Writer struct {
 	closed bool
 	in     []byte // less than a tile
 	flat   [tileLines * lineOut]byte
-	out    []byte // grows to tiles
+	out    []byte // one tile, then tiles of them
+	times  int    // that out was full
 }
 
 var errClosedWriter = errors.New("message: write after Close")
@@ -74,9 +78,6 @@ func (b *base64Writer) Close() error {
 
 // tile encodes at most one tile; less than one only at the end.
 func (b *base64Writer) tile(p []byte) {
-	if cap(b.out)-len(b.out) < tileOut { // never past tiles*tileOut, at which it is flushed
-		b.out = append(make([]byte, 0, 2*cap(b.out)), b.out...)
-	}
 	n := base64.StdEncoding.EncodedLen(len(p))
 	base64.StdEncoding.Encode(b.flat[:n], p)
 	for flat := b.flat[:n]; len(flat) > 0; {
@@ -85,8 +86,11 @@ func (b *base64Writer) tile(p []byte) {
 		b.out = append(b.out, '\r', '\n')
 		flat = flat[k:]
 	}
-	if len(b.out) >= tiles*tileOut {
+	if len(b.out) == cap(b.out) {
 		b.flush()
+		if b.times++; b.times == smallTimes {
+			b.out = make([]byte, 0, tiles*tileOut)
+		}
 	}
 }
 
@@ -107,7 +111,7 @@ type base64Reader struct {
 	done bool   // padding was seen: nothing but white space may follow
 	in   []byte // text; in front the 0 to 3 characters that wait for the rest of their quantum
 	wait int    // how many
-	full bool   // the last read filled in
+	full int    // how many reads filled in
 	buf  []byte
 	out  []byte // decoded and not yet read
 }
@@ -157,7 +161,9 @@ func (b *base64Reader) WriteTo(w io.Writer) (n int64, err error) {
 func (b *base64Reader) fill() {
 	b.grow()
 	n, err := b.r.Read(b.in[b.wait:])
-	b.full = b.wait+n == len(b.in)
+	if b.wait+n == len(b.in) {
+		b.full++
+	}
 	text := compact(b.in[:b.wait], b.in[b.wait:b.wait+n])
 	whole := len(text) &^ 3
 	k, ok := b.decode(text[:whole])
@@ -180,11 +186,11 @@ func (b *base64Reader) fill() {
 	}
 }
 
-// grow makes the buffers, and makes them larger as long as there is more than they hold.
+// grow makes the buffers, and larger ones for what is seen not to be small.
 func (b *base64Reader) grow() {
 	size := firstIn
 	if b.in != nil {
-		if size = min(2*len(b.in), chunkIn); !b.full || size == len(b.in) {
+		if size = chunkIn; b.full != smallTimes || size == len(b.in) {
 			return
 		}
 	}

@@ -64,7 +64,7 @@ func (b *Builder) AddRaw(f Field) *Builder {
 	if b.err != nil {
 		return b
 	}
-	h, err := ReadHeader(bufio.NewReader(bytes.NewReader(f.Raw)), Limits{})
+	h, err := ReadHeader(bufio.NewReaderSize(bytes.NewReader(f.Raw), len(f.Raw)), Limits{})
 	switch {
 	case err != nil:
 		b.err = err

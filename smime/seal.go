@@ -147,7 +147,12 @@ func sealable(h message.Header) (encoding string, err error) {
 	return encoding, nil
 }
 
-const copyBytes = 32 << 10
+// A message is read by small pieces until it is seen not to be small.
+const (
+	copyBytes  = 32 << 10
+	firstBytes = 8 << 10
+	smallBytes = 64 << 10 // in all
+)
 
 // partHeader begins the signed part: a wrapper around the whole message (RFC 8551 §3.1, DIR-14), or the message's own fields
 // that describe its content.
@@ -198,7 +203,11 @@ func (o *SealOptions) sign(w io.Writer, encoding string, head []byte, body io.Re
 		return err
 	}
 	// Without the methods of bufio.Reader, which would copy by its small buffer.
-	if _, err := io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, copyBytes)); err != nil {
+	n, err := io.CopyBuffer(part, io.LimitReader(body, smallBytes), make([]byte, firstBytes))
+	if err == nil && n == smallBytes {
+		_, err = io.CopyBuffer(part, struct{ io.Reader }{body}, make([]byte, copyBytes))
+	}
+	if err != nil {
 		return err
 	}
 	digests := make(map[crypto.Hash][]byte)
