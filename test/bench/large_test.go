@@ -26,6 +26,7 @@ type engine struct {
 // has carepost seal and open 4 GB besides, and the targets met.
 func BenchmarkLarge(b *testing.B) {
 	w := newWorld(b)
+	defer w.remove()
 	ours, ssl := w.carepost(b), w.openssl()
 	jdk, bc := w.bouncyCastle(b, "JDK"), w.bouncyCastle(b, "BC")
 	all := []*engine{ours, ssl, jdk, bc}

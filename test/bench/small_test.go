@@ -41,6 +41,7 @@ type job struct {
 // CAREPOST_FULL takes medians of 7 rounds that are long, after a long warming up of the Java machines, and has the targets met.
 func BenchmarkSmall(b *testing.B) {
 	w := newWorld(b)
+	defer w.remove()
 	w.messages("small", 7<<10) // 9.6 KB in base64, with its headers and wrapping about 10,000 octets
 	ours := &small{w: w, message: must(os.ReadFile(w.path("small.eml"))), judge: trust.NewJudge(nil)}
 	var sealed bytes.Buffer
