@@ -10,7 +10,7 @@ const (
 	// Opaque is SignedData with its content inside instead of multipart/signed (RFC 8551 §3.5.2), wherever a signature may stand.
 	Opaque Forms = 1 << iota
 	// EncryptedThenSigned has its only signature around the ciphertext. It says who sent the ciphertext, and not that they knew
-	// what is in it.
+	// what is in it: whoever answers one that no tag protects answers what somebody else's ciphertext decrypts to.
 	EncryptedThenSigned
 	// TripleWrapped is signed, encrypted, and signed again (RFC 2634 §1.1).
 	TripleWrapped

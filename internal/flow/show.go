@@ -104,6 +104,9 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
 	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "file-set", fileSetWords(a.fileset))
+	if oracle(a.opened) {
+		return f.move(tx, r, transit.TakeNote, v.Clause, detail+"\nnot answered: only its ciphertext is signed")
+	}
 	if err := f.move(tx, r, transit.Trust, v.Clause, detail); err != nil {
 		return err
 	}
@@ -115,6 +118,12 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 		return tx.InsertWork(&store.Work{Kind: kindFailure, Ref: r.ID, Unique: kindFailure + ":" + r.ID})
 	}
 	return nil
+}
+
+// oracle says that an answer would tell the signer whether a ciphertext decrypts that may be another's, changed by him: where the
+// only signature is around it, and no tag protects it (RFC 3218 §2.3; docs/divergences.md).
+func oracle(o *smime.Opened) bool {
+	return o.Form.Has(smime.EncryptedThenSigned) && !o.Cipher.Authenticated()
 }
 
 func (a *arrival) mail(now time.Time, head store.Header) store.Mail {

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -14,10 +15,12 @@ import (
 
 	"carepost/cms"
 	"carepost/internal/audit"
+	"carepost/internal/gateway"
 	"carepost/internal/gateway/gatewaytest"
 	"carepost/internal/transit"
 	"carepost/message"
 	"carepost/smime"
+	"carepost/trust"
 )
 
 // identity is what a practice signs and opens with.
@@ -193,4 +196,31 @@ func TestPassedOn(t *testing.T) {
 	deliver(t, b, c, enveloped(t, b, c, string(entity))) // in b's own name
 	gatewaytest.Until(t, func() bool { return actions(t, c, "recipient.set-aside") == 1 }, func() string { return "b's to be set aside" })
 	c.Quiet(t)
+}
+
+// ATT-06: a signature around a ciphertext says nothing of whether its signer knows what is inside. A partner who signs somebody else's captured
+// ciphertext, changed block by block, would learn from the notices which changes decrypt. Such a letter is shown, where the policy lets it,
+// and not answered. DCM-21.
+func TestSignedCiphertextIsNotAnswered(t *testing.T) {
+	w := gatewaytest.NewWith(t, func(o *gateway.Options) { o.Policy = trust.Lenient }, "north.example", "south.example")
+	w.Trust()
+	w.Run()
+	a, b := w.All[0], w.All[1]
+	_, inner, _ := strings.Cut(enveloped(t, a, b, "Content-Type: message/rfc822\r\n\r\n"+a.Letter("s", "signed outside", b.Address)), "MIME-Version: 1.0\r\n")
+	sum := sha256.Sum256([]byte(inner))
+	p7s, err := cms.SignDetached(map[crypto.Hash][]byte{crypto.SHA256: sum[:]}, nil, signerOf(t, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, a, b, "From: "+a.Address.String()+"\r\nTo: "+b.Address.String()+"\r\nMIME-Version: 1.0\r\n"+
+		"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=outer\r\n\r\n--outer\r\n"+inner+
+		"\r\n--outer\r\nContent-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64\r\n\r\n"+base64.StdEncoding.EncodeToString(p7s)+
+		"\r\n--outer--\r\n")
+	if text := b.Text(t, b.Inbox(t, 1)[0]); !strings.Contains(text, "signed outside") {
+		t.Errorf("shown:\n%s", text)
+	}
+	b.Quiet(t)
+	if n := actions(t, b, "notice.send"); n != 0 {
+		t.Errorf("%d notices", n)
+	}
 }
