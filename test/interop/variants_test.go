@@ -171,6 +171,26 @@ func TestMixedRecipients(t *testing.T) {
 	}
 }
 
+// TestAuthenticatedAttributes: DIR-19: AuthEnvelopedData whose tag is over attributes as well (RFC 5083 §2.1).
+func TestAuthenticatedAttributes(t *testing.T) {
+	l := lab(t)
+	for cipher := cms.AES128GCM; cipher <= cms.AES256GCM; cipher++ {
+		e := peers.Encryption{To: l.World.RSA[:2], Cipher: cipher, Key: cms.RSAESPKCS1v15, Attributes: true}
+		message, err := l.BouncyCastle.Encrypt(letter, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range e.To {
+			if err := same(l.OpenSSL.Decrypt(message, p)); err != nil {
+				t.Errorf("OpenSSL, %s, to %s: %v", cipher, p.Name, err)
+			}
+			if err := same(decrypt(message, p, e)); err != nil {
+				t.Errorf("%s, to %s: %v", cipher, p.Name, err)
+			}
+		}
+	}
+}
+
 // TestOpaqueSigned: DCM-20: SignedData with the content inside, by every peer, with every hash.
 func TestOpaqueSigned(t *testing.T) {
 	l := lab(t)

@@ -130,7 +130,7 @@ func (b *BouncyCastle) Verify(message, content []byte) ([]byte, error) {
 
 // Encrypt implements Peer.
 func (b *BouncyCastle) Encrypt(content []byte, e Encryption) ([]byte, error) {
-	words := []any{"encrypt", e.Cipher.String(), content}
+	words := []any{map[bool]string{false: "encrypt", true: "encrypt with attributes"}[e.Attributes], e.Cipher.String(), content}
 	for _, p := range e.To {
 		how := "RSAES-PKCS1"
 		switch {

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"carepost/cms"
 )
@@ -40,6 +41,8 @@ type Encryption struct {
 	Key    cms.Algorithm // RSAESPKCS1v15 … RSAESOAEPSHA512; what the curve of the certificate says is not read
 	KDF    cms.Algorithm // of key agreement: SHA1 … SHA512, as in ANSI X9.63
 	HKDF   bool          // instead, with X25519
+
+	Attributes bool // Bouncy Castle only: AuthEnvelopedData has authenticated attributes
 }
 
 // Peer is one of the independent programs. What it makes and reads is DER or BER, never MIME.
@@ -106,10 +109,18 @@ func (l *Lab) Close() error {
 	if l.Gpgsm != nil {
 		errs = append(errs, l.Gpgsm.close())
 	}
-	if l.dir != "" {
-		errs = append(errs, os.RemoveAll(l.dir))
+	return errors.Join(append(errs, remove(l.dir))...)
+}
+
+// remove removes a folder. What gpg-agent still writes while it goes is a reason to try again.
+func remove(dir string) (err error) {
+	for range 50 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // folder is where a peer works.

@@ -9,7 +9,12 @@ import java.security.spec.*;
 import java.util.*;
 import javax.crypto.spec.*;
 import org.bouncycastle.asn1.*;
+import org.bouncycastle.asn1.cms.Attribute;
+import org.bouncycastle.asn1.cms.AttributeTable;
+import org.bouncycastle.asn1.cms.CMSAttributes;
+import org.bouncycastle.asn1.cms.CMSObjectIdentifiers;
 import org.bouncycastle.asn1.cms.ContentInfo;
+import org.bouncycastle.asn1.cms.Time;
 import org.bouncycastle.cert.*;
 import org.bouncycastle.cert.jcajce.*;
 import org.bouncycastle.cms.*;
@@ -64,6 +69,7 @@ public final class Serve {
         case "verify":
             return verify(r);
         case "encrypt":
+        case "encrypt with attributes":
             return encrypt(r);
         case "decrypt":
             return decrypt(r[1], certificate(r[2]), key(r[3]));
@@ -120,7 +126,7 @@ public final class Serve {
         return (byte[]) data.getSignedContent().getContent();
     }
 
-    /** "encrypt", cipher, content, and for each recipient: how, certificate. */
+    /** "encrypt" or "encrypt with attributes", cipher, content, and for each recipient: how, certificate. */
     private static byte[] encrypt(byte[][] r) throws Exception {
         String cipher = text(r[1]);
         boolean authenticated = cipher.endsWith("GCM");
@@ -130,6 +136,12 @@ public final class Serve {
             RecipientInfoGenerator to = recipient(text(r[i]), certificate(r[i + 1]));
             plain.addRecipientInfoGenerator(to);
             auth.addRecipientInfoGenerator(to);
+        }
+        if (text(r[0]).equals("encrypt with attributes")) { // RFC 5083 §2.1: authAttrs, beside the content under the same tag
+            Hashtable<ASN1ObjectIdentifier, Attribute> all = new Hashtable<>();
+            all.put(CMSAttributes.contentType, new Attribute(CMSAttributes.contentType, new DERSet(CMSObjectIdentifiers.data)));
+            all.put(CMSAttributes.signingTime, new Attribute(CMSAttributes.signingTime, new DERSet(new Time(new Date()))));
+            auth.setAuthenticatedAttributeGenerator(new SimpleAttributeTableGenerator(new AttributeTable(all)));
         }
         OutputEncryptor encryptor = new JceCMSContentEncryptorBuilder(contentAlgorithm(cipher)).setProvider(BC).build();
         CMSTypedData content = new CMSProcessableByteArray(r[2]);
@@ -181,7 +193,7 @@ public final class Serve {
         if (key.getAlgorithm().equals("X25519")) {
             return X25519.decrypt(message, key);
         }
-        boolean authenticated = org.bouncycastle.asn1.cms.CMSObjectIdentifiers.authEnvelopedData.equals(ContentInfo.getInstance(message).getContentType());
+        boolean authenticated = CMSObjectIdentifiers.authEnvelopedData.equals(ContentInfo.getInstance(message).getContentType());
         RecipientInformationStore infos = authenticated
                 ? new CMSAuthEnvelopedData(message).getRecipientInfos() : new CMSEnvelopedData(message).getRecipientInfos();
         RecipientId id = key instanceof RSAPrivateKey ? new JceKeyTransRecipientId(cert) : new JceKeyAgreeRecipientId(cert);
