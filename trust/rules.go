@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -49,6 +50,8 @@ func checkKey(c *x509.Certificate, who string, p Policy) Check {
 		return Check{"key", Trusted, clause, fmt.Sprintf("%s has an EC key on %s", who, k.Curve.Params().Name)}
 	case ed25519.PublicKey:
 		return Check{"key", Trusted, clause, who + " has an Ed25519 key"}
+	case *ecdh.PublicKey: // nothing can be signed with it, so that it issues nothing
+		return Check{"key", Trusted, clause, who + " has an X25519 key"}
 	}
 	return Check{"key", Refused, clause, who + " has a key of a kind that is not in use here"}
 }
@@ -63,7 +66,8 @@ func checkUsage(c *x509.Certificate, use Use) Check {
 	}
 	if use != Signing {
 		need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
-		if _, ok := c.PublicKey.(*ecdsa.PublicKey); ok { // RFC 8550 §4.4.2, RFC 5753: key agreement
+		switch c.PublicKey.(type) {
+		case *ecdsa.PublicKey, *ecdh.PublicKey: // RFC 8550 §4.4.2, RFC 5753, RFC 8410 §5: key agreement
 			need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 		}
 		if c.KeyUsage&need == 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -79,6 +80,8 @@ func keyText(c *x509.Certificate) string {
 		return fmt.Sprintf("RSA %d", k.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "ECDSA " + k.Curve.Params().Name
+	case *ecdh.PublicKey:
+		return "X25519"
 	}
 	return c.PublicKeyAlgorithm.String()
 }

@@ -40,8 +40,11 @@ func readBounded(path string) ([]byte, error) {
 	return data, err
 }
 
+// privateKey is what all keys of the standard library have.
+type privateKey interface{ Public() crypto.PublicKey }
+
 // readKey reads the first private key of a file: PKCS #8, PKCS #1 or SEC 1, in PEM or DER. The errors never repeat what is in it.
-func readKey(path string) (crypto.Signer, error) {
+func readKey(path string) (privateKey, error) {
 	data, err := readFile("key", path)
 	if err != nil {
 		return nil, err
@@ -69,7 +72,7 @@ func readKey(path string) (crypto.Signer, error) {
 }
 
 // parseKey tries the three forms that private keys come in; nil is none of them.
-func parseKey(der []byte) crypto.Signer {
+func parseKey(der []byte) privateKey {
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		key, err = x509.ParsePKCS1PrivateKey(der)
@@ -77,15 +80,15 @@ func parseKey(der []byte) crypto.Signer {
 	if err != nil {
 		key, err = x509.ParseECPrivateKey(der)
 	}
-	signer, ok := key.(crypto.Signer)
+	private, ok := key.(privateKey)
 	if err != nil || !ok {
 		return nil
 	}
-	return signer
+	return private
 }
 
 // fits says whether key is the private key of cert.
-func fits(key crypto.Signer, cert *x509.Certificate) bool {
+func fits(key privateKey, cert *x509.Certificate) bool {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && public.Equal(cert.PublicKey)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -36,6 +35,10 @@ anchors of the recipient: dates, signatures, revocation, binding to the sender's
 inside is written to standard output only if the verdict is good; until then it is kept in a temporary file that has no name
 and is encrypted with a key that is nowhere but in memory. The verdict, with its clause and its checks, goes to standard error.
 
+Signed, then encrypted, in the one form of Direct: that is what is read. --policy lenient reads what partners of DICOM PS3.15 B.8 send
+as well: opaque signatures, signatures around the encrypted message, compressed content, SHA-1. The report names the form,
+how the key of the encryption came, and every signature with its algorithm and what is wrong with it.
+
 Nothing is fetched without --fetch. A certificate that points to a revocation list then stays undecided, unless --crl gives a
 list that is still good.
 
@@ -60,7 +63,7 @@ Exit codes:
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.to, "to", "", "the recipient's `ADDRESS`: the message was received for it")
-	flags.StringVar(&f.key, "key", "", "the recipient's private key (RSA), `FILE` in PEM or DER, not encrypted")
+	flags.StringVar(&f.key, "key", "", "the recipient's private key, `FILE` in PEM or DER: RSA, P-256, P-384 or X25519, not encrypted")
 	flags.StringVar(&f.cert, "cert", "", "the recipient's certificate, `FILE` in PEM or DER")
 	flags.StringVar(&f.from, "from", "", "the `ADDRESS` that sent it, as the envelope said (default: From of the message)")
 	flags.BoolVar(&f.json, "json", false, "write the verdict as JSON")
@@ -74,7 +77,8 @@ type openJob struct {
 	own      cms.Recipient
 	party    agent.Party
 	judge    judgeWithLists
-	now      time.Time
+	now      time.Time // as of which is judged
+	received time.Time // before which the message was signed
 	remedy   func(trust.Status, string) string
 }
 
@@ -129,23 +133,24 @@ func (j *openJob) open(ctx context.Context, draft *spool, in *input) *openReport
 	if r.add(own); own.Status == trust.Refused {
 		return r.close(own)
 	}
-	opened, err := smime.Open(draft, in, []cms.Recipient{j.own}, smime.OpenOptions{})
+	opened, err := smime.Open(draft, in, []cms.Recipient{j.own}, j.party.Open())
 	switch {
 	case err != nil && in.empty():
 		return &openReport{Verdict: damaged, Clause: "Direct 2.4", Reason: "nothing came on standard input: carepost open … <in.eml >out.eml"}
 	case err != nil:
 		return reportError(err)
 	}
-	r.Wrapped = opened.Wrapped
-	r.add(trust.Check{Name: "decryption", Status: trust.Trusted, Clause: "Direct 2.7", Evidence: "decrypted, " + opened.Cipher.String()})
+	r.Message = newOpenForm(opened)
+	r.add(trust.Check{Name: "decryption", Status: trust.Trusted, Clause: "Direct 2.7", Evidence: "decrypted, " + opened.Cipher.String() + " by " + opened.Key.String()})
 	envelope := transit.Envelope{From: addr.Path{Address: j.from}, To: []addr.Address{j.to}}
 	named := j.named(opened.Header)
 	if r.add(named); named.Status == trust.Refused {
 		return r.close(named)
 	}
 	a := agent.Agent{Judge: j.judge}
-	judged := a.Inbound(ctx, j.party, agent.Arrival{Envelope: envelope, Opened: opened}, j.now)
+	judged := a.Inbound(ctx, j.party, agent.Arrival{Envelope: envelope, Opened: opened, Received: j.received}, j.now)
 	r.judged(judged)
+	r.signed(opened, judged.Signatures)
 	if r.Verdict != trust.Trusted.String() {
 		r.Remedy = j.remedy(judged.Verdict.Status, judged.Verdict.Clause)
 		return r
@@ -203,7 +208,7 @@ func (f *openFlags) job(now time.Time) (*openJob, error) {
 	if j.own, err = recipientFiles(f.key, f.cert); err != nil {
 		return nil, err
 	}
-	j.now = t.now
+	j.now, j.received = t.now, now
 	j.party = agent.Party{Policy: t.policy, Anchors: t.anchors, Intermediates: t.intermediates}
 	j.judge = judgeWithLists{trust.NewJudge(t.fetcher), t.lists}
 	return j, nil
@@ -215,17 +220,16 @@ func recipientFiles(keyPath, certPath string) (cms.Recipient, error) {
 	if err != nil {
 		return cms.Recipient{}, err
 	}
-	decrypter, ok := key.(crypto.Decrypter)
-	if !ok {
-		return cms.Recipient{}, usage(fmt.Errorf("--key: %s: this key cannot decrypt: RSA is needed", keyPath))
-	}
 	certs, err := certFiles("cert", certPath)
 	if err != nil {
 		return cms.Recipient{}, err
 	}
 	for _, c := range certs {
 		if fits(key, c) {
-			return cms.Recipient{Certificate: c, Key: decrypter}, nil
+			if cms.CanEncrypt(c) != nil {
+				return cms.Recipient{}, usage(fmt.Errorf("--key: %s: nothing is encrypted to this key, %s: RSA of 2048 to 8192 bits, P-256, P-384 or X25519 is needed", keyPath, keyText(c)))
+			}
+			return cms.Recipient{Certificate: c, Key: key}, nil
 		}
 	}
 	return cms.Recipient{}, usage(fmt.Errorf("--cert: %s holds no certificate of the key in %s", certPath, keyPath))

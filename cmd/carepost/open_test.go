@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -121,7 +122,7 @@ func TestOpenReadsOpenSSL(t *testing.T) {
 	if r.stdout != letterText {
 		t.Errorf("got %q", r.stdout)
 	}
-	if r.Signer != "desk@a.example" || r.Anchor != "CN=Root A" || !r.Wrapped || len(r.Checks) < 8 || r.Certificate.Serial != p.sender.Certificate.SerialNumber.Text(16) {
+	if r.Signer != "desk@a.example" || r.Anchor != "CN=Root A" || r.Message == nil || !r.Message.Wrapped || len(r.Checks) < 8 || r.Certificate.Serial != p.sender.Certificate.SerialNumber.Text(16) {
 		t.Errorf("%s", r.stderr)
 	}
 }
@@ -245,6 +246,10 @@ func TestOpenDamaged(t *testing.T) {
 func TestOpenUsage(t *testing.T) {
 	p := newPost(t)
 	nothing := filepath.Join(p.dir, "nothing")
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, args := range map[string][]string{
 		"no anchor":          {},
 		"no such file":       {"--anchor", nothing},
@@ -255,7 +260,7 @@ func TestOpenUsage(t *testing.T) {
 		"no policy":          {"--anchor", p.anchor, "--policy", "v2"},
 		"no CRL":             {"--anchor", p.anchor, "--crl", p.cert},
 		"not this key":       {"--anchor", p.anchor, "--cert", p.anchor},
-		"a key that can't":   {"--anchor", p.anchor, "--key", certtest.WriteKey(t, p.dir, "ec.key", certtest.ECDSA(t))},
+		"a key that can't":   {"--anchor", p.anchor, "--key", certtest.WriteKey(t, p.dir, "ed.key", ed), "--cert", certtest.WriteCertificates(t, p.dir, "ed.pem", p.b.Issue(t, "b.example", certtest.Key(ed)).Certificate)},
 		"a certificate only": {"--anchor", p.anchor, "--key", p.cert},
 		"an argument":        {"--anchor", p.anchor, "in.eml"},
 		"an unknown flag":    {"--anchor", p.anchor, "--trust-all"},

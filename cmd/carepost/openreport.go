@@ -33,7 +33,8 @@ type openReport struct {
 	Signer      string           `json:"signer"`
 	Certificate *openCertificate `json:"certificate,omitempty"`
 	Anchor      string           `json:"anchor"`
-	Wrapped     bool             `json:"wrapped"`
+	Message     *openForm        `json:"message,omitempty"`
+	Signatures  []openSignature  `json:"signatures,omitempty"`
 	Checks      []trust.Check    `json:"checks"`
 }
 
@@ -166,6 +167,12 @@ func (r *openReport) write(w io.Writer, asJSON bool) error {
 		if line[1] != "" {
 			fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
 		}
+	}
+	if f := r.Message; f != nil {
+		fmt.Fprintf(t, "form\t%s\nheader\t%s\nencryption\t%s by %s\n", f.Form, f.header(), f.Cipher, f.Key)
+	}
+	for _, s := range r.Signatures {
+		fmt.Fprintf(t, "signature %d\t%s\n", s.Signer, s)
 	}
 	if r.Certificate != nil {
 		fmt.Fprintf(t, "certificate\t%s, serial %s, %v\n", r.Certificate.Subject, r.Certificate.Serial, r.Certificate.Binding)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -13,6 +14,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,13 +116,17 @@ func TestSeal(t *testing.T) {
 	d.certificate("old", lee, func(c *x509.Certificate) {
 		c.DNSNames, c.NotAfter = []string{"practice.example"}, time.Now().Add(-time.Minute)
 	})
-	d.certificate("leeEC", ec, mail("dr.lee@practice.example"))
+	leeEC := d.certificate("leeEC", ec, mail("dr.lee@practice.example"))
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	d.certificate("ed", ed, mail("lab@clinic.example"))
+	d.certificate("leeEd", ed, mail("dr.lee@practice.example"))
 	d.certificate("small", small, mail("dr.lee@practice.example"))
 	pkcs8 := func(k any) []byte { b, _ := x509.MarshalPKCS8PrivateKey(k); return b }
 	d.write("lab.key", "PRIVATE KEY", pkcs8(lab))
 	d.write("lab1.key", "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(lab))
 	sec1, _ := x509.MarshalECPrivateKey(ec)
 	d.write("ec.key", "EC PRIVATE KEY", sec1)
+	d.write("ed.key", "PRIVATE KEY", pkcs8(ed))
 	d.write("encrypted.key", "ENCRYPTED PRIVATE KEY", []byte{1})
 	d.write("broken.key", "PRIVATE KEY", []byte{1})
 	leaf, _ := os.ReadFile(filepath.Join(d.dir, "lab.pem"))
@@ -133,14 +139,29 @@ func TestSeal(t *testing.T) {
 		return append([]string{"--from", "lab@clinic.example", "--to", to, "--key", "@" + key, "--cert", "@" + cert, "--rcpt-cert", "@" + rcpt}, more...)
 	}
 	const to = "dr.lee@practice.example"
-	for name, a := range map[string][]string{
-		"PKCS #8": args("lab.key", "lab.pem", to, "lee.pem"),
-		"PKCS #1": args("lab1.key", "lab.pem", to, "lee.pem"),
-		"EC":      args("ec.key", "ec.pem", to, "lee.pem", "--cipher", "aes128"),
-		"chain":   args("lab.key", "chain.pem", to, "lee.pem"),
+	type made struct {
+		cipher, key cms.Algorithm
+		signed      string
+	}
+	plain := made{cms.AES256CBC, cms.RSAESPKCS1v15, "RSA SHA-256"}
+	for name, c := range map[string]struct {
+		args []string
+		want made
+	}{
+		"PKCS #8":            {args("lab.key", "lab.pem", to, "lee.pem"), plain},
+		"PKCS #1":            {args("lab1.key", "lab.pem", to, "lee.pem"), plain},
+		"EC":                 {args("ec.key", "ec.pem", to, "lee.pem", "--cipher", "aes128"), made{cms.AES128CBC, cms.RSAESPKCS1v15, "ECDSA-P-256 SHA-256"}},
+		"chain":              {args("lab.key", "chain.pem", to, "lee.pem"), plain},
+		"AES-192":            {args("lab.key", "lab.pem", to, "lee.pem", "--cipher", "aes-192"), made{cms.AES192CBC, cms.RSAESPKCS1v15, "RSA SHA-256"}},
+		"GCM":                {args("lab.key", "lab.pem", to, "lee.pem", "--cipher", "aes-256-gcm", "--oaep"), made{cms.AES256GCM, cms.RSAESOAEPSHA256, "RSA SHA-256"}},
+		"PSS":                {args("lab.key", "lab.pem", to, "lee.pem", "--pss", "--hash", "sha-384"), made{cms.AES256CBC, cms.RSAESPKCS1v15, "RSA-PSS SHA-384"}},
+		"Ed25519":            {args("ed.key", "ed.pem", to, "leeEC.pem", "--hash", "sha-256"), made{cms.AES256CBC, cms.ECDHP256, "Ed25519 SHA-512"}},
+		"two keys":           {append([]string{"--key", "@ec.key", "--cert", "@ec.pem"}, args("lab.key", "lab.pem", to, "lee.pem", "--pss")...), made{cms.AES256CBC, cms.RSAESPKCS1v15, "ECDSA-P-256 SHA-256, RSA-PSS SHA-256"}},
+		"GCM for a curve":    {args("lab.key", "lab.pem", to, "leeEC.pem", "--cipher", "aes-128-gcm"), made{cms.AES128GCM, cms.ECDHP256, "RSA SHA-256"}},
+		"several recipients": {args("lab.key", "lab.pem", to, "lee.pem", "--rcpt-cert", "@leeEC.pem"), plain},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, errs, code := d.seal(sealLetter, a...)
+			out, errs, code := d.seal(sealLetter, c.args...)
 			if code != exitDone || errs != "" {
 				t.Fatalf("exit %d: %s", code, errs)
 			}
@@ -149,11 +170,20 @@ func TestSeal(t *testing.T) {
 				t.Errorf("outer header\n%s", head)
 			}
 			var got bytes.Buffer
-			o, err := smime.Open(&got, strings.NewReader(out), []cms.Recipient{{Certificate: leeCert, Key: lee}}, smime.OpenOptions{})
-			if err != nil || len(o.Good()) != 1 || got.String() != sealLetter {
+			keys := []cms.Recipient{{Certificate: leeCert, Key: lee}, {Certificate: leeEC, Key: ec}}
+			o, err := smime.Open(&got, strings.NewReader(out), keys, smime.OpenOptions{})
+			if err != nil || len(o.Good()) != len(o.Signatures) || got.String() != sealLetter {
 				t.Fatalf("opened %q, %+v, %v", got.String(), o, err)
 			}
-			want := 1
+			var signed []string
+			for _, s := range o.Signatures {
+				signed = append(signed, s.Algorithm.String()+" "+s.Hash.String())
+			}
+			slices.Sort(signed)
+			if m := (made{o.Cipher, o.Key, strings.Join(signed, ", ")}); m != c.want {
+				t.Errorf("made %v, want %v", m, c.want)
+			}
+			want := len(o.Signatures)
 			if name == "chain" {
 				want = 2
 			}
@@ -210,13 +240,17 @@ func TestSeal(t *testing.T) {
 		{"no key in the file", sealLetter, args("lab.pem", "lab.pem", to, "lee.pem"), exitUsage, "no private key"},
 		{"no certificate in the file", sealLetter, args("lab.key", "lab.key", to, "lee.pem"), exitUsage, "no certificate"},
 		{"key of another", sealLetter, args("ec.key", "lab.pem", to, "lee.pem"), exitUsage, "does not belong"},
-		{"cipher", sealLetter, append([]string{"--cipher", "3des"}, good...), exitUsage, "aes128"},
+		{"cipher", sealLetter, append([]string{"--cipher", "3des"}, good...), exitUsage, "aes-128"},
 		{"certificate of another sender", sealLetter, append(without("--from"), "--from", "desk@clinic.example"), exitRefused, "Direct 4.1"},
 		{"certificate of another recipient", sealLetter, args("lab.key", "lab.pem", to, "eve.pem"), exitRefused, "Direct 4.1"},
 		{"a stranger beside the recipient", sealLetter, args("lab.key", "lab.pem", to, "lee.pem", "--rcpt-cert", "@eve.pem"), exitRefused, "Direct 4.1"},
 		{"a recipient without certificate", sealLetter, args("lab.key", "lab.pem", to, "lee.pem", "--to", "x@elsewhere.example"), exitRefused, "elsewhere.example"},
 		{"expired", sealLetter, args("lab.key", "lab.pem", to, "old.pem"), exitRefused, "expired"},
-		{"recipient with EC key", sealLetter, args("lab.key", "lab.pem", to, "leeEC.pem"), exitRefused, "not accepted"},
+		{"recipient with Ed25519 key", sealLetter, args("lab.key", "lab.pem", to, "leeEd.pem"), exitRefused, "not accepted"},
+		{"a hash", sealLetter, append([]string{"--hash", "sha-1"}, good...), exitUsage, "sha-256"},
+		{"a key too many", sealLetter, append([]string{"--key", "@ec.key"}, good...), exitUsage, "2 --key and 1 --cert"},
+		{"two keys in the wrong order", sealLetter, append([]string{"--key", "@ec.key", "--cert", "@lab.pem"}, args("lab.key", "ec.pem", to, "lee.pem")...), exitUsage, "does not belong"},
+		{"PSS without RSA", sealLetter, args("ec.key", "ec.pem", to, "lee.pem", "--pss"), exitUsage, "--pss is for RSA"},
 		{"recipient with small key", sealLetter, args("lab.key", "lab.pem", to, "small.pem"), exitRefused, "not accepted"},
 		{"not a message", "hello\r\n", good, exitRefused, "Direct 2.1"},
 		{"nothing", "", good, exitRefused, "Direct 2.1"},
