@@ -54,16 +54,21 @@ type curve struct {
 	wrapBits int // at least
 }
 
+// PublicKey returns the public key of a certificate, an X25519 one too: crypto/x509 reads these (RFC 8410), but not in a certificate.
+func PublicKey(cert *x509.Certificate) crypto.PublicKey {
+	if cert.PublicKey != nil {
+		return cert.PublicKey
+	}
+	spki, _ := x509.ParsePKIXPublicKey(cert.RawSubjectPublicKeyInfo)
+	if x, ok := spki.(*ecdh.PublicKey); ok {
+		return x
+	}
+	return nil
+}
+
 // curveOf returns the curve of a certificate's key. crypto/x509 reads named curves alone, and points that are on them.
 func curveOf(cert *x509.Certificate) (c curve, key *ecdh.PublicKey, err error) {
-	pub := cert.PublicKey
-	if pub == nil { // crypto/x509 reads an X25519 key (RFC 8410), but not in a certificate
-		spki, _ := x509.ParsePKIXPublicKey(cert.RawSubjectPublicKeyInfo)
-		if x, ok := spki.(*ecdh.PublicKey); ok {
-			pub = x
-		}
-	}
-	switch k := pub.(type) {
+	switch k := PublicKey(cert).(type) {
 	case *ecdh.PublicKey:
 		key = k
 	case *ecdsa.PublicKey:

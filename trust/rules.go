@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"time"
+
+	"carepost/cms"
 )
 
 // The rules that look at one certificate. Each returns a Check; who names the certificate for people.
@@ -36,7 +38,7 @@ func checkKey(c *x509.Certificate, who string, p Policy) Check {
 	if p == V13 {
 		clause = clauseKeySize13
 	}
-	switch k := c.PublicKey.(type) {
+	switch k := cms.PublicKey(c).(type) {
 	case *rsa.PublicKey:
 		switch n := k.N.BitLen(); {
 		case n < minRSA:
@@ -66,7 +68,7 @@ func checkUsage(c *x509.Certificate, use Use) Check {
 	}
 	if use != Signing {
 		need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
-		switch c.PublicKey.(type) {
+		switch cms.PublicKey(c).(type) {
 		case *ecdsa.PublicKey, *ecdh.PublicKey: // RFC 8550 §4.4.2, RFC 5753, RFC 8410 §5: key agreement
 			need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 		}

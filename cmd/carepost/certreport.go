@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"carepost/cms"
 	"carepost/discovery"
 	"carepost/trust"
 )
@@ -75,7 +76,7 @@ func distinguished(s string) string {
 }
 
 func keyText(c *x509.Certificate) string {
-	switch k := c.PublicKey.(type) {
+	switch k := cms.PublicKey(c).(type) {
 	case *rsa.PublicKey:
 		return fmt.Sprintf("RSA %d", k.N.BitLen())
 	case *ecdsa.PublicKey:

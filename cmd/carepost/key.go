@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"carepost/cms"
 )
 
 // maxFile bounds what the flags name: keys, certificates, revocation lists, in bytes.
@@ -90,7 +92,7 @@ func parseKey(der []byte) privateKey {
 // fits says whether key is the private key of cert.
 func fits(key privateKey, cert *x509.Certificate) bool {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && public.Equal(cert.PublicKey)
+	return ok && public.Equal(cms.PublicKey(cert))
 }
 
 // certFiles reads certificates, PEM or DER, several to a file.

@@ -83,7 +83,7 @@ func (p Party) encrypts(cert *x509.Certificate) bool {
 
 // agreement is how a key gets to a certificate that is no RSA one, 0 for RSA.
 func agreement(cert *x509.Certificate) cms.Algorithm {
-	switch k := cert.PublicKey.(type) {
+	switch k := cms.PublicKey(cert).(type) {
 	case *ecdsa.PublicKey:
 		if k.Curve == elliptic.P384() {
 			return cms.ECDHP384

@@ -90,7 +90,7 @@ func judgedWords(all []agent.Signature) string {
 }
 
 func keyWords(c *x509.Certificate) string {
-	switch k := c.PublicKey.(type) {
+	switch k := cms.PublicKey(c).(type) {
 	case *rsa.PublicKey:
 		return fmt.Sprintf("RSA-%d", k.N.BitLen())
 	case *ecdsa.PublicKey:
