@@ -19,11 +19,11 @@ type Opaque struct {
 	err     error // sticky; io.EOF once all was read to the end of the source
 }
 
-// ReadOpaque reads a ContentInfo with a SignedData, BER or DER, up to its first octet of content. As strict as ReadSigned: the type of the content
-// is id-data, every signer signs attributes, nothing follows the end. Memory does not grow with the content.
+// ReadOpaque reads a ContentInfo with a SignedData, BER or DER, up to its first octet of content. As strict as ReadSigned: the type
+// of the content is id-data, every signer signs attributes, nothing follows the end. Memory does not grow with the content.
 //
-// Errors, here and of Read: ErrSyntax, ErrLimit, ErrContentType, and those of r; here also ErrDetached where there is no content but a signer, and
-// ErrCertificates where there is neither.
+// Errors, here and of Read: ErrSyntax, ErrLimit, ErrContentType, and those of r; here also ErrDetached where there is no content
+// but a signer, and ErrCertificates where there is neither.
 func ReadOpaque(r io.Reader, o ReadOptions) (*Opaque, error) {
 	s, err := newParser(r, o).readOpaque()
 	if err != nil {

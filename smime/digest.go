@@ -23,8 +23,8 @@ var micalgs = map[string]crypto.Hash{
 	"sha-512": crypto.SHA512, "sha512": crypto.SHA512,
 }
 
-// micalgOf names the hashes, of which there is at least one. RFC 8551 asks for "sha-256"; it is also the form that the certification tools
-// accept.
+// micalgOf names the hashes, of which there is at least one. RFC 8551 asks for "sha-256"; it is also the form that the
+// certification tools accept.
 func micalgOf(hashes []crypto.Hash) string {
 	var names []string
 	for _, h := range hashes {
@@ -153,7 +153,8 @@ func (d *digester) fork() {
 	d.canon = message.NewCRLFWriter(all(d.canonStates))
 }
 
-// finish makes the digests of what was written: as it stands first, then with one line end less and one more, where that is asked for.
+// finish makes the digests of what was written: as it stands first, then with one line end less and one more, where that is asked
+// for.
 func (d *digester) finish() []sum {
 	if d.sums != nil {
 		return d.sums

@@ -11,18 +11,19 @@ import (
 // What callers branch on. Every other error comes from the reader or writer that was passed in (or from a key that cannot be
 // used now: cms.ErrUnavailable), is wrapped, and says that there is no answer yet.
 var (
-	// ErrPlain: the message is not enveloped: plain mail, or signed without encryption.
+	// ErrPlain: the message is not enveloped: plain mail, or signed without encryption, or with something beside it.
 	ErrPlain = errors.New("smime: not an encrypted message")
 	// ErrNoKey: none of the keys is a recipient of the message.
 	ErrNoKey = errors.New("smime: no key opens this message")
 	// ErrDecrypt is the one answer to a wrong key, bad padding, a cut, noise where a MIME entity should begin and whatever else
 	// would make an oracle. It is never wrapped.
 	ErrDecrypt = errors.New("smime: the message does not decrypt")
-	// ErrUnsigned: decrypted, and nobody signed it (Direct 2.4).
+	// ErrUnsigned: decrypted, and nobody signed it, neither inside nor around (Direct 2.4).
 	ErrUnsigned = errors.New("smime: the message is not signed")
-	// ErrStructure: not the one structure that Direct 2.4 and 2.5.1 know, or one that can be read in two ways. Where a part of
-	// it could not be read at all the reason is wrapped beside it: cms.ErrSyntax and message.ErrEncoding mean a part that is
-	// damaged or cut, cms.ErrAlgorithm one made by an algorithm that is not accepted (Direct 2.6, 2.7).
+	// ErrStructure: not the one structure that Direct 2.4 and 2.5.1 know, nor one asked for by Forms, or one that can be read in
+	// two ways. Where a part of it could not be read at all the reason is wrapped beside it: cms.ErrSyntax and
+	// message.ErrEncoding mean a part that is damaged or cut, cms.ErrAlgorithm one made by an algorithm that is not accepted
+	// (Direct 2.6, 2.7).
 	ErrStructure = errors.New("smime: not encrypt(multipart/signed)")
 	// ErrLimit: over a limit of OpenOptions.
 	ErrLimit = errors.New("smime: over a limit")

@@ -2,7 +2,8 @@ package smime
 
 import "strings"
 
-// Forms is a set of structures beyond the one that Direct knows, encrypt(multipart/signed). The zero value is Direct alone (Direct 2.4, 2.5.1).
+// Forms is a set of structures beyond the one that Direct knows, encrypt(multipart/signed). The zero value is Direct alone (Direct
+// 2.4, 2.5.1).
 type Forms uint8
 
 // Structures that partners of DICOM PS3.15 B.8 may send (DCM-20, DCM-21; RFC 8551 §3.7).

@@ -31,8 +31,8 @@ const (
 	otherSMIME // certificates alone, receipts, what nobody knows
 )
 
-// moves has every layer that there is: what may be opened where, and where one is then. So there is one decryption, one decompression
-// (see refuse) and at most two signatures, and no way around in a circle.
+// moves has every layer that there is: what may be opened where, and where one is then. So there is one decryption, one
+// decompression (see refuse) and at most two signatures, and no way around in a circle.
 var moves = map[place]map[kind]place{
 	outside:   {enveloped: decrypted, clearSigned: around, opaqueSigned: around},
 	around:    {enveloped: decrypted},
@@ -63,7 +63,8 @@ type layer struct {
 	close   func() error // judges what follows the content; nil where nothing does
 }
 
-// run opens layer by layer, writes the message inside, and closes them from the inside out, for what vouches for a content comes behind it.
+// run opens layer by layer, writes the message inside, and closes them from the inside out, for what vouches for a content comes
+// behind it.
 func (x *opening) run(src io.Reader) error {
 	e := &entity{at: outside, body: newCounted(src)}
 	for {

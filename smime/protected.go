@@ -16,8 +16,8 @@ func protectsHeader(ct message.ContentType) bool {
 	return equalFold(hp, "clear") || equalFold(hp, "cipher")
 }
 
-// forwards says that a message/rfc822 is no wrapper but content: a message passed on (RFC 9788 §4.10; "no" is what wrappers say, and what
-// is meant where nothing is said).
+// forwards says that a message/rfc822 is no wrapper but content: a message passed on (RFC 9788 §4.10; "no" is what wrappers say,
+// and what is meant where nothing is said).
 func forwards(ct message.ContentType) bool { return equalFold(ct.Params["forwarded"], "yes") }
 
 // LegacyDisplay says whether the text of a part with this header begins with a copy of protected fields, for readers that know none
@@ -42,8 +42,8 @@ func traceField(name string) bool {
 // outerField says that a field tells what another one looked like outside (RFC 9788 §2.2).
 func outerField(name string) bool { return equalFold(name, "HP-Outer") }
 
-// protectedHeader is the header of a message whose entity protects it: of the outer fields the trace alone, then all that stand on the
-// entity. What stands outside beside that counts for nothing, also where the entity has no such field (RFC 9788 §4).
+// protectedHeader is the header of a message whose entity protects it: of the outer fields the trace alone, then all that stand on
+// the entity. What stands outside beside that counts for nothing, also where the entity has no such field (RFC 9788 §4).
 func protectedHeader(outer, entity message.Header, lim message.Limits) (message.Header, error) {
 	return join(outer, entity, lim, func(name string) bool { return traceField(name) && !entity.Has(name) })
 }

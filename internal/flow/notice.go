@@ -248,7 +248,7 @@ const maxNoticeTo = 10
 // signed, so that anybody on the way could have written it: the sender to whom the signer is bound gets them.
 func noticeTo(o *smime.Opened, env transit.Envelope, bound addr.Address) []addr.Address {
 	to := mdn.ReturnAddresses(o.Header, env.From)
-	if len(to) > maxNoticeTo || !o.Wrapped {
+	if len(to) > maxNoticeTo || !o.Wrapped && !o.HeaderProtected {
 		return []addr.Address{bound}
 	}
 	return to

@@ -135,6 +135,12 @@ func TestNoticeTo(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
+		if tc.wrapped { // RFC 9788 protects the field as well
+			got = noticeTo(&smime.Opened{Header: h, HeaderProtected: true}, transit.Envelope{From: tc.from}, lab.Address)
+			if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+				t.Errorf("%s, header protected: %v, want %v", tc.name, got, tc.want)
+			}
+		}
 	}
 }
 
