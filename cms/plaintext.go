@@ -10,10 +10,11 @@ import (
 	"carepost/cms/internal/cbc"
 )
 
-// How much ciphertext is decrypted at once, multiples of the block: the first time, for small messages, and then.
+// How much ciphertext is decrypted at once, multiples of the block: the first few times, for small messages, and then.
 const (
 	firstChunk = 8 << 10
-	chunkSize  = 32 << 10 // firstChunk doubled
+	chunkSize  = 32 << 10
+	fewChunks  = 4
 )
 
 // plaintext is where a plaintextReader gets its chunks from.
@@ -78,6 +79,8 @@ type cbcContent struct {
 	dec  cipher.BlockMode
 	buf  []byte // a block of plaintext kept back, then a chunk
 	held bool   // that block is there
+
+	chunks int // that are done with
 }
 
 // newCBC makes the plaintext of c.
@@ -94,8 +97,8 @@ func newCBC(p *parser, c encryptedContent, cek []byte) (*cbcContent, error) {
 func (c *cbcContent) next() ([]byte, error) {
 	if c.held { // it is the end of the chunk before, whose octets have been handed over
 		end := c.buf[len(c.buf)-aes.BlockSize:]
-		if size := len(c.buf) - aes.BlockSize; size < chunkSize {
-			c.buf = make([]byte, aes.BlockSize+min(2*size, chunkSize))
+		if c.chunks++; c.chunks == fewChunks {
+			c.buf = make([]byte, aes.BlockSize+chunkSize)
 		}
 		copy(c.buf, end)
 	}
