@@ -5,6 +5,7 @@ package cbc
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
@@ -17,9 +18,12 @@ type kernel struct {
 	run   func(keys *schedule, rounds int, iv *[aes.BlockSize]byte, dst, src *byte, batches int)
 }
 
+// vaes asks once: in a virtual machine CPUID goes to the host and back, which takes longer than a small message.
+var vaes = sync.OnceValue(hasVAES)
+
 // kernels returns those that run on this processor, the fastest first. Package cpu knows of VAES only beside AVX-512.
 func kernels() (ks []kernel) {
-	if cpu.X86.HasAES && cpu.X86.HasAVX2 && hasVAES() {
+	if cpu.X86.HasAES && cpu.X86.HasAVX2 && vaes() {
 		ks = append(ks, kernel{"VAES", 16 * aes.BlockSize, decryptVAES})
 	}
 	if cpu.X86.HasAES && cpu.X86.HasAVX {
