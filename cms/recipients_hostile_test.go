@@ -47,7 +47,7 @@ func traced(msg []byte, keys ...keyed) (got trace) {
 
 // Rows "Bleichenbacher on KTRI" and "MMA" (RFC 3218): bad padding of PKCS #1, a key of another length in good padding, RSAES-OAEP
 // that is none, of another hash or with another length, a wrapped key that was changed, is of another length or for another, points
-// that no two parties agree over: one private operation each, the message read to its end, and the one error.
+// that no two parties agree over: one private operation each, the message read to its end, and the one error. ATT-04.
 func TestBleichenbacher(t *testing.T) {
 	text := content(100_000)
 	bob := kinds()[RSAESPKCS1v15]
@@ -106,7 +106,7 @@ func TestBleichenbacher(t *testing.T) {
 }
 
 // Row "duplicate rid": two RecipientInfos that name one certificate of ours, in whatever way and of whatever kind, are refused before
-// any private operation.
+// any private operation. ATT-04.
 func TestDuplicateRid(t *testing.T) {
 	text := content(100)
 	for _, how := range []Algorithm{ECDHP256, ECDHP384, ECDHX25519} {
@@ -147,7 +147,7 @@ func TestDuplicateRid(t *testing.T) {
 }
 
 // Row "never fall through": the first of our keys that is named is used, once. What it does not open, no other is tried on; what it
-// may not open, neither.
+// may not open, neither. ATT-04.
 func TestNoFallThrough(t *testing.T) {
 	text := content(100)
 	all := []Algorithm{RSAESPKCS1v15, ECDHP256, ECDHP384, ECDHX25519}
@@ -191,7 +191,7 @@ func TestNoFallThrough(t *testing.T) {
 }
 
 // Row "RSA/EC parameter DoS": points beside the curve, of other curves, of any length, parameters of any kind: refused before the
-// private operation.
+// private operation. ATT-21.
 func TestECParameterTricks(t *testing.T) {
 	on := func(c ecdh.Curve) []byte { return agreeing("another", c).key.(*ecdh.PrivateKey).PublicKey().Bytes() }
 	p256, p384, x := on(ecdh.P256()), on(ecdh.P384()), on(ecdh.X25519())
@@ -260,7 +260,7 @@ func TestECParameterTricks(t *testing.T) {
 }
 
 // Row "X25519 all-zero result rejected" (RFC 7748 §6.1): whoever sends a point of low order knows the key. So does not even
-// he learn that he was right, also where the key is in a device that does not look.
+// he learn that he was right, also where the key is in a device that does not look. ATT-21.
 func TestLowOrderPoints(t *testing.T) {
 	to := kinds()[ECDHX25519]
 	text := content(100)
@@ -327,7 +327,7 @@ type zeroes struct{ ecdh.KeyExchanger }
 
 func (zeroes) ECDH(*ecdh.PublicKey) ([]byte, error) { return make([]byte, 32), nil }
 
-// Row "thousands of recipients": RecipientEncryptedKeys count like RecipientInfos, alone or together, and cost next to nothing.
+// Row "thousands of recipients": RecipientEncryptedKeys count like RecipientInfos, alone or together, and cost next to nothing. ATT-20.
 func TestThousandsOfRecipients(t *testing.T) {
 	to := kinds()[ECDHP256]
 	text := content(100)

@@ -21,7 +21,7 @@ import (
 // badKeys are public keys that nobody's certificate should have, though it might.
 func badKeys(t testing.TB) map[string]crypto.PublicKey {
 	good := people().bob.cert.PublicKey.(*rsa.PublicKey)
-	point := people().p256.cert.PublicKey.(*ecdsa.PublicKey)
+	point := elliptic.P256().Params()
 	odd := func(bits int) *big.Int {
 		n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
 		check(t, err)
@@ -43,10 +43,10 @@ func badKeys(t testing.TB) map[string]crypto.PublicKey {
 		"RSA, negative modulus":    &rsa.PublicKey{N: new(big.Int).Neg(good.N), E: 65537},
 		"P-224":                    &ecdsa.PublicKey{Curve: elliptic.P224(), X: elliptic.P224().Params().Gx, Y: elliptic.P224().Params().Gy},
 		"P-521":                    &ecdsa.PublicKey{Curve: elliptic.P521(), X: elliptic.P521().Params().Gx, Y: elliptic.P521().Params().Gy},
-		"P-256, beside the curve":  &ecdsa.PublicKey{Curve: elliptic.P256(), X: point.X, Y: new(big.Int).Add(point.Y, big.NewInt(1))},
+		"P-256, beside the curve":  &ecdsa.PublicKey{Curve: elliptic.P256(), X: point.Gx, Y: new(big.Int).Add(point.Gy, big.NewInt(1))},
 		"P-256, coordinates over":  &ecdsa.PublicKey{Curve: elliptic.P256(), X: odd(300), Y: odd(300)},
 		"P-256, at infinity":       &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)},
-		"a curve of its own":       &ecdsa.PublicKey{Curve: elliptic.P256().Params(), X: point.X, Y: point.Y},
+		"a curve of its own":       &ecdsa.PublicKey{Curve: elliptic.P256().Params(), X: point.Gx, Y: point.Gy},
 		"Ed25519 too short":        ed25519.PublicKey(make([]byte, 31)),
 		"Ed25519 too long":         ed25519.PublicKey(make([]byte, 33)),
 		"none":                     nil,
