@@ -78,7 +78,8 @@ var (
 )
 
 // Open decrypts the message in src with one of keys, checks every signature and writes the message inside to dst: as it was
-// wrapped, or made of the outer header and the signed entity. It reads src once and needs no more memory for a longer message.
+// wrapped, or made of the outer header and the signed entity. It reads src once and needs no more memory for a longer message. A
+// message of more than a megabyte is read and decrypted in a goroutine of its own, while dst is written; it has ended when Open returns.
 //
 // dst is a draft that nobody can read: what is written there is neither verified nor whole before Open returns. With an error
 // the caller throws it away. Without one it is whole; the caller shows it once a signature of Good is trusted and bound to the

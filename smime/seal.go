@@ -37,7 +37,8 @@ type SealOptions struct {
 
 // Seal signs and encrypts the RFC 5322 message in src and writes the sealed message to dst (Direct 2.4, 2.5). It reads src once,
 // and needs no more memory for a longer message. Line ends become CRLF (RFC 8551 §3.1.1); Bcc fields are left out, inside as
-// well, since every recipient of this message would read them; nothing else of the message is changed.
+// well, since every recipient of this message would read them; nothing else of the message is changed. A message of more than a
+// megabyte is encrypted and written in a goroutine of its own, while src is read; it has ended when Seal returns.
 //
 // Errors that wrap message.ErrSyntax, ErrAmbiguous or ErrLimit speak of the message in src, cms.ErrAlgorithm of a key, and all
 // others of src, dst or a key that could not be used. What was written to dst before an error is to be thrown away.
