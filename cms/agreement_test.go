@@ -265,35 +265,36 @@ func TestOAEPParameters(t *testing.T) {
 	for name, tt := range map[string]struct {
 		params string
 		hash   crypto.Hash // 0 is refused
+		mask   crypto.Hash // 0 is the same
 	}{
-		"three defaults":                {in(0x30), crypto.SHA1},
-		"SHA-1 written out":             {in(0x30, hash(sha1n)), crypto.SHA1},
-		"MGF1 with SHA-1 written out":   {in(0x30, mask(sha1n)), crypto.SHA1},
-		"all written out":               {in(0x30, hash(sha1n), mask(sha1n), label("")), crypto.SHA1},
-		"all written out, without NULL": {in(0x30, hash(sha1b), mask(sha1b), label("")), crypto.SHA1},
-		"SHA-256":                       {in(0x30, hash(sha256n), mask(sha256n)), crypto.SHA256},
-		"SHA-256, without NULL":         {in(0x30, hash(sha256b), mask(sha256b)), crypto.SHA256},
-		"SHA-256, empty label":          {in(0x30, hash(sha256n), mask(sha256n), label("")), crypto.SHA256},
-		"absent":                        {"", 0},
-		"NULL":                          {"\x05\x00", 0},
-		"no SEQUENCE":                   {in(0x31), 0},
-		"SHA-256 with MGF1 by default":  {in(0x30, hash(sha256n)), 0},
-		"SHA-1 with MGF1 of SHA-256":    {in(0x30, mask(sha256n)), 0},
-		"SHA-256 with MGF1 of SHA-1":    {in(0x30, hash(sha256n), mask(sha1n)), 0},
-		"MD5":                           {in(0x30, hash(md5), mask(md5)), 0},
-		"a label":                       {in(0x30, hash(sha256n), mask(sha256n), label("x")), 0},
-		"a label, by default else":      {in(0x30, label("x")), 0},
-		"another source":                {in(0x30, in(0xa2, in(0x30, mgf1, in(4)))), 0},
-		"source of no octets":           {in(0x30, in(0xa2, in(0x30, source, "\x05\x00"))), 0},
-		"source without parameters":     {in(0x30, in(0xa2, in(0x30, source))), 0},
-		"another mask":                  {in(0x30, hash(sha256n), in(0xa1, sha256n)), 0},
-		"MGF1 without parameters":       {in(0x30, hash(sha256n), in(0xa1, in(0x30, mgf1))), 0},
-		"MGF1 with NULL":                {in(0x30, hash(sha256n), in(0xa1, in(0x30, mgf1, "\x05\x00"))), 0},
-		"out of order":                  {in(0x30, mask(sha256n), hash(sha256n)), 0},
-		"twice":                         {in(0x30, hash(sha256n), hash(sha256n), mask(sha256n)), 0},
-		"something after":               {in(0x30, hash(sha256n), mask(sha256n), "\xa3\x00"), 0},
-		"something in a field after":    {in(0x30, in(0xa0, sha256n, "\x05\x00"), mask(sha256n)), 0},
-		"parameters of the hash":        {in(0x30, in(0xa0, in(0x30, "\x06\x05\x2b\x0e\x03\x02\x1a\x04\x00")), mask(sha1n)), 0},
+		"three defaults":                {in(0x30), crypto.SHA1, 0},
+		"SHA-1 written out":             {in(0x30, hash(sha1n)), crypto.SHA1, 0},
+		"MGF1 with SHA-1 written out":   {in(0x30, mask(sha1n)), crypto.SHA1, 0},
+		"all written out":               {in(0x30, hash(sha1n), mask(sha1n), label("")), crypto.SHA1, 0},
+		"all written out, without NULL": {in(0x30, hash(sha1b), mask(sha1b), label("")), crypto.SHA1, 0},
+		"SHA-256":                       {in(0x30, hash(sha256n), mask(sha256n)), crypto.SHA256, 0},
+		"SHA-256, without NULL":         {in(0x30, hash(sha256b), mask(sha256b)), crypto.SHA256, 0},
+		"SHA-256, empty label":          {in(0x30, hash(sha256n), mask(sha256n), label("")), crypto.SHA256, 0},
+		"absent":                        {"", 0, 0},
+		"NULL":                          {"\x05\x00", 0, 0},
+		"no SEQUENCE":                   {in(0x31), 0, 0},
+		"SHA-256 with MGF1 by default":  {in(0x30, hash(sha256n)), crypto.SHA256, crypto.SHA1},
+		"SHA-1 with MGF1 of SHA-256":    {in(0x30, mask(sha256n)), crypto.SHA1, crypto.SHA256},
+		"SHA-256 with MGF1 of SHA-1":    {in(0x30, hash(sha256n), mask(sha1n)), crypto.SHA256, crypto.SHA1},
+		"MD5":                           {in(0x30, hash(md5), mask(md5)), 0, 0},
+		"a label":                       {in(0x30, hash(sha256n), mask(sha256n), label("x")), 0, 0},
+		"a label, by default else":      {in(0x30, label("x")), 0, 0},
+		"another source":                {in(0x30, in(0xa2, in(0x30, mgf1, in(4)))), 0, 0},
+		"source of no octets":           {in(0x30, in(0xa2, in(0x30, source, "\x05\x00"))), 0, 0},
+		"source without parameters":     {in(0x30, in(0xa2, in(0x30, source))), 0, 0},
+		"another mask":                  {in(0x30, hash(sha256n), in(0xa1, sha256n)), 0, 0},
+		"MGF1 without parameters":       {in(0x30, hash(sha256n), in(0xa1, in(0x30, mgf1))), 0, 0},
+		"MGF1 with NULL":                {in(0x30, hash(sha256n), in(0xa1, in(0x30, mgf1, "\x05\x00"))), 0, 0},
+		"out of order":                  {in(0x30, mask(sha256n), hash(sha256n)), 0, 0},
+		"twice":                         {in(0x30, hash(sha256n), hash(sha256n), mask(sha256n)), 0, 0},
+		"something after":               {in(0x30, hash(sha256n), mask(sha256n), "\xa3\x00"), 0, 0},
+		"something in a field after":    {in(0x30, in(0xa0, sha256n, "\x05\x00"), mask(sha256n)), 0, 0},
+		"parameters of the hash":        {in(0x30, in(0xa0, in(0x30, "\x06\x05\x2b\x0e\x03\x02\x1a\x04\x00")), mask(sha1n)), 0, 0},
 	} {
 		text := content(20)
 		e := sealed(t, text)
@@ -303,7 +304,7 @@ func TestOAEPParameters(t *testing.T) {
 		} else {
 			h = crypto.SHA1
 		}
-		e.infos[0] = oaepTransport(t, h, []byte(tt.params), e.cek)
+		e.infos[0] = oaepTransport(t, h, tt.mask, []byte(tt.params), e.cek)
 		n := 0
 		_, got, err := unsealWith(e.bytes(), ReadOptions{}, Recipient{people().bob.cert, observed(people().bob.key, &n)})
 		if !errors.Is(err, want) || want == nil && !bytes.Equal(got, text) || (n == 1) != (want == nil) {
@@ -313,10 +314,10 @@ func TestOAEPParameters(t *testing.T) {
 }
 
 // oaepTransport is a KeyTransRecipientInfo to bob by RSAES-OAEP with any parameters.
-func oaepTransport(t testing.TB, h crypto.Hash, params, cek []byte) []byte {
+func oaepTransport(t testing.TB, h, mask crypto.Hash, params, cek []byte) []byte {
 	t.Helper()
 	bob := people().bob
-	b, err := rsa.EncryptOAEP(h.New(), rand.Reader, bob.cert.PublicKey.(*rsa.PublicKey), cek, nil)
+	b, err := rsa.EncryptOAEPWithOptions(rand.Reader, bob.cert.PublicKey.(*rsa.PublicKey), cek, &rsa.OAEPOptions{Hash: h, MGFHash: mask})
 	check(t, err)
 	return oaepRaw(params, b)
 }

@@ -69,7 +69,7 @@ func parseCapabilities(content cryptobyte.String) (known []Algorithm) {
 
 // capability is the reverse of capabilityOf, NULL being as good as absent.
 func capability(a algorithmIdentifier) Algorithm {
-	if x := transportOf(a); x != 0 {
+	if x, mask := transportOf(a); x != 0 && mask == x {
 		return x
 	}
 	if !a.noParams() {

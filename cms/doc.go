@@ -33,8 +33,7 @@
 //   - §6.2: of RecipientInfos, key transport and key agreement with an ephemeral key of the originator are read. The other kinds,
 //     and static keys of originators, are skipped, not tried. Two that name the same certificate of ours are refused, and a
 //     RecipientInfo that does not open the message is never followed by another one.
-//   - RFC 8017 §7.1: RSAES-OAEP with a label, with a mask of another hash than its own, or with absent parameters (which are not three
-//     defaults) is refused. Certificates for RSAES-OAEP alone (RFC 4055 §1.2) are not encrypted to: crypto/x509 does not read their keys.
+//   - RFC 8017 §7.1: RSAES-OAEP with a label, or with absent parameters (which are not three defaults), is refused. Certificates for RSAES-OAEP alone (RFC 4055 §1.2) are not encrypted to: crypto/x509 does not read their keys.
 //   - RFC 5753, RFC 8418: points are uncompressed and curves named; ECMQV, schemes with SHA-224 and key wraps other than AES are refused.
 //   - §6.3: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
 //   - RFC 5083 §2.1: AuthEnvelopedData holds AES-GCM alone, and EnvelopedData AES-CBC alone. authAttrs must be DER, and have one

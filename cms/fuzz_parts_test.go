@@ -212,10 +212,10 @@ func FuzzParameters(f *testing.F) {
 				}
 			}
 		}
-		if x := transportOf(a); x != 0 && x != RSAESOAEPSHA1 { // that one is never written
+		if x, mask := transportOf(a); x != 0 && mask == x && x != RSAESOAEPSHA1 { // that one is never written
 			again, _ := algorithmIn(encode(func(b *cryptobyte.Builder) { addTransport(b, x) }))
-			if transportOf(again) != x {
-				t.Fatalf("%v is written as %v", x, transportOf(again))
+			if back, _ := transportOf(again); back != x {
+				t.Fatalf("%v is written as %v", x, back)
 			}
 		}
 		if bits := wrapBits(a.params); bits != 0 {

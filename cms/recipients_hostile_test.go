@@ -57,7 +57,7 @@ func TestBleichenbacher(t *testing.T) {
 	}
 	for n, name := range map[int]string{0: "nothing", 5: "40 bits", 15: "a key one octet short", 17: "a key one octet long", 32: "a key of AES-256"} {
 		changes["PKCS #1 with "+name] = rsa(func(*envelope) []byte { return transportTo(t, people().bob, content(n)) })
-		changes["RSAES-OAEP with "+name] = rsa(func(*envelope) []byte { return oaepTransport(t, crypto.SHA256, oaep256(), content(n)) })
+		changes["RSAES-OAEP with "+name] = rsa(func(*envelope) []byte { return oaepTransport(t, crypto.SHA256, 0, oaep256(), content(n)) })
 	}
 	changes["PKCS #1 that is none"] = rsa(func(*envelope) []byte {
 		return rawTransport(people().bob, nil, oidRSA, append([]byte{0}, content(255)...))
@@ -65,12 +65,12 @@ func TestBleichenbacher(t *testing.T) {
 	changes["RSAES-OAEP that is none"] = rsa(func(*envelope) []byte { return oaepRaw(oaep256(), append([]byte{0}, content(255)...)) })
 	changes["PKCS #1 as RSAES-OAEP"] = rsa(func(e *envelope) []byte { return oaepRaw(oaep256(), encryptTo(t, people().bob, e.cek)) })
 	changes["RSAES-OAEP as PKCS #1"] = rsa(func(e *envelope) []byte {
-		info := oaepTransport(t, crypto.SHA256, oaep256(), e.cek)
+		info := oaepTransport(t, crypto.SHA256, 0, oaep256(), e.cek)
 		return rawTransport(people().bob, nil, oidRSA, info[len(info)-256:])
 	})
-	changes["RSAES-OAEP of another hash"] = rsa(func(e *envelope) []byte { return oaepTransport(t, crypto.SHA1, oaep256(), e.cek) })
+	changes["RSAES-OAEP of another hash"] = rsa(func(e *envelope) []byte { return oaepTransport(t, crypto.SHA1, 0, oaep256(), e.cek) })
 	changes["another key by PKCS #1"] = rsa(func(*envelope) []byte { return transportTo(t, people().bob, content(16)) })
-	changes["another key by RSAES-OAEP"] = rsa(func(*envelope) []byte { return oaepTransport(t, crypto.SHA256, oaep256(), content(16)) })
+	changes["another key by RSAES-OAEP"] = rsa(func(*envelope) []byte { return oaepTransport(t, crypto.SHA256, 0, oaep256(), content(16)) })
 	for _, how := range []Algorithm{ECDHP256, ECDHP384, ECDHX25519} {
 		to := kinds()[how]
 		agreed := func(info func(k *kari, e *envelope) []byte) func(e *envelope) keyed {

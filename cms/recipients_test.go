@@ -226,7 +226,7 @@ func TestTableDecides(t *testing.T) {
 	}
 	old := sealed(t, text)
 	old.infos[0] = rawTransport(people().bob, nil, oidRSA, nil)
-	old.infos[0] = oaepTransport(t, crypto.SHA1, []byte{0x30, 0}, old.cek)
+	old.infos[0] = oaepTransport(t, crypto.SHA1, 0, []byte{0x30, 0}, old.cek)
 	msgs[RSAESOAEPSHA1] = old.bytes()
 	k := kariTo(kinds()[ECDHP256], ECDHP256)
 	k.scheme = oidStdDHSHA1

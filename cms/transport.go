@@ -68,8 +68,11 @@ func (t transport) prepare(to Recipient, algs Algorithms) (Algorithm, opener, er
 	if !ok {
 		return 0, nil, algorithm("key transport to another kind of key")
 	}
-	how := transportOf(t.algorithm)
+	how, mask := transportOf(t.algorithm)
 	if err := algs.accept(how, "key transport"); err != nil {
+		return 0, nil, err
+	}
+	if err := algs.accept(mask, "mask of RSAES-OAEP"); err != nil {
 		return 0, nil, err
 	}
 	if err := checkRSA(pub); err != nil {
@@ -80,7 +83,7 @@ func (t transport) prepare(to Recipient, algs Algorithms) (Algorithm, opener, er
 		return 0, nil, errForeignKey()
 	}
 	return how, func(n int) ([]byte, error) {
-		var o crypto.DecrypterOpts = &rsa.OAEPOptions{Hash: oaepHash(how)}
+		var o crypto.DecrypterOpts = &rsa.OAEPOptions{Hash: oaepHash(how), MGFHash: oaepHash(mask)}
 		if how == RSAESPKCS1v15 {
 			//lint:ignore SA1019 what Direct partners send; fixed length, random key instead of an error
 			o = &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n}
@@ -89,18 +92,18 @@ func (t transport) prepare(to Recipient, algs Algorithms) (Algorithm, opener, er
 	}, nil
 }
 
-// transportOf reads a keyEncryptionAlgorithm of key transport, 0 for what is not read.
-func transportOf(a algorithmIdentifier) Algorithm {
+// transportOf reads a keyEncryptionAlgorithm of key transport, 0 for what is not read. The mask is RSAES-OAEP with the digest of the
+// mask: mostly the same, and SHA-1 in what Java makes of a digest alone. RSAES-PKCS1-v1_5 is its own.
+func transportOf(a algorithmIdentifier) (how, mask Algorithm) {
 	switch {
 	case a.oid == oidRSA && a.noParams(): // RFC 3370 §4.2.1: NULL; absent is tolerated
-		return RSAESPKCS1v15
-	case a.oid == oidOAEP: // RFC 3560 §2
-		// RFC 8017 has two hashes; two different ones are nobody's. Absent parameters are not the same as three defaults.
-		if digest, mask, ok := parseOAEP(a.params); ok && digest == mask {
-			return oaepWith(digest)
+		return RSAESPKCS1v15, RSAESPKCS1v15
+	case a.oid == oidOAEP: // RFC 3560 §2. Absent parameters are not the same as three defaults
+		if digest, mask, ok := parseOAEP(a.params); ok {
+			return oaepWith(digest), oaepWith(mask)
 		}
 	}
-	return 0
+	return 0, 0
 }
 
 // oaepHash is the hash of RSAES-OAEP and of its mask, 0 for other algorithms.
