@@ -104,7 +104,7 @@ func TestOpenSSLVariants(t *testing.T) {
 	}
 }
 
-// TestOAEPParameters: DIR-19: OAEP whose mask has another hash than its own is refused, as cms says; everything else is read.
+// TestOAEPParameters: DIR-19: OAEP is read whatever hash its mask has, as cms says.
 func TestOAEPParameters(t *testing.T) {
 	l := lab(t)
 	in, err := l.OpenSSL.File("content", letter)
@@ -120,7 +120,7 @@ func TestOAEPParameters(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = same(decrypt(message, to, peers.Encryption{Cipher: cms.AES128CBC, To: []*peers.Person{to}}))
-			if md == mask && err != nil || md != mask && !errors.Is(err, cms.ErrAlgorithm) {
+			if err != nil {
 				t.Errorf("OAEP with %s, mask with %s: %v", md, mask, err)
 			}
 		}
