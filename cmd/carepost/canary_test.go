@@ -143,7 +143,7 @@ func lettered(b []byte) []byte {
 }
 
 // Not one plaintext byte of a message that is refused in the end is seen: not on the disk while it is read, not on standard output, not in
-// the report. EFAIL; ATT-01, ATT-02, ATT-05, ATT-07.
+// the report. ATT-02, ATT-05, ATT-07.
 func TestRefusedPlaintextIsNowhere(t *testing.T) {
 	n := &nest{post: newPost(t), tmp: t.TempDir()}
 	letter := strings.Replace(letterText, "Confidential matter", canary, 1) + strings.Repeat(canary+" "+strings.Repeat("x", 50)+"\r\n", 20_000)
