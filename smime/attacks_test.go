@@ -224,7 +224,7 @@ func (c *tally) Read(p []byte) (int, error) {
 // ATT-04, ATT-05, ATT-06: whatever is wrong inside, the message is read to its end, after one private operation; what would help to find
 // out the plaintext has one error, and nothing beside it.
 func TestSameWork(t *testing.T) {
-	part := "Content-Type: message/rfc822\r\n\r\n" + letter + strings.Repeat("a line of text that is signed, or is not\r\n", 5000)
+	part := "Content-Type: message/rfc822\r\n\r\n" + letter + strings.Repeat("a line of text that is signed, or is not\r\n", 40_000)
 	text := signedBy(t, part, newWorld().alice.signer())
 	good := multipartSigned(part, text)
 	b := captured(t, multipartSigned("Content-Type: message/rfc822\r\n\r\n"+letter, text))

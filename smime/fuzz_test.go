@@ -5,9 +5,11 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"os"
 	"runtime/metrics"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +70,10 @@ func checked(t *testing.T, r cms.Recipient, in []byte, options OpenOptions) (o *
 	if err != nil {
 		if o != nil {
 			t.Fatal("an error and a message")
+		}
+		answers := []error{ErrPlain, ErrNoKey, ErrDecrypt, ErrUnsigned, ErrStructure, ErrLimit}
+		if !slices.ContainsFunc(answers, func(a error) bool { return errors.Is(err, a) }) {
+			t.Fatalf("no answer: %v", err) // the message would be tried again and again
 		}
 		return nil, err
 	}
