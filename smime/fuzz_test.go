@@ -51,12 +51,21 @@ func check(t *testing.T, r cms.Recipient, in []byte) {
 	limits := message.Limits{HeaderBytes: 1 << 16}
 	strict, err := checked(t, r, in, OpenOptions{Message: limits})
 	lenient, err2 := checked(t, r, in, OpenOptions{Message: limits, Forms: LenientForms, Algorithms: cms.Lenient.Algorithms()})
+	if err == nil && inner(strict) {
+		return // all forms open it further, or find that they cannot
+	}
 	if err == nil && (err2 != nil || lenient.Form == 0 && strict.Size != lenient.Size || len(strict.Good()) > len(lenient.Good())) {
 		t.Fatalf("Direct reads it, and with all forms: %v", err2)
 	}
 	if strict == nil && lenient != nil && lenient.Form == 0 || strict != nil && (strict.Form != 0 || strict.OuterSignatures != nil) {
 		t.Fatal("Direct knows no forms")
 	}
+}
+
+// inner says that what was opened is S/MIME itself: a signed part that is compressed, say, which Direct hands on as it is.
+func inner(o *Opened) bool {
+	ct, _ := o.Header.ContentType()
+	return ct.Subtype == "pkcs7-mime" || ct.Subtype == "x-pkcs7-mime"
 }
 
 func checked(t *testing.T, r cms.Recipient, in []byte, options OpenOptions) (o *Opened, err error) {
@@ -81,8 +90,8 @@ func checked(t *testing.T, r cms.Recipient, in []byte, options OpenOptions) (o *
 		t.Fatal("size")
 	}
 	crlf := func(s string) string { return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\n", "\r\n") }
-	if ct, _ := o.Header.ContentType(); ct.Subtype == "pkcs7-mime" {
-		return o, nil // a signed part that is compressed, say: Direct hands it on as it is
+	if inner(o) {
+		return o, nil
 	}
 	if len(o.Good()) > 0 && crlf(b.String()) != letter {
 		t.Fatalf("a good signature over something else:\n%q", b.String())

@@ -41,12 +41,12 @@ func (s *signatureCache) check(spki, signed []byte, verify func() bool) bool {
 	return true
 }
 
-// Fetched issuers are kept for an hour, up to 256 URLs and 1 MiB in all. Certificates that are made to be dear take sixteen times
+// Fetched issuers are kept for an hour, up to 256 URLs and 256 KiB in all. Certificates that are made to be dear take a hundred times
 // their size once they are read.
 const (
 	issuerAge      = time.Hour
 	maxIssuing     = 256
-	maxIssuerBytes = 1 << 20
+	maxIssuerBytes = 256 << 10
 )
 
 // issuerCache keeps what caIssuers URLs gave. The certificates are candidates and no more, so an old one does no harm.
