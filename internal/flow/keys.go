@@ -89,7 +89,7 @@ func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipien
 		if err != nil {
 			return nil, fmt.Errorf("flow: own certificate: %w", err)
 		}
-		key, err := f.Keys.Decrypter(ctx, c.Key)
+		key, err := f.Keys.Opener(ctx, c.Key)
 		if errors.Is(err, keyring.ErrKind) || errors.Is(err, keyring.ErrNoKey) {
 			continue // a key for signing only, or one that is gone: another may open the message
 		}

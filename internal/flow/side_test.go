@@ -57,13 +57,14 @@ type side struct {
 	tell  func(what string, done, total int64)
 }
 
-func newSide(t *testing.T) *side {
+// newSide changes its own certificate by edits.
+func newSide(t *testing.T, edits ...certtest.Edit) *side {
 	t.Helper()
 	s := &side{t: t, dir: filepath.Join(t.TempDir(), "data"), now: time.Now(), handlers: map[string]func(context.Context, *queue.Job) error{}}
 	server := certtest.NewServer(t)
 	s.ca = certtest.NewCA(t, "Trial CA")
 	s.ca.Publish(t, server)
-	s.own = s.ca.Issue(t, desk.Domain.String())
+	s.own = s.ca.Issue(t, desk.Domain.String(), edits...)
 	s.others = map[addr.Domain]certtest.Pair{lab.Domain: s.ca.Issue(t, lab.Domain.String()), ward.Domain: s.ca.Issue(t, ward.Domain.String())}
 	s.reply = func(c transit.Consignment) transit.Outcome { return answers(c, transit.Delivered, 250) }
 	s.tell = func(string, int64, int64) {}

@@ -7,7 +7,9 @@ package keyring
 import (
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -73,14 +75,14 @@ func (k *Keyring) Generate(ctx context.Context, tx *store.Tx, spec Spec) (id str
 	return k.Import(ctx, tx, key)
 }
 
-// Import adds a key (*rsa.PrivateKey of at least 2048 bits or *ecdsa.PrivateKey) in tx and returns its handle.
+// Import adds a key (*rsa.PrivateKey of at least 2048 bits, *ecdsa.PrivateKey or ed25519.PrivateKey) in tx and returns its handle.
 func (k *Keyring) Import(_ context.Context, tx *store.Tx, key crypto.Signer) (id string, err error) {
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
 		if key.N.BitLen() < 2048 {
 			return "", errors.New("keyring: an RSA key of less than 2048 bits")
 		}
-	case *ecdsa.PrivateKey:
+	case *ecdsa.PrivateKey, ed25519.PrivateKey:
 	default:
 		return "", fmt.Errorf("keyring: a key of type %T cannot be kept", key)
 	}
@@ -121,6 +123,24 @@ func (k *Keyring) Decrypter(ctx context.Context, id string) (crypto.Decrypter, e
 		return nil, fmt.Errorf("%w: %s decrypts nothing", ErrKind, id)
 	}
 	return decrypter{d}, nil
+}
+
+// Opener gives the key with this handle as cms.Recipient wants it: a crypto.Decrypter for RSA, an ecdh.KeyExchanger for EC. ErrNoKey; ErrKind
+// if nothing can be encrypted to it.
+func (k *Keyring) Opener(ctx context.Context, id string) (any, error) {
+	key, err := k.key(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	curve, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return k.Decrypter(ctx, id)
+	}
+	e, err := curve.ECDH()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s agrees on nothing", ErrKind, id)
+	}
+	return exchanger{e}, nil
 }
 
 // Export writes the private key in clear, as PKCS #8 in PEM. Only for a person who asked for exactly that.
@@ -186,7 +206,7 @@ func (k *Keyring) remember(id string, key crypto.Signer) {
 	k.cached[id] = key
 }
 
-// signer and decrypter keep callers from the key itself, which a type assertion would give them.
+// signer, decrypter and exchanger keep callers from the key itself, which a type assertion would give them.
 type signer struct{ key crypto.Signer }
 
 func (s signer) Public() crypto.PublicKey { return s.key.Public() }
@@ -202,3 +222,9 @@ func (d decrypter) Public() crypto.PublicKey { return d.key.Public() }
 func (d decrypter) Decrypt(rand io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byte, error) {
 	return d.key.Decrypt(rand, msg, opts)
 }
+
+type exchanger struct{ key *ecdh.PrivateKey }
+
+func (e exchanger) PublicKey() *ecdh.PublicKey                  { return e.key.PublicKey() }
+func (e exchanger) Curve() ecdh.Curve                           { return e.key.Curve() }
+func (e exchanger) ECDH(remote *ecdh.PublicKey) ([]byte, error) { return e.key.ECDH(remote) }

@@ -3,7 +3,9 @@ package keyring
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -54,7 +56,61 @@ func TestSignAndDecrypt(t *testing.T) {
 				if _, err := k.Decrypter(t.Context(), id); !errors.Is(err, ErrKind) {
 					t.Errorf("%s decrypts: %v", name, err)
 				}
+				agrees(t, k, id, key.Public().(*ecdsa.PublicKey))
 			}
+		}
+	}
+}
+
+// agrees wants the same secret on both sides.
+func agrees(t *testing.T, k *Keyring, id string, pub *ecdsa.PublicKey) {
+	t.Helper()
+	key, err := k.Opener(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, ok := key.(ecdh.KeyExchanger)
+	if _, whole := key.(*ecdh.PrivateKey); whole || !ok {
+		t.Fatalf("%T", key)
+	}
+	other, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote, err := pub.ECDH()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := own.ECDH(other.PublicKey())
+	b, err2 := other.ECDH(remote)
+	if err != nil || err2 != nil || !bytes.Equal(a, b) || !own.PublicKey().Equal(remote) || own.Curve() != ecdh.P256() {
+		t.Errorf("%x and %x: %v, %v", a, b, err, err2)
+	}
+}
+
+// An Ed25519 key signs, and opens nothing.
+func TestEd25519(t *testing.T) {
+	s := storetest.SQLite(t)
+	k := New(s)
+	pub, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	if err := s.Tx(t.Context(), func(tx *store.Tx) (err error) { id, err = k.Import(t.Context(), tx, private); return err }); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []*Keyring{k, New(s)} {
+		key, err := k.Signer(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := key.Sign(rand.Reader, []byte("letter"), crypto.Hash(0))
+		if err != nil || !ed25519.Verify(pub, []byte("letter"), sig) {
+			t.Errorf("signed: %v", err)
+		}
+		if _, err := k.Opener(t.Context(), id); !errors.Is(err, ErrKind) {
+			t.Errorf("opens: %v", err)
 		}
 	}
 }
