@@ -2,7 +2,6 @@ package cms
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"math"
 )
@@ -74,12 +73,26 @@ func (p *parser) bound() int64 {
 	return p.stack[len(p.stack)-1].bound
 }
 
-// cut turns the end of r, which is never expected where it is asked, into ErrSyntax.
+// cut turns the end of r, which is never expected where it is asked, into ErrSyntax. All other errors are of r, io.ErrUnexpectedEOF too.
 func cut(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF {
 		return syntax("cut")
 	}
 	return err
+}
+
+// readFull is io.ReadFull, but for the error when r ends: that is ErrSyntax, which io.ReadFull would not tell from an r that breaks.
+func (p *parser) readFull(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = p.r.Read(b[n:])
+		n += m
+	}
+	p.off += int64(n)
+	if n == len(b) {
+		return n, nil
+	}
+	return n, cut(err)
 }
 
 func (p *parser) octet() (byte, error) {
@@ -221,6 +234,6 @@ func (p *parser) finish() error {
 	case nil:
 		return syntax("bytes after the end")
 	default:
-		return cut(err)
+		return err
 	}
 }

@@ -96,6 +96,7 @@ func TestBombEverywhere(t *testing.T) {
 	for name, msg := range map[string][]byte{
 		"two signers": toBER(p7s, 4), "unsigned attributes": toBER(f.bytes(t), 5), "all BER": toBER(p7s, 20),
 		"enveloped": e.bytes(), "authenticated": a.bytes(), "compressed": compress(t, someText), "by key agreement": agreed.bytes(),
+		"opaque": toBER(opaqueBy(t, someText, c.alice), 7),
 	} {
 		for i, at := range elements(msg) {
 			if i%3 != 0 && os.Getenv("CAREPOST_FULL") == "" {
@@ -153,6 +154,13 @@ var readers = []func(io.Reader) error{
 		_, plain, err := ReadEnveloped(r, keys, ReadOptions{Draft: true})
 		if err == nil {
 			_, err = io.Copy(io.Discard, plain)
+		}
+		return err
+	},
+	func(r io.Reader) error {
+		o, err := ReadOpaque(r, ReadOptions{})
+		if err == nil {
+			_, err = io.Copy(io.Discard, o)
 		}
 		return err
 	},

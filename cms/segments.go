@@ -34,12 +34,11 @@ func (s *segments) fill(b []byte) (n int, ended bool, err error) {
 		if n == len(b) {
 			return n, false, nil
 		}
-		m, err := io.ReadFull(s.p.r, b[n:n+int(min(s.left, int64(len(b)-n)))])
+		m, err := s.p.readFull(b[n : n+int(min(s.left, int64(len(b)-n)))])
 		n += m
 		s.left -= int64(m)
-		s.p.off += int64(m)
 		if err != nil {
-			return n, false, cut(err)
+			return n, false, err
 		}
 	}
 }

@@ -1,7 +1,5 @@
 package cms
 
-import "io"
-
 // content returns the octets of e, which must have definite length.
 func (p *parser) content(e element) ([]byte, error) {
 	if e.length == indefinite {
@@ -24,11 +22,10 @@ func (p *parser) take(prefix []byte, n int64) ([]byte, error) {
 		return nil, limit("octets outside the content")
 	}
 	b := make([]byte, len(prefix)+int(n))
-	got, err := io.ReadFull(p.r, b[copy(b, prefix):])
-	p.off += int64(got)
+	got, err := p.readFull(b[copy(b, prefix):])
 	p.budget -= int64(got)
 	if err != nil {
-		return nil, cut(err)
+		return nil, err
 	}
 	if p.taping {
 		p.tape = append(p.tape, b[len(prefix):]...)
