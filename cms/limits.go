@@ -40,7 +40,7 @@ const (
 	minTag         = 12 // octets; a shorter one can be found by trying (CVE-2026-34182)
 	minRSABits     = 2048
 	maxRSABits     = 8192
-	maxRSAExponent = 1 << 33
+	maxRSAExponent = 1<<31 - 1 // what crypto/rsa computes with
 )
 
 // defaulted fills in what is zero.

@@ -39,6 +39,7 @@ func badKeys(t testing.TB) map[string]crypto.PublicKey {
 		"RSA, exponent 2":          &rsa.PublicKey{N: good.N, E: 2},
 		"RSA, even exponent":       &rsa.PublicKey{N: good.N, E: 65536},
 		"RSA, negative exponent":   &rsa.PublicKey{N: good.N, E: -65537},
+		"RSA, exponent above 2^31": &rsa.PublicKey{N: good.N, E: 1<<31 + 1},
 		"RSA, exponent above 2^33": &rsa.PublicKey{N: good.N, E: 1<<33 + 1},
 		"RSA, negative modulus":    &rsa.PublicKey{N: new(big.Int).Neg(good.N), E: 65537},
 		"P-224":                    &ecdsa.PublicKey{Curve: elliptic.P224(), X: elliptic.P224().Params().Gx, Y: elliptic.P224().Params().Gy},
@@ -53,7 +54,7 @@ func badKeys(t testing.TB) map[string]crypto.PublicKey {
 	}
 }
 
-// ATT-21: moduli below 2048 and above 8192 bits, even moduli and exponents, exponents of one and of more than 33 bits, other curves and
+// ATT-21: moduli below 2048 and above 8192 bits, even moduli and exponents, exponents of one and of more than 31 bits, other curves and
 // points beside the curve: refused before anything is computed with them, on either side. DIR-18, DIR-19.
 func TestHostileKeys(t *testing.T) {
 	c := people()
