@@ -35,7 +35,7 @@
 //     RecipientInfo that does not open the message is never followed by another one.
 //   - RFC 8017 §7.1: RSAES-OAEP with a label, or with absent parameters (which are not three defaults), is refused. Certificates for RSAES-OAEP alone (RFC 4055 §1.2) are not encrypted to: crypto/x509 does not read their keys.
 //   - RFC 5753, RFC 8418: points are uncompressed and curves named; ECMQV, schemes with SHA-224 and key wraps other than AES are refused.
-//   - §6.3: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
+//   - §10.2.4: names are compared byte by byte, not by RFC 5280 §7.1. Whoever copies the issuer from the certificate passes.
 //   - RFC 5083 §2.1: AuthEnvelopedData holds AES-GCM alone, and EnvelopedData AES-CBC alone. authAttrs must be DER, and have one
 //     contentType, which is id-data; they are authenticated and told to nobody. unauthAttrs and unprotectedAttrs are passed over.
 //   - RFC 5084 §3.2: nonces have 12 octets, and macs as many as aes-ICVlen says, 12 where it is left out. On the way out it is always

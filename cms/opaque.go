@@ -171,15 +171,14 @@ func ContentOf(head []byte) Content {
 	if err != nil {
 		return OtherContent
 	}
-	const ct = pkcs9 + "\x10\x01" // id-ct, 1.2.840.113549.1.9.16.1
 	switch id {
 	case oidSigned:
 		return SignedContent
 	case oidEnveloped:
 		return EnvelopedContent
-	case ct + "\x17": // RFC 5083 §2
+	case oidAuthEnveloped:
 		return AuthEnvelopedContent
-	case ct + "\x09": // RFC 3274 §1.1
+	case oidCompressed:
 		return CompressedContent
 	}
 	return OtherContent

@@ -36,6 +36,7 @@ var ErrSize = errors.New("gcm: content too long")
 var (
 	errNonce = errors.New("gcm: the nonce is not 12 octets long")
 	errChunk = errors.New("gcm: a chunk after one that was no whole blocks")
+	errRoom  = errors.New("gcm: no room behind the chunk")
 	errKey   = errors.New("gcm: the hash key is zero") // one key in 2^128
 )
 
@@ -150,6 +151,9 @@ func NewSealer(block cipher.Block, nonce []byte) (*Sealer, error) {
 // last are whole blocks.
 func (s *Sealer) Seal(b []byte) error {
 	n, at := len(b), s.size
+	if n > 0 && cap(b)-n < TagSize { // the ciphertext would go to memory of its own, and b stay what it is
+		return errRoom
+	}
 	if err := s.grow(n); err != nil || n == 0 {
 		return err
 	}

@@ -151,6 +151,10 @@ func TestMisuse(t *testing.T) {
 	if s.Seal(make([]byte, 16, 40)) == nil {
 		t.Error("a chunk behind the last")
 	}
+	// Without room behind the chunk it could not be encrypted where it lies, and would be taken for ciphertext as it is.
+	if s, err = NewSealer(block, make([]byte, 12)); err != nil || s.Seal(make([]byte, 32, 47)) == nil {
+		t.Error("a chunk without room for the tag")
+	}
 }
 
 // Laws of the field, and square against mul.
