@@ -230,5 +230,5 @@ type ReadOptions struct {
 type Encryption struct {
 	Cipher    Algorithm // 0 is AES256CBC
 	Transport Algorithm // for RSA certificates; 0 is RSAESPKCS1v15
-	Rand      io.Reader // nil is crypto/rand
+	Rand      io.Reader // of the content key and its initialization vector or nonce; nil is crypto/rand, which all else comes from
 }

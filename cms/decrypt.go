@@ -9,7 +9,8 @@ import "io"
 // The plaintext of an EnvelopedData comes as it is decrypted. The caller keeps it hidden until the reader has said io.EOF and a
 // signature has been verified: with a wrong key it is noise (which one time in 256 ends like good padding, so without an error),
 // and it can be forged by anybody in any case. That of an AuthEnvelopedData comes so where o.Draft says that it is hidden; else r
-// must be an io.ReadSeeker, and nothing comes before a first pass to its end has found the tag good.
+// must be an io.ReadSeeker, and nothing comes before a first pass to its end has found the tag good. What r holds must not change
+// between the two: a second look at the tag finds that out at the end alone, in place of io.EOF.
 //
 // Of several keys that the message names, the first in keys is used, once. Errors: ErrSyntax, ErrLimit, ErrContentType,
 // ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.

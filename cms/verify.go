@@ -11,7 +11,8 @@ import (
 )
 
 // Candidates returns the certificates of the bag that match the identifier of signer i, in the order of the message: more than
-// one when an attacker puts a copy of issuer and serial there, so all are to be tried.
+// one when an attacker puts a copy of issuer and serial there, so all are to be tried. That can be Limits.Signers times
+// Limits.Certificates public-key operations of a few milliseconds each: the caller sets a bound to them.
 func (s *SignedData) Candidates(i int) []*x509.Certificate {
 	var all []*x509.Certificate
 	for _, cert := range s.Certificates {
