@@ -171,20 +171,6 @@ var readers = []func(io.Reader) error{
 		}
 		return err
 	},
-	func(r io.Reader) error {
-		o, err := ReadOpaque(r, ReadOptions{})
-		if err == nil {
-			_, err = io.Copy(io.Discard, o)
-		}
-		return err
-	},
-	func(r io.Reader) error {
-		plain, err := ReadCompressed(r, ReadOptions{Algorithms: Lenient.Algorithms()})
-		if err == nil {
-			_, err = io.Copy(io.Discard, plain)
-		}
-		return err
-	},
 }
 
 // megabytes are messages of nearly a megabyte each that cost the most they can.
