@@ -203,3 +203,17 @@ func TestPipelineErrors(t *testing.T) {
 		})
 	}
 }
+
+// A source that panics leaves nobody waiting for more to write.
+func TestSealPanics(t *testing.T) {
+	twoProcessors(t)
+	synctest.Test(t, func(t *testing.T) {
+		defer func() {
+			if p := recover(); p != errBroken {
+				t.Errorf("%v", p)
+			}
+		}()
+		src := io.MultiReader(io.LimitReader(newMessage(3<<20), 2<<20), &panicking{})
+		t.Error(Seal(io.Discard, src, sealing()))
+	})
+}

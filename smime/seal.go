@@ -68,11 +68,7 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
 	row := &behind{w: env}
-	err = o.sign(row, encoding, partHeader(h, encoding, o.Unwrapped), br)
-	if earlier := row.close(); earlier != nil {
-		err = earlier
-	}
-	if err != nil {
+	if err := o.signBehind(row, encoding, partHeader(h, encoding, o.Unwrapped), br); err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
 	if err := errors.Join(env.Close(), text.Close()); err != nil {
@@ -179,6 +175,16 @@ func partHeader(h message.Header, encoding string, unwrapped bool) []byte {
 	}
 	b.WriteString("\r\n")
 	return b.Bytes()
+}
+
+// signBehind is sign by way of a row, which is closed also where a key or a reader panics.
+func (o *SealOptions) signBehind(row *behind, encoding string, head []byte, body io.Reader) (err error) {
+	defer func() {
+		if earlier := row.close(); earlier != nil {
+			err = earlier
+		}
+	}()
+	return o.sign(row, encoding, head, body)
 }
 
 // sign writes the multipart/signed around the part of which head and body are given (RFC 8551 §3.5.3; DIR-15).
