@@ -37,9 +37,11 @@ func chainKeyOf(q Question, b Binding) (key chainKey) {
 	for _, certs := range [][]*x509.Certificate{q.Anchors, q.Intermediates} {
 		some(len(certs))
 		for _, c := range certs {
-			if c != nil {
-				h.Write(c.Raw)
+			if c == nil {
+				h.Write([]byte{0}) // no DER: it has a place all the same
+				continue
 			}
+			h.Write(c.Raw)
 		}
 	}
 	some(len(q.CRLs))

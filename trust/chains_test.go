@@ -107,6 +107,17 @@ func published(tb testing.TB) (s *certtest.Server, ca *certtest.CA, q trust.Ques
 	}
 }
 
+// A certificate that is not there has its place among the others.
+func TestKnownPathBesideNothing(t *testing.T) {
+	s, _, q := published(t)
+	j := trust.NewJudge(s)
+	root := q.Anchors[0]
+	for _, anchors := range [][]*x509.Certificate{{root, nil}, {nil, root}} {
+		q.Anchors = anchors
+		same(t, "with nothing beside the anchor", j.Judge(t.Context(), q), trust.NewJudge(s).Judge(t.Context(), q))
+	}
+}
+
 // A path by fetched issuers and lists is known for ten minutes and no longer; what its owner does with the verdict harms nobody.
 func TestKnownPathByTheNetwork(t *testing.T) {
 	s, _, q := published(t)
