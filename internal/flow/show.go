@@ -82,15 +82,15 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err != nil {
 		return err
 	}
-	if err := f.learn(tx, a, r); err != nil {
-		return err
-	}
 	again, err := f.seen(tx, a, r)
 	if err != nil {
 		return err
 	}
 	if again {
 		return f.move(tx, r, transit.TakeNote, "Direct 3.2", "the same message was shown and answered before")
+	}
+	if err := f.learn(tx, a, r); err != nil { // after that: bytes that somebody kept do not undo what was announced since
+		return err
 	}
 	if a.report && len(a.notes) > 0 {
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
@@ -133,10 +133,14 @@ func (a *arrival) mail(now time.Time, head store.Header) store.Mail {
 // seen says whether this recipient was shown the same signed content before, whatever the outside of the message looks like now:
 // sealed bytes that somebody kept and sends again are not shown and answered again. An act of signing is known by the attributes that
 // it signed. The header does not count, for of an unwrapped message it is anybody's; nor does a signature that has gone since, for
-// every good one is remembered.
+// every trusted one is remembered. One that is good and not trusted here does not count: a trusted sender who adds the signature of another
+// to his own would keep that one's letter from being shown.
 func (f *Flow) seen(tx *store.Tx, a *arrival, r store.Recipient) (again bool, err error) {
 	const shownContent = store.Token("shown")
-	for _, s := range a.opened.Good() {
+	for _, s := range a.judged[r.ID].Signatures {
+		if s.Verdict.Status != trust.Trusted {
+			continue
+		}
 		signer := sha256.Sum256(s.Certificate.RawSubjectPublicKeyInfo)
 		value := strings.Join([]string{r.Address.Key(), hex.EncodeToString(signer[:]), hex.EncodeToString(s.Act[:])}, "\n")
 		before, err := tx.Correlated(shownContent, value)
