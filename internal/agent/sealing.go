@@ -14,7 +14,6 @@ import (
 
 	"carepost/addr"
 	"carepost/cms"
-	"carepost/discovery"
 )
 
 // What is made where nobody has announced anything better, in the order of preference; and what is preferred where everybody has.
@@ -121,25 +120,28 @@ func (m Outgoing) announced(to addr.Address, cert *x509.Certificate) []cms.Algor
 // recipient has announced it for every certificate.
 func (p Party) encryption(m Outgoing, recipients []Judged) (e cms.Encryption) {
 	a := p.Algorithms()
-	better := func(of []cms.Algorithm, by func(discovery.Found) bool) cms.Algorithm {
-		for _, x := range of {
-			all := a.Use(x) == cms.Send
-			for _, r := range recipients {
-				for _, f := range r.Found {
-					all = all && (!by(f) || slices.Contains(m.announced(r.Address, f.Certificate), x))
-				}
+	var all, forRSA [][]cms.Algorithm // what each announces
+	for _, r := range recipients {
+		for _, f := range r.Found {
+			said := m.announced(r.Address, f.Certificate)
+			if all = append(all, said); agreement(f.Certificate) == 0 {
+				forRSA = append(forRSA, said)
 			}
-			if all {
+		}
+	}
+	better := func(of []cms.Algorithm, by [][]cms.Algorithm) cms.Algorithm {
+		for _, x := range of {
+			lacks := func(said []cms.Algorithm) bool { return !slices.Contains(said, x) }
+			if a.Use(x) == cms.Send && !slices.ContainsFunc(by, lacks) {
 				return x
 			}
 		}
 		return 0
 	}
-	if e.Cipher = better(betterCiphers[:], func(discovery.Found) bool { return true }); e.Cipher == 0 {
+	if e.Cipher = better(betterCiphers[:], all); e.Cipher == 0 {
 		e.Cipher = made(a, ciphers[:])
 	}
-	isRSA := func(f discovery.Found) bool { return f.Certificate.PublicKeyAlgorithm == x509.RSA }
-	if e.Transport = better(betterTransports[:], isRSA); e.Transport == 0 {
+	if e.Transport = better(betterTransports[:], forRSA); e.Transport == 0 {
 		e.Transport = made(a, transports[:])
 	}
 	return e
