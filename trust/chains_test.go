@@ -196,13 +196,6 @@ func TestKnownPathIsOfOneQuestion(t *testing.T) {
 	if v := j.Judge(t.Context(), sign); v.Status != trust.Refused {
 		t.Errorf("use: %v: %s", v.Status, v.Reason)
 	}
-	gaps := q
-	for _, anchors := range [][]*x509.Certificate{{nil, q.Anchors[0]}, {q.Anchors[0], nil}, {nil, q.Anchors[0]}} { // entries that are none
-		gaps.Anchors = anchors
-		if v := j.Judge(t.Context(), gaps); v.Status != trust.Trusted || v.Anchor != q.Anchors[0] {
-			t.Errorf("with a gap: %v, anchor %v", v.Status, v.Anchor)
-		}
-	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	if v := j.Judge(stopped, q); v.Status != trust.Undecided {
