@@ -121,6 +121,9 @@ func (b *Builder) add(name, value string) *Builder {
 func fold(dst []byte, start, value string) ([]byte, bool) {
 	dst = append(dst, start...)
 	col := len(start)
+	if col > maxLineOctets { // a name, and perhaps no value after it
+		return dst, false
+	}
 	for i := 0; i < len(value); {
 		// One run of white space (a single space for the first word) and the word after it.
 		j := i
