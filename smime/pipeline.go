@@ -95,7 +95,7 @@ func (a *ahead) fill() {
 	}
 }
 
-// close returns when nothing reads r any more, which may take as long as one Read of it. It is the last call.
+// close returns when nothing reads r any more, which may take as long as filling one buffer from it. It is the last call.
 func (a *ahead) close() {
 	if a.row == nil {
 		return
