@@ -23,11 +23,17 @@ func publish(t *testing.T, certs ...dnsd.CERT) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var p net.PacketConn
+	var l net.Listener
+	for range 10 { // the port of the one may be taken for the other
+		if p, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = net.Listen("tcp", p.LocalAddr().String()); err == nil {
+			break
+		}
+		p.Close()
 	}
-	l, err := net.Listen("tcp", p.LocalAddr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
