@@ -18,6 +18,7 @@ import (
 // cost is what something took: seconds, of the processor for all processes of a pipe together, and their greatest memory added up.
 type cost struct {
 	cpu, wall float64
+	sys       float64 // of cpu, the kernel's part
 	rss       int64
 }
 
@@ -94,6 +95,7 @@ func wait(c *cost, start time.Time, stages []*stage) (err error) {
 	<-watched
 	for _, s := range stages {
 		c.cpu += (s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()).Seconds()
+		c.sys += s.cmd.ProcessState.SystemTime().Seconds()
 		c.rss += s.memory()
 	}
 	return err
