@@ -37,8 +37,7 @@ type job struct {
 // BenchmarkSmall seals and opens 10 KB messages in loops, round by round: packages smime and trust, the bare operation with the private key,
 // Bouncy Castle with both providers, OpenSSL's library. SHA-256, RSA-2048, AES-128. Rates are per second of processor time of one core.
 //
-// Ours is the time of the whole process, collection of garbage included, and the others' that of their thread: the Java machine's
-// collector and compiler are not counted. Ours and Bouncy Castle's remember the chain, OpenSSL's cannot. All open the same message.
+// The time is everywhere that of the whole process, collection of garbage included. Ours and Bouncy Castle's remember the chain, OpenSSL's cannot. All open the same message.
 //
 // CAREPOST_FULL takes medians of 7 rounds that are long, after a long warming up of the Java machines, and has the targets met.
 func BenchmarkSmall(b *testing.B) {
