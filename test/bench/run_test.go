@@ -146,6 +146,8 @@ type loop struct {
 	in  io.WriteCloser
 	out *bufio.Scanner
 	log bytes.Buffer
+
+	thread time.Duration // that the last work took its thread
 }
 
 func startLoop(args ...string) (*loop, error) {
@@ -177,13 +179,14 @@ func (l *loop) run(what string, n int) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", l.cmd.Args, errors.Join(err, l.stop()))
 	}
-	thread, err := strconv.ParseInt(l.out.Text(), 10, 64)
+	ns, err := strconv.ParseInt(l.out.Text(), 10, 64)
 	if err != nil {
 		return 0, err
 	}
+	l.thread = time.Duration(ns)
 	after, err := l.spent()
-	if took := after - before; err != nil || took < time.Duration(thread) {
-		return 0, fmt.Errorf("%s: %v of the process, %v of its thread: %w", l.cmd.Args, took, time.Duration(thread), errors.Join(err, errClock))
+	if took := after - before; err != nil || took < l.thread {
+		return 0, fmt.Errorf("%s: %v of the process, %v of its thread: %w", l.cmd.Args, took, l.thread, errors.Join(err, errClock))
 	}
 	return after - before, nil
 }
