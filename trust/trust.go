@@ -126,7 +126,34 @@ type Question struct {
 	Use           Use
 	Now           time.Time
 	Policy        Policy
+	Tolerant      bool        // certificates that strict parsing refuses are judged, and their oddities noted
+	Revocation    Revocation  // what is done where the status of a certificate is not known
+	Budget        *Budget     // of fetches, shared by the questions about one message; nil: this question has its own
+	Trace         func(Event) // told of each step as it is taken; nil: nobody
 }
+
+// Event is one step on the way to a verdict, for a person who asks how it was reached.
+type Event struct {
+	Kind    string `json:"kind"`    // "candidate", "fetch", "path", "status", …
+	Subject string `json:"subject"` // the quoted name of a certificate, or a host; never an address
+	Clause  string `json:"clause,omitempty"`
+	Outcome string `json:"outcome"` // a clause without a full stop
+}
+
+// Revocation says what is done where nobody says whether a certificate of the path is revoked (Direct 4: unknown is not good).
+type Revocation struct {
+	Unknown Unknown
+	Grace   time.Duration // how long after its nextUpdate a list still counts
+}
+
+// Unknown is what becomes of a certificate whose status is not known.
+type Unknown uint8
+
+const (
+	Await  Unknown = iota // undecided: asked again later
+	Accept                // a finding
+	Demand                // as Await; a certificate that names no place to ask is refused
+)
 
 // Fetcher brings the network: the body behind an http or https URL, at most max bytes. It must be guarded against URLs that point
 // inside the house. An error that wraps ErrAbsent says that asking again will not help.

@@ -118,10 +118,9 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 
 // encryptable is the verdict on one certificate of a recipient. A trusted key that we cannot encrypt to is of no use.
 func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, cert *x509.Certificate, now time.Time) trust.Verdict {
-	v := a.Judge.Judge(ctx, trust.Question{
-		Certificate: cert, Address: to, Anchors: from.Anchors, Intermediates: from.Intermediates,
-		Use: trust.Encryption, Now: now, Policy: from.Policy,
-	})
+	q := from.question()
+	q.Certificate, q.Address, q.Use, q.Now = cert, to, trust.Encryption, now
+	v := a.Judge.Judge(ctx, q)
 	if v.Status == trust.Trusted && !from.encrypts(cert) {
 		v.Status, v.Clause, v.Reason = trust.Refused, "RFC 8551 §2.3", "the certificate's key is of a kind that nothing can be encrypted to here"
 	}

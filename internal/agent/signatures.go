@@ -64,11 +64,10 @@ func faulty(s smime.Signature, received time.Time) trust.Verdict {
 // signer judges the certificate of a good signature: for every sender that it must be bound to.
 func (a *Agent) signer(ctx context.Context, to Party, in Arrival, s smime.Signature, senders []addr.Address, now time.Time) (v trust.Verdict) {
 	for i, sender := range senders {
-		next := a.Judge.Judge(ctx, trust.Question{
-			Certificate: s.Certificate, Address: sender, Anchors: to.Anchors,
-			Intermediates: slices.Concat(in.Opened.Certificates, to.Intermediates),
-			Use:           trust.Signing, Now: now, Policy: to.Policy,
-		})
+		q := to.question()
+		q.Certificate, q.Address, q.Use, q.Now = s.Certificate, sender, trust.Signing, now
+		q.Intermediates = slices.Concat(in.Opened.Certificates, q.Intermediates)
+		next := a.Judge.Judge(ctx, q)
 		if i == 0 || next.Status != trust.Trusted {
 			v = next
 		}
