@@ -3,37 +3,35 @@ package trust_test
 import (
 	"context"
 	"crypto/x509"
-	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"carepost/addr"
 	"carepost/trust"
+	"carepost/trust/casetest"
 	"carepost/trust/certtest"
 )
 
 // Who has answered before answers as who has not, evidence included: every case, asked again, and asked around every date in it.
 func TestKnownPathsChangeNothing(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no cases: ", err)
-	}
 	kept := 0
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			eachWant(t, file, func(w *world, _ string) {
-				j := w.judges()
-				cold := w.ask(t.Context(), j)
-				same(t, "again", w.ask(t.Context(), j), cold)
+	for _, c := range casetest.Glob(t, "testdata/*.txtar") {
+		t.Run(c.Name, func(t *testing.T) {
+			c.Each(t, func(w *casetest.World, _ casetest.Want) {
+				if w.Garbled != nil {
+					return
+				}
+				j := w.Judge()
+				cold := w.Ask(t.Context(), j)
+				same(t, "again", w.Ask(t.Context(), j), cold)
 				if (cold.Status != trust.Trusted) && j.Chains() != 0 {
 					t.Errorf("a %v verdict is kept", cold.Status)
 				}
 				kept += j.Chains()
-				w.around(t, j)
+				around(t, w, j)
 			})
 		})
 	}
@@ -43,18 +41,18 @@ func TestKnownPathsChangeNothing(t *testing.T) {
 }
 
 // around asks j and one who knows nothing before, at and after every date of the case, forwards and backwards in time.
-func (w *world) around(t *testing.T, j *trust.Judge) {
-	was := w.question.Now
+func around(t *testing.T, w *casetest.World, j *trust.Judge) {
+	was := w.Question.Now
 	moments := []time.Time{was, was.Add(time.Minute), was.Add(9 * time.Minute), was.Add(11 * time.Minute), was.Add(2 * time.Hour)}
 	add := func(ts ...time.Time) {
 		for _, at := range ts {
 			moments = append(moments, at.Add(-time.Minute), at.Add(-time.Second), at, at.Add(time.Second), at.Add(time.Minute))
 		}
 	}
-	for _, c := range slices.Concat([]*x509.Certificate{w.question.Certificate}, w.question.Anchors, w.question.Intermediates) {
+	for _, c := range slices.Concat([]*x509.Certificate{w.Question.Certificate}, w.Question.Anchors, w.Question.Intermediates) {
 		add(c.NotBefore, c.NotAfter)
 	}
-	for _, l := range w.lists {
+	for _, l := range w.Lists {
 		add(l.ThisUpdate, l.NextUpdate)
 		for _, e := range l.RevokedCertificateEntries {
 			add(e.RevocationTime)
@@ -64,10 +62,10 @@ func (w *world) around(t *testing.T, j *trust.Judge) {
 	backwards := slices.Clone(moments)
 	slices.Reverse(backwards)
 	for _, at := range slices.Concat(moments, backwards) {
-		w.question.Now = at
-		same(t, at.String(), w.ask(t.Context(), j), w.ask(t.Context(), w.judges()))
+		w.Question.Now = at
+		same(t, at.String(), w.Ask(t.Context(), j), w.Ask(t.Context(), w.Judge()))
 	}
-	w.question.Now = was
+	w.Question.Now = was
 }
 
 func same(t *testing.T, when string, got, want trust.Verdict) {
