@@ -145,18 +145,13 @@ func (t *table) find(name key) *zone {
 	return nil
 }
 
-// addresses are those of the hosts that set points to, as far as we know them (RFC 1035 §3.3.9).
+// addresses are those of the hosts that set points to, as far as we know them (RFC 1035 §3.3.9, RFC 2782).
 func (t *table) addresses(set []dns.RR) []dns.RR {
 	var out []dns.RR
 	for _, rr := range set {
-		host := ""
-		switch rr := rr.(type) {
-		case *dns.MX:
-			host = rr.Mx
-		case *dns.NS:
-			host = rr.Ns
-		default:
-			return nil
+		host := target(rr)
+		if host == "" {
+			continue
 		}
 		if z := t.find(keyOf(host)); z != nil {
 			kinds := z.sets[keyOf(host)]

@@ -36,12 +36,8 @@ func (c *crowd) enter(client net.Addr, max int) (leave func(), ok bool) {
 
 // clientOf is who is counted; all that have no IP address are one.
 func clientOf(a net.Addr) netip.Prefix {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip := t.AddrPort().Addr().Unmap()
-	p, err := ip.WithZone("").Prefix(min(ip.BitLen(), 64))
+	ip := ipOf(a)
+	p, err := ip.Prefix(min(ip.BitLen(), 64))
 	if err != nil {
 		return netip.Prefix{}
 	}

@@ -1,11 +1,11 @@
-// Package dnsd publishes zones: an authoritative name server over UDP and TCP for MX, address and CERT records.
+// Package dnsd publishes zones: an authoritative name server over UDP and TCP for what a Health Domain needs: MX, address, CERT, SRV, TXT, NS, CAA and TLSA records.
 //
 // It follows RFC 1034 and 1035, RFC 2181 §9 (truncation), RFC 2308 (negative answers), RFC 6891 (EDNS0), RFC 7766 (TCP), RFC 8482
-// (ANY), RFC 4398 and Direct 5 (CERT records of type 1 with the DER certificate, or type 4 with its URL).
+// (ANY), RFC 4398 and Direct 5 (CERT records of type 1 with the DER certificate, or type 4 with its URL), RFC 2782 (SRV), RFC 8659
+// (CAA) and RFC 6698 (TLSA). Answers over UDP are limited for each client (Rate).
 //
-// It departs from RFC 1034: no recursion, no zone transfer, no wildcards, no CNAME and no delegation inside a zone.
-//
-// BUG(dnsd): there is no response rate limiting; what bounds reflection is that no answer over UDP exceeds 1232 octets.
+// It departs from RFC 1034: no recursion, no zone transfer, no wildcards, no CNAME and no delegation inside a zone, no DNSSEC
+// (who wants it signs our zone file with a name server that does).
 package dnsd
 
 import (
@@ -25,12 +25,14 @@ type Options struct {
 	PerClient int           // of these from one client [a quarter, at least 2]
 	Idle      time.Duration // a TCP connection without a query is closed after this [10 s]
 	Lifetime  time.Duration // the longest a TCP connection may last [60 s]
+	Rate      Rate          // of answers over UDP
 }
 
 // Server answers for its zones.
 type Server struct {
 	options Options
 	table   atomic.Pointer[table]
+	rates   *rates
 }
 
 // New checks the zones and returns a server for them. It starts nothing.
@@ -47,7 +49,7 @@ func New(o Options) (*Server, error) {
 	if o.Lifetime <= 0 {
 		o.Lifetime = time.Minute
 	}
-	s := &Server{options: o}
+	s := &Server{options: o, rates: newRates(o.Rate)}
 	return s, s.Replace(o.Zones...)
 }
 

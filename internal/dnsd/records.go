@@ -4,9 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +40,12 @@ func (z Zone) records() ([]dns.RR, error) {
 	}
 	for i, c := range z.CERT {
 		b.cert(i, c)
+	}
+	for _, v := range z.SRV {
+		b.service(v)
+	}
+	for i, line := range z.Extra {
+		b.extra(i, line)
 	}
 	if b.err != nil {
 		return nil, fmt.Errorf("dnsd: zone %s: %w", z.Origin, b.err)
@@ -162,44 +166,4 @@ func (z Zone) text(wanted func(kind uint16) bool) (string, error) {
 		b.WriteString(rr.String() + "\n")
 	}
 	return b.String(), nil
-}
-
-// Warnings lists what a publisher should know about the zone, for people: the texts may tell addresses. Nothing here stops the
-// zone from being served.
-func (z Zone) Warnings() []string {
-	var out []string
-	z = z.withDefaults()
-	if !slices.ContainsFunc(z.MX, func(m MX) bool { return m.Domain == "" || m.Domain == z.Origin }) {
-		out = append(out, fmt.Sprintf("%s has no MX record, which a health domain must have (Direct 1.1)", z.Origin))
-	}
-	first := make(map[string]addr.Address)
-	for _, c := range z.CERT {
-		name, err := discovery.Name(c.For)
-		if err != nil {
-			continue
-		}
-		other, taken := first[name]
-		if !taken {
-			first[name] = c.For
-			continue
-		}
-		if other.Endpoint != c.For.Endpoint && !other.Equal(c.For) || other.Domain != c.For.Domain {
-			out = append(out, fmt.Sprintf("%s and %s share the name %s: keep people and domains apart by a subdomain of its own (Direct 5.1)",
-				spoken(other), spoken(c.For), name))
-		}
-	}
-	for _, h := range z.Hosts {
-		if h.Addr.IsValid() && h.Addr.Unmap() == netip.IPv4Unspecified() {
-			out = append(out, fmt.Sprintf("host %s has the address 0.0.0.0", h.Name))
-		}
-	}
-	return out
-}
-
-// spoken names the owner of a certificate: an address or a domain.
-func spoken(a addr.Address) string {
-	if a.Endpoint == "" {
-		return string(a.Domain)
-	}
-	return a.String()
 }

@@ -27,7 +27,11 @@ func (s *Server) serveUDP(ctx context.Context, p net.PacketConn) error {
 			continue
 		}
 		failures = 0
-		if a := s.table.Load().answer(buf[:n], true); a != nil {
+		a := s.table.Load().answer(buf[:n], true)
+		if a != nil {
+			a = s.rates.limit(a, from)
+		}
+		if a != nil {
 			p.WriteTo(a, from) // who did not get it asks again
 		}
 	}

@@ -16,6 +16,8 @@ type Zone struct {
 	MX     []MX
 	Hosts  []Host
 	CERT   []CERT
+	SRV    []SRV
+	Extra  []string // further records, a line of a master file each; see CheckRecord
 }
 
 // SOA is the start of authority (RFC 1035 §3.3.13). Zero fields take the default in brackets.
@@ -37,6 +39,13 @@ type MX struct {
 type Host struct {
 	Name string
 	Addr netip.Addr
+}
+
+// SRV says where a service of the origin is found (RFC 2782).
+type SRV struct {
+	Service                string // with its protocol: _ldap._tcp
+	Priority, Weight, Port uint16
+	Host                   string
 }
 
 // CERT publishes one certificate (Direct 5.3).
