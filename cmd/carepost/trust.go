@@ -28,7 +28,7 @@ address.`,
   carepost trust list
   carepost trust remove 3f9a04c2`,
 	}
-	cmd.AddCommand(newTrustListCmd(), newTrustAddCmd(), newTrustRemoveCmd())
+	cmd.AddCommand(newTrustListCmd(), newTrustAddCmd(), newTrustRemoveCmd(), newTrustExplainCmd())
 	return ofInstallation(cmd)
 }
 

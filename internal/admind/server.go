@@ -96,6 +96,9 @@ func (s *Server) routes() *http.ServeMux {
 		"POST /v1/anchors":                  s.addAnchor,
 		"DELETE /v1/anchors/{id}":           s.removeAnchor,
 
+		"POST /v1/explain":      s.explain,
+		"POST /v1/explain/mail": s.explainMail,
+
 		"GET /v1/queue":      s.queue,
 		"GET /v1/queue/{id}": s.work,
 

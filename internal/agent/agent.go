@@ -38,7 +38,8 @@ type Party struct {
 	Anchors       []*x509.Certificate // Direct 4.2.1
 	Intermediates []*x509.Certificate
 	Policy        trust.Policy
-	Configured    cms.Algorithms // zero: what goes with Policy
+	Configured    cms.Algorithms    // zero: what goes with Policy
+	Trace         func(trust.Event) // told of each step of judging; nil: nobody
 }
 
 // Judged is one recipient's or signer's verdict.
