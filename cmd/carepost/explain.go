@@ -31,7 +31,7 @@ func newTrustExplainCmd() *cobra.Command {
 	var j explainJob
 	cmd := &cobra.Command{
 		Use:   "explain FILE",
-		Short: "Says why a certificate, or the signer of a mail, is trusted or is not",
+		Short: "Says why a certificate or a signer is trusted, or not",
 		Long: `Judges a certificate, or the signer of a sealed mail, exactly as the gateway would, and tells the way: what was looked for, what was
 fetched, which paths were tried, what was checked by which clause, and what decided. FILE is a certificate (PEM or DER, others that
 came with it below) or a mail as it crossed the wire; "-" reads standard input.
