@@ -18,7 +18,7 @@ const (
 
 // Rooms names every room of the module by its import path below the module's name.
 var Rooms = map[string]Layer{
-	"addr": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "dicom": Ground,
+	"addr": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
@@ -72,6 +72,8 @@ var Forbidden = map[string][]string{
 	"github.com/BurntSushi/toml":     {"internal/config"},
 	"github.com/vbauerster/mpb":      {"cmd/carepost", "internal/demo"},
 	"github.com/miekg/dns":           {"resolver", "internal/dnsd"},
+	"github.com/go-ldap/ldap":        {"ldap"},
+	"github.com/go-asn1-ber":         {"ldap", "internal/ldapd"},
 	"github.com/hanwen/go-fuse":      {"internal/crashfs"},
 	"golang.org/x/crypto/cryptobyte": {"cms", "trust"},
 }
