@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"carepost/addr"
-	"carepost/internal/transit"
 )
 
 // Owner is whom a certificate or anchor belongs to: an address, or a whole domain when Address is zero.
@@ -91,51 +90,6 @@ func (tx *Tx) Certs(o Owner) ([]Cert, error) {
 // AllCerts lists every certificate of our own, oldest first.
 func (tx *Tx) AllCerts() ([]Cert, error) {
 	return all(tx, tx.readCert, `SELECT `+certColumns+` FROM cert ORDER BY id`)
-}
-
-// Anchor is a certificate trusted by an owner, for mail of one direction.
-type Anchor struct {
-	ID        string // made by InsertAnchor when empty
-	Owner     Owner
-	Direction transit.Direction // Inbound: whose signatures are believed. Outbound: who may be sent to
-	DER       []byte
-	Source    string // where it came from, for people
-	Added     time.Time
-}
-
-// InsertAnchor adds a. *Duplicate if the owner trusts it already in that direction.
-func (tx *Tx) InsertAnchor(a *Anchor) error {
-	if a.ID == "" {
-		a.ID = tx.NewID()
-	}
-	if a.Added.IsZero() {
-		a.Added = tx.now
-	}
-	owner, fp := tx.ownerHash(a.Owner), sha256.Sum256(a.DER)
-	return tx.insert(`INSERT INTO anchor (id, owner_hash, owner, dir, fp, der, source, added_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (owner_hash, dir, fp) DO NOTHING`,
-		[]any{a.ID, owner, tx.seal("anchor.owner", a.ID, a.Owner.name()), int64(a.Direction), fp[:], a.DER, a.Source, msec(a.Added)},
-		`SELECT id FROM anchor WHERE owner_hash = $1 AND dir = $2 AND fp = $3`, owner, int64(a.Direction), fp[:])
-}
-
-// Anchors lists what exactly this owner trusts.
-func (tx *Tx) Anchors(o Owner, d transit.Direction) ([]Anchor, error) {
-	return all(tx, func(scan scanner) (a Anchor, err error) {
-		var owner []byte
-		var added int64
-		if err := scan(&a.ID, &owner, &a.Direction, &a.DER, &a.Source, &added); err != nil {
-			return a, err
-		}
-		a.Added = when(added)
-		a.Owner, err = tx.openOwner("anchor.owner", a.ID, owner)
-		return a, err
-	}, `SELECT id, owner, dir, der, source, added_at FROM anchor WHERE owner_hash = $1 AND dir = $2 ORDER BY id`, tx.ownerHash(o), int64(d))
-}
-
-// RemoveAnchor takes trust away. ErrNotFound.
-func (tx *Tx) RemoveAnchor(id string) error {
-	n, err := tx.exec(`DELETE FROM anchor WHERE id = $1`, id)
-	return changed(n, err, ErrNotFound)
 }
 
 // CRL is a revocation list as fetched from one place.

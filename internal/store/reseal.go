@@ -36,7 +36,10 @@ func sealedTables() []sealedTable {
 		{name: "setting", key: "k", columns: []string{"v"}},
 		{name: "privkey", key: "id", columns: []string{"public", "wrapped"}}, // wrapped: by package keyring
 		{name: "cert", key: "id", columns: []string{"owner", "der", "chain"}},
-		{name: "anchor", key: "id", columns: []string{"owner"}},
+		{name: "anchor", key: "id", columns: []string{"owner", "evaluation"}},
+		{name: "bundle", key: "id", columns: []string{"owner", "detail"}},
+		{name: "pin", key: "id", columns: []string{"owner", "detail"}},
+		{name: "contact", key: "recipient", columns: []string{"detail"}},
 		{name: "account", key: "id", columns: []string{"addr", "password", "maildir", "studies"}},
 		{name: "mailbox", key: "id", columns: []string{"name"}},
 		{name: "blob", key: "id", columns: []string{"sha256", "dek"}, where: "state <> 'gone'"}, // dek: by package blob
