@@ -30,6 +30,7 @@ var (
 	ErrNoAccount = errors.New("admin: there is no open account of that address")
 	ErrNoDomain  = errors.New("admin: that domain is none of this installation")
 	ErrNoAnchor  = errors.New("admin: there is no such anchor")
+	ErrNoPin     = errors.New("admin: there is no such pin")
 	ErrOpen      = errors.New("admin: there is an open account of that address already")
 
 	ErrCredentials = errors.New("admin: name or password is wrong")
@@ -50,6 +51,9 @@ type (
 	Drops   = store.Drops
 	Owner   = store.Owner
 	Anchor  = store.Anchor
+
+	Evaluation = store.Evaluation
+	Pin        = store.Pin
 )
 
 // Options of a Service. Only Store is wanted; zero fields take the defaults in brackets.

@@ -154,23 +154,23 @@ func TestAnchors(t *testing.T) {
 	s := service(t, Options{})
 	ctx := t.Context()
 	cert := certtest.NewCA(t, "Network").Certificate
-	first, err := s.AddAnchor(ctx, by, Owner{}, cert, "letter")
+	first, err := s.AddAnchor(ctx, by, NewAnchor{Owner: Owner{}, Certificate: cert, Source: "letter"})
 	must(t, err)
 	if len(first) != 2 || first[0].Owner.Domain != home || first[0].Direction == first[1].Direction {
 		t.Errorf("got %+v", first)
 	}
-	again, err := s.AddAnchor(ctx, by, Owner{Domain: home}, cert, "telephone")
+	again, err := s.AddAnchor(ctx, by, NewAnchor{Owner: Owner{Domain: home}, Certificate: cert, Source: "telephone"})
 	must(t, err)
 	if len(again) != 2 || again[0].ID != first[0].ID || again[0].Source != "letter" {
 		t.Errorf("got %+v", again)
 	}
-	_, err = s.AddAnchor(ctx, by, Owner{Address: lab}, cert, "own")
+	_, err = s.AddAnchor(ctx, by, NewAnchor{Owner: Owner{Address: lab}, Certificate: cert, Source: "own"})
 	must(t, err)
-	_, err = s.AddAnchor(ctx, by, Owner{Address: other}, cert, "")
+	_, err = s.AddAnchor(ctx, by, NewAnchor{Owner: Owner{Address: other}, Certificate: cert, Source: ""})
 	want(t, err, ErrNoAccount)
-	_, err = s.AddAnchor(ctx, by, Owner{Domain: "south.example"}, cert, "")
+	_, err = s.AddAnchor(ctx, by, NewAnchor{Owner: Owner{Domain: "south.example"}, Certificate: cert, Source: ""})
 	want(t, err, ErrNoDomain)
-	_, err = s.AddAnchor(ctx, by, Owner{}, certtest.NewCA(t, "Old", certtest.Until(certtest.NotBefore.AddDate(1, 0, 0))).Certificate, "")
+	_, err = s.AddAnchor(ctx, by, NewAnchor{Owner: Owner{}, Certificate: certtest.NewCA(t, "Old", certtest.Until(certtest.NotBefore.AddDate(1, 0, 0))).Certificate, Source: ""})
 	wantInvalid(t, err, "ended on 2021-01-01")
 	count := func(o Owner, n int) {
 		t.Helper()

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,45 +34,92 @@ func ParseOwner(text string) (Owner, error) {
 	return Owner{Domain: d}, nil
 }
 
-// AddAnchor has an owner trust a certificate, for mail of both directions (Direct 4.2.1). source says to people where it came from. One
-// that is there already stays as it is. The zero Owner is the domain of an installation that has one. ErrNoDomain, ErrNoAccount, *Invalid.
-func (s *Service) AddAnchor(ctx context.Context, by audit.Actor, owner Owner, cert *x509.Certificate, source string) (out []Anchor, err error) {
-	if now := s.clock(); now.After(cert.NotAfter) { // Direct 4.2.3: anchors are checked like any other certificate
-		return nil, invalid("the certificate ended on %s: ask for the one that has replaced it", cert.NotAfter.UTC().Format(time.DateOnly))
+// NewAnchor is a certificate to be trusted.
+type NewAnchor struct {
+	Owner       Owner // zero: the domain of an installation that has one
+	Certificate *x509.Certificate
+	Directions  []transit.Direction // none: both (Direct 4.2.1)
+	Source      string              // where it came from, for people
+	Evaluation  *Evaluation         // nil: nothing is said; what was said before stays
+}
+
+func both(ds []transit.Direction) []transit.Direction {
+	if len(ds) == 0 {
+		return []transit.Direction{transit.Inbound, transit.Outbound}
 	}
-	print := sha256.Sum256(cert.Raw)
+	return ds
+}
+
+// AddAnchor has an owner trust a certificate. One that is there already stays as it is, but for the evaluation where one is given.
+// ErrNoDomain, ErrNoAccount, *Invalid.
+func (s *Service) AddAnchor(ctx context.Context, by audit.Actor, n NewAnchor) (out []Anchor, err error) {
+	now := s.clock()
+	if now.After(n.Certificate.NotAfter) { // Direct 4.2.3: anchors are checked like any other certificate
+		return nil, invalid("the certificate ended on %s: ask for the one that has replaced it", n.Certificate.NotAfter.UTC().Format(time.DateOnly))
+	}
+	said, err := evaluated(n.Evaluation, now)
+	if err != nil {
+		return nil, err
+	}
 	err = s.store.Tx(ctx, func(tx *store.Tx) error {
 		out = nil
-		owner, err := s.owner(tx, owner)
+		owner, err := s.owner(tx, n.Owner)
 		if err != nil {
 			return err
 		}
-		for _, d := range []transit.Direction{transit.Inbound, transit.Outbound} {
-			there, err := tx.Anchors(owner, d)
+		for _, d := range both(n.Directions) {
+			a, err := addAnchor(tx, by, Anchor{Owner: owner, Direction: d, DER: n.Certificate.Raw, Source: n.Source, Evaluation: said}, n.Certificate)
 			if err != nil {
 				return err
 			}
-			if i := slices.IndexFunc(there, func(a Anchor) bool { return string(a.DER) == string(cert.Raw) }); i >= 0 {
-				out = append(out, there[i])
-				continue
-			}
-			a := Anchor{Owner: owner, Direction: d, DER: cert.Raw, Source: source}
-			if err := tx.InsertAnchor(&a); err != nil {
-				return err
-			}
 			out = append(out, a)
-			if err := audit.Write(tx, audit.Entry{Actor: by, Action: "anchor.add", Object: "anchor:" + a.ID,
-				Detail: map[string]string{"sha256": hex.EncodeToString(print[:]), "subject": cert.Subject.String(), "source": source}}); err != nil {
-				return err
-			}
 		}
 		return nil
 	})
 	return out, known("add anchor", err)
 }
 
-// RemoveAnchor takes the trust in a certificate away from its owner, in both directions; id is that of either. ErrNoAnchor.
-func (s *Service) RemoveAnchor(ctx context.Context, by audit.Actor, id string) error {
+func addAnchor(tx *store.Tx, by audit.Actor, a Anchor, cert *x509.Certificate) (Anchor, error) {
+	there, err := tx.Anchors(a.Owner, a.Direction)
+	if err != nil {
+		return a, err
+	}
+	action := "anchor.add"
+	i := slices.IndexFunc(there, func(b Anchor) bool { return b.Bundle == "" && bytes.Equal(a.DER, b.DER) })
+	switch {
+	case i < 0:
+		err = tx.InsertAnchor(&a)
+	case a.Evaluation == nil:
+		return there[i], nil
+	default:
+		action, there[i].Evaluation = "anchor.evaluate", a.Evaluation
+		a = there[i]
+		err = tx.EvaluateAnchor(a.ID, a.Evaluation)
+	}
+	if err != nil {
+		return a, err
+	}
+	print := sha256.Sum256(cert.Raw)
+	detail := map[string]string{"sha256": hex.EncodeToString(print[:]), "subject": cert.Subject.String(), "source": a.Source,
+		"direction": DirectionWord(a.Direction)}
+	maps.Copy(detail, evaluationDetail(a.Evaluation))
+	return a, audit.Write(tx, audit.Entry{Actor: by, Action: action, Object: "anchor:" + a.ID, Detail: detail})
+}
+
+// DirectionWord is "inbound", "outbound" or, for the zero Direction, "both".
+func DirectionWord(d transit.Direction) string {
+	switch d {
+	case transit.Inbound:
+		return "inbound"
+	case transit.Outbound:
+		return "outbound"
+	}
+	return "both"
+}
+
+// RemoveAnchor takes the trust in a certificate away from its owner, in these directions or, when none is given, both; id is that of
+// either. ErrNoAnchor; *Invalid where it is of a bundle.
+func (s *Service) RemoveAnchor(ctx context.Context, by audit.Actor, id string, directions ...transit.Direction) error {
 	return known("remove anchor", s.store.Tx(ctx, func(tx *store.Tx) error {
 		all, err := s.anchors(tx, Owner{})
 		if err != nil {
@@ -80,19 +129,26 @@ func (s *Service) RemoveAnchor(ctx context.Context, by audit.Actor, id string) e
 		if i < 0 {
 			return ErrNoAnchor
 		}
-		named := all[i]
+		named, n := all[i], 0
+		if named.Bundle != "" {
+			return invalid("it is of the bundle %s, which would bring it again: carepost trust bundle remove %s takes all of it away", named.Bundle, named.Bundle)
+		}
 		for _, a := range all {
-			if a.Owner != named.Owner || string(a.DER) != string(named.DER) {
+			if a.Owner != named.Owner || a.Bundle != "" || !bytes.Equal(a.DER, named.DER) || !slices.Contains(both(directions), a.Direction) {
 				continue
 			}
+			n++
 			if err := tx.RemoveAnchor(a.ID); err != nil {
 				return err
 			}
 			print := sha256.Sum256(a.DER)
 			if err := audit.Write(tx, audit.Entry{Actor: by, Action: "anchor.remove", Object: "anchor:" + a.ID,
-				Detail: map[string]string{"sha256": hex.EncodeToString(print[:])}}); err != nil {
+				Detail: map[string]string{"sha256": hex.EncodeToString(print[:]), "direction": DirectionWord(a.Direction)}}); err != nil {
 				return err
 			}
+		}
+		if n == 0 {
+			return ErrNoAnchor // not in that direction
 		}
 		return nil
 	}))

@@ -260,7 +260,7 @@ func TestAccounts(t *testing.T) {
 	coded(t, "a short password", c.SetPassword(t.Context(), p.Address, "short"), admind.Usage)
 	coded(t, "no account", c.SetPassword(t.Context(), address("nobody"), "correct horse battery"), admind.NotFound)
 	coded(t, "a drop inside", c.SetDrops(t.Context(), p.Address, admind.Drops{Maildir: filepath.Join(p.Dir, "data", "m")}), admind.Usage)
-	coded(t, "no anchor", c.RemoveAnchor(t.Context(), "nothing"), admind.NotFound)
+	coded(t, "no anchor", c.RemoveAnchor(t.Context(), "nothing", ""), admind.NotFound)
 	_, err := c.AddAnchor(t.Context(), admind.NewAnchor{PEM: "-----BEGIN NOTHING-----"})
 	coded(t, "no certificate", err, admind.Usage)
 	as, err := c.Anchors(t.Context(), "")

@@ -210,25 +210,6 @@ func (c *Client) Backup(ctx context.Context, dir string, progress func(done, tot
 	return out, c.long(ctx, path("backup")+"?"+url.Values{"dir": {dir}}.Encode(), progress, &out)
 }
 
-// Anchors lists who is trusted by an owner, a domain or an address of ours; "" = by all.
-func (c *Client) Anchors(ctx context.Context, owner string) (out []Anchor, err error) {
-	u := path("anchors")
-	if owner != "" {
-		u += "?" + url.Values{"owner": {owner}}.Encode()
-	}
-	return out, c.ask(ctx, u, &out)
-}
-
-// AddAnchor trusts a certificate in both directions. One that is there already stays.
-func (c *Client) AddAnchor(ctx context.Context, a NewAnchor) (out []Anchor, err error) {
-	return out, c.call(ctx, http.MethodPost, path("anchors"), a, &out)
-}
-
-// RemoveAnchor trusts it no longer.
-func (c *Client) RemoveAnchor(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, path("anchors", id), nil, nil)
-}
-
 // path of a route.
 func path(segments ...string) string {
 	p := "http://carepost/v1"

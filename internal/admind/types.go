@@ -216,22 +216,3 @@ type Backup struct {
 	Bodies  int       `json:"bodies"`
 	Bytes   int64     `json:"bytes"`
 }
-
-// Anchor is a certificate that an owner trusts (Direct 4.2.1).
-type Anchor struct {
-	ID        string    `json:"id"`
-	Owner     string    `json:"owner"`     // a domain or an address of ours
-	Direction string    `json:"direction"` // "inbound", "outbound"
-	Subject   string    `json:"subject"`
-	SHA256    string    `json:"sha256"` // of the certificate, hex
-	NotAfter  time.Time `json:"not_after"`
-	Source    string    `json:"source,omitempty"` // where it came from, in the operator's words
-	PEM       string    `json:"pem,omitempty"`
-}
-
-// NewAnchor is an anchor to be added, in both directions.
-type NewAnchor struct {
-	Owner  string `json:"owner,omitempty"` // a domain or an address of ours; empty: the only domain
-	PEM    string `json:"pem"`             // one certificate
-	Source string `json:"source,omitempty"`
-}

@@ -78,6 +78,11 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 	if n := len(swept.Damaged); n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d stored bodies do not read as they were written; the audit and the log name them: restore them from a backup", n))
 	}
+	trusted, err := g.trustWarnings(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Warnings = append(s.Warnings, trusted...)
 	if since := g.started.Load(); since != nil {
 		s.Serving, s.Started = true, *since
 	}

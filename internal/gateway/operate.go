@@ -18,7 +18,7 @@ import (
 
 // Trust adds an anchor of the whole domain, for both directions (Direct 4.2.1). An anchor that is there already stays.
 func (g *Gateway) Trust(ctx context.Context, by audit.Actor, anchor *x509.Certificate, source string) error {
-	_, err := g.admin.AddAnchor(ctx, by, admin.Owner{Domain: g.opts.Domain}, anchor, source)
+	_, err := g.admin.AddAnchor(ctx, by, admin.NewAnchor{Owner: admin.Owner{Domain: g.opts.Domain}, Certificate: anchor, Source: source})
 	return err
 }
 

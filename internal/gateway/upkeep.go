@@ -31,7 +31,7 @@ func (g *Gateway) renew(ctx context.Context) error {
 	if g.authority != nil {
 		failed = append(failed, g.authority.Renew(ctx, g.opts.Clock()))
 	}
-	failed = append(failed, g.showAgain(ctx))
+	failed = append(failed, g.showAgain(ctx), g.remind(ctx))
 	if err := g.publish(ctx); err != nil {
 		failed = append(failed, fmt.Errorf("publishing: %w", err))
 	}
