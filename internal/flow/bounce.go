@@ -24,7 +24,8 @@ type failure struct {
 	event     transit.Event
 	code      string // RFC 3463
 	clause    string
-	reason    string // one sentence, or several lines
+	reason    string            // one sentence, or several lines
+	evidence  map[string]string // besides, for the audit; may be nil
 }
 
 // bounced is a DSN for our own sender, durable, waiting for its rows; the zero one is none.
@@ -115,8 +116,13 @@ func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) 
 		if err := f.move(tx, r, x.event, x.clause, x.reason); err != nil {
 			return err
 		}
-		err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.fail", Object: "recipient:" + r.ID,
-			Detail: map[string]string{"event": string(x.event), "code": x.code, "clause": x.clause, "reason": x.reason}})
+		detail := map[string]string{"event": string(x.event), "code": x.code, "clause": x.clause, "reason": x.reason}
+		for k, words := range x.evidence {
+			if detail[k] == "" {
+				detail[k] = words
+			}
+		}
+		err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.fail", Object: "recipient:" + r.ID, Detail: detail})
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func (f *Flow) deadline(ctx context.Context, j *queue.Job) error {
 		return nil
 	}
 	failed := []failure{{r, transit.Expire, "5.4.7", "Direct 3.2",
-		"the recipient's side took the message but has sent no processed notice: it may not trust us, or may not have opened it"}}
+		"the recipient's side took the message but has sent no processed notice: it may not trust us, or may not have opened it", nil}}
 	b, err := f.bounce(m, failed, f.Clock())
 	if err != nil {
 		return err

@@ -104,9 +104,9 @@ func (p *parcel) missed(o transit.Outcome, now time.Time) (failed []failure, def
 		r.Text = answerWords(a)
 		switch {
 		case a.Result == transit.Rejected:
-			failed = append(failed, failure{r, transit.Reject, or(a.Enhanced, "5.0.0"), "RFC 5321 §4.2.1", "the server of the recipient refused it: " + r.Text})
+			failed = append(failed, failure{r, transit.Reject, or(a.Enhanced, "5.0.0"), "RFC 5321 §4.2.1", "the server of the recipient refused it: " + r.Text, nil})
 		case a.Result == transit.Deferred && expired(p.message, now):
-			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "it could not be handed over in time: " + r.Text})
+			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "it could not be handed over in time: " + r.Text, nil})
 		case a.Result == transit.Deferred:
 			deferred = r.Text
 		}

@@ -109,7 +109,7 @@ func (f *Flow) giveUp(ctx context.Context, m store.Message, waiting []store.Reci
 	}
 	var failed []failure
 	for _, r := range waiting {
-		failed = append(failed, failure{r, transit.Expire, "5.3.0", "RFC 5321 §4.5.4.1", reason})
+		failed = append(failed, failure{r, transit.Expire, "5.3.0", "RFC 5321 §4.5.4.1", reason, nil})
 	}
 	b, err := f.bounce(m, failed, f.Clock())
 	if err != nil {

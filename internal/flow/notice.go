@@ -180,12 +180,12 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 		return failure{}, err
 	}
 	if !known {
-		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address"}, nil
+		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address", nil}, nil
 	}
 	const unusable = "the DICOM file-set is not usable as it arrived"
 	body, err := f.body(ctx, o.message.Work)
 	if errors.Is(err, store.ErrNotFound) { // its recipient has deleted it since
-		return failure{o.recipient, transit.Fail, "5.6.0", "PS3.12 V.1.2.2", unusable}, nil
+		return failure{o.recipient, transit.Fail, "5.6.0", "PS3.12 V.1.2.2", unusable, nil}, nil
 	}
 	if err != nil {
 		return failure{}, err
@@ -199,7 +199,7 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 	if r != nil {
 		reason = "the DICOM file-set is " + r.Verdict.String() + faults(r)
 	}
-	return failure{o.recipient, transit.Fail, "5.6.0", "PS3.12 V.1.2.2", reason}, nil
+	return failure{o.recipient, transit.Fail, "5.6.0", "PS3.12 V.1.2.2", reason, nil}, nil
 }
 
 // faults names what is missing or wrong, one to a line, the first of many.

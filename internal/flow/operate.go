@@ -104,7 +104,7 @@ func revoked(w store.Work, waiting []store.Recipient) (failed []failure) {
 		reason += "; it was being handed over just then, and may have arrived all the same"
 	}
 	for _, r := range waiting {
-		failed = append(failed, failure{r, transit.Cancel, "5.7.1", "RFC 3463 §3.8", reason})
+		failed = append(failed, failure{r, transit.Cancel, "5.7.1", "RFC 3463 §3.8", reason, nil})
 	}
 	return failed
 }

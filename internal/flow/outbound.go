@@ -142,9 +142,9 @@ func sortOut(m *outgoing, d agent.Decision) (failed []failure, undecided string)
 		v := d.Recipients[i].Verdict
 		switch {
 		case v.Status == trust.Refused:
-			failed = append(failed, failure{r, transit.Refuse, "5.7.5", v.Clause, v.Reason})
+			failed = append(failed, failure{r, transit.Refuse, "5.7.5", v.Clause, v.Reason, search(d.Recipients[i])})
 		case v.Status != trust.Trusted && expired(m.Message, m.now):
-			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "no answer could be had in time: " + v.Reason})
+			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "no answer could be had in time: " + v.Reason, search(d.Recipients[i])})
 		case v.Status != trust.Trusted:
 			undecided = v.Reason
 		}
@@ -165,7 +165,7 @@ func unsealable(err error) bool {
 // unsealed are the failures of a group that nothing could be sealed for.
 func (m *outgoing) unsealed(g agent.Group, err error) (failed []failure) {
 	for _, r := range m.of(g) {
-		failed = append(failed, failure{r, transit.Refuse, "5.6.0", "Direct 2.1", "the message cannot be sealed as it is: " + err.Error()})
+		failed = append(failed, failure{r, transit.Refuse, "5.6.0", "Direct 2.1", "the message cannot be sealed as it is: " + err.Error(), nil})
 	}
 	return failed
 }
@@ -250,7 +250,7 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, m.Expires.Add(f.Repeats)); err != nil {
 			return err
 		}
-		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.seal", Object: "recipient:" + r.ID, Detail: evidence(v)})
+		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.seal", Object: "recipient:" + r.ID, Detail: search(s.judged[i])})
 		if err != nil {
 			return err
 		}

@@ -164,7 +164,7 @@ func (f *Flow) passOn(messages map[string]store.Message, changes []change) error
 	for _, c := range changes {
 		if _, err := c.recipient.State.Next(transit.Fail); c.event == transit.Fail && err == nil {
 			failed[c.recipient.Message] = append(failed[c.recipient.Message],
-				failure{c.recipient, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + c.reason})
+				failure{c.recipient, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + c.reason, nil})
 		}
 	}
 	for id, all := range failed {

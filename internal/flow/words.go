@@ -10,6 +10,7 @@ import (
 
 	"carepost/addr"
 	"carepost/cms"
+	"carepost/discovery"
 	"carepost/internal/agent"
 	"carepost/message"
 	"carepost/trust"
@@ -127,5 +128,35 @@ func evidence(v trust.Verdict) map[string]string {
 	if v.Anchor != nil {
 		d["anchor"] = v.Anchor.Subject.String()
 	}
+	if words := checkWords(v.Checks); words != "" {
+		d["checks"] = words
+	}
 	return d
+}
+
+// search is what the audit keeps of a recipient: the steps by which certificates were looked for, and the verdict on them.
+func search(j agent.Judged) map[string]string {
+	d := evidence(j.Verdict)
+	if words := stepWords(j.Steps); words != "" {
+		d["steps"] = words
+	}
+	return d
+}
+
+// checkWords tells what was looked at, one check to a line: "trusted dates (Direct 4 (1)): the certificate is valid until …".
+func checkWords(all []trust.Check) string {
+	var out []string
+	for _, c := range all {
+		out = append(out, fmt.Sprintf("%s %s (%s): %s", c.Status, c.Name, c.Clause, c.Evidence))
+	}
+	return strings.Join(out, "\n")
+}
+
+// stepWords tells how certificates were looked for, one step to a line. The names in it may tell the address: for what is sealed alone.
+func stepWords(all []discovery.Step) string {
+	var out []string
+	for _, s := range all {
+		out = append(out, strings.TrimSpace(s.Source+" "+s.Name)+": "+s.Outcome)
+	}
+	return strings.Join(out, "\n")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"carepost/addr"
 	"carepost/internal/audit"
 	"carepost/internal/flow"
 	"carepost/internal/gateway/gatewaytest"
@@ -73,3 +74,36 @@ func TestExplain(t *testing.T) {
 }
 
 func explained(mail, cert flow.Explanation) []flow.Explanation { return []flow.Explanation{mail, cert} }
+
+// The audit keeps of each decision what was looked for and what was checked: of the recipient that got the letter, and of the one for whom
+// nothing is published.
+func TestEvidenceInAudit(t *testing.T) {
+	w := gatewaytest.New(t, "north.example", "south.example")
+	w.Trust()
+	w.Run()
+	a, b := w.All[0], w.All[1]
+	nobody := addr.Address{Endpoint: "desk", Domain: "nowhere.south.example"}
+	id := a.Submit(t, a.Letter("s", "text", b.Address, nobody), b.Address, nobody)
+	a.Await(t, id, b.Address, transit.Processed)
+	a.Await(t, id, nobody, transit.Failed)
+	b.Quiet(t)
+	for action, want := range map[string][]string{
+		"recipient.seal": {"steps\x00DNS CERT south.example", "checks\x00trusted binding (Direct 4.1.2)", "checks\x00trusted revocation"},
+		"recipient.fail": {"steps\x00DNS CERT nowhere.south.example: ", "clause\x00Direct 2.3"},
+	} {
+		log, err := a.Audit(t.Context(), audit.Filter{Action: action})
+		if err != nil || len(log) != 1 {
+			t.Fatalf("%s: %d entries, %v", action, len(log), err)
+		}
+		for _, words := range want {
+			key, text, _ := strings.Cut(words, "\x00")
+			if !strings.Contains(log[0].Detail[key], text) {
+				t.Errorf("%s: no %q in %s: %q", action, text, key, log[0].Detail[key])
+			}
+		}
+	}
+	log, err := b.Audit(t.Context(), audit.Filter{Action: "recipient.open"})
+	if err != nil || len(log) != 1 || !strings.Contains(log[0].Detail["checks"], "trusted path (Direct 4.2.3)") {
+		t.Errorf("recipient.open: %d entries, %v: %v", len(log), err, log)
+	}
+}
