@@ -6,12 +6,14 @@ import (
 	"io"
 	"math/big"
 	"time"
+
+	"carepost/certificate"
 )
 
 // SignedData is a signature apart from its content (RFC 5652 §5.1). Nothing in it is verified or trusted; see Verify.
 type SignedData struct {
 	Certificates []*x509.Certificate // in the order of the message
-	Unparsed     [][]byte            // entries of certificates that crypto/x509 does not read, whole
+	Unparsed     [][]byte            // entries of certificates that package certificate does not read, whole
 	Signers      []SignerInfo        // empty in a file that only transports certificates
 }
 
@@ -158,7 +160,7 @@ func (p *parser) readCertificates(s *SignedData, e element) error {
 		if left -= int64(len(raw)); left < 0 {
 			return limit("octets of certificates")
 		}
-		cert, err := x509.ParseCertificate(raw) // takes DER only
+		cert, err := certificate.Parse(raw) // takes DER only
 		if e.tag == tagSequence && err == nil {
 			s.Certificates = append(s.Certificates, cert)
 		} else {

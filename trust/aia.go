@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
+	"carepost/certificate"
 )
 
 // fetchIssuers follows caIssuers pointers (RFC 5280 §4.2.2.1), those of the certificates without an issuer at hand first, until one
@@ -63,7 +61,7 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 		in.unsure = Check{"issuer", Undecided, clauseAIA, "the issuer that the certificate points to could not be fetched from " + host}
 		return nil
 	}
-	certs, err := parseIssuers(body)
+	certs, err := certificate.ParseSome(body, maxBundle)
 	if err != nil {
 		in.turn(Check{"issuer", Refused, clauseAIA, "what " + host + " calls an issuer's certificate is none"})
 		return nil
@@ -98,76 +96,5 @@ func httpHost(raw string) string {
 	return host
 }
 
-// maxBundle bounds the certificates of one fetched body.
+// maxBundle bounds the certificates that are read of one fetched body.
 const maxBundle = 16
-
-var errIssuers = errors.New("trust: neither a certificate nor a bundle of certificates")
-
-// parseIssuers reads what a caIssuers URL gives: one DER certificate, or a certs-only PKCS#7 message (RFC 5280 §4.2.2.1). PEM of
-// either is read too, because it is found in the wild. A bundle is read up to its 16th certificate.
-func parseIssuers(body []byte) ([]*x509.Certificate, error) {
-	if !bytes.Contains(body, []byte("-----BEGIN ")) {
-		return parseIssuersDER(body)
-	}
-	var certs []*x509.Certificate
-	for len(certs) < maxBundle {
-		var block *pem.Block
-		if block, body = pem.Decode(body); block == nil {
-			break
-		}
-		switch block.Type {
-		case "CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS":
-			more, err := parseIssuersDER(block.Bytes)
-			if err != nil {
-				return nil, err
-			}
-			certs = append(certs, more...)
-		}
-	}
-	if len(certs) == 0 {
-		return nil, errIssuers
-	}
-	return certs[:min(len(certs), maxBundle)], nil
-}
-
-func parseIssuersDER(der []byte) ([]*x509.Certificate, error) {
-	if c, err := x509.ParseCertificate(der); err == nil {
-		return []*x509.Certificate{c}, nil
-	}
-	bag, ok := certsOnly(der)
-	if !ok {
-		return nil, errIssuers
-	}
-	var certs []*x509.Certificate
-	for !bag.Empty() && len(certs) < maxBundle {
-		var one cryptobyte.String
-		var tag asn1.Tag
-		if !bag.ReadAnyASN1Element(&one, &tag) {
-			return nil, errIssuers
-		}
-		// RFC 5652 §10.2.2: other kinds of certificate, and one that is broken, are passed over.
-		if c, err := x509.ParseCertificate(one); err == nil {
-			certs = append(certs, c)
-		}
-	}
-	if len(certs) == 0 {
-		return nil, errIssuers
-	}
-	return certs, nil
-}
-
-// certsOnly finds the certificates field of a DER SignedData (RFC 5652 §5.1); what else is in it is not looked at.
-func certsOnly(der []byte) (bag cryptobyte.String, ok bool) {
-	in := cryptobyte.String(der)
-	var info, content, signed cryptobyte.String
-	oidSignedData := []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02}
-	var kind cryptobyte.String
-	if !in.ReadASN1(&info, asn1.SEQUENCE) || !in.Empty() ||
-		!info.ReadASN1(&kind, asn1.OBJECT_IDENTIFIER) || !bytes.Equal(kind, oidSignedData) ||
-		!info.ReadASN1(&content, asn1.Tag(0).Constructed().ContextSpecific()) ||
-		!content.ReadASN1(&signed, asn1.SEQUENCE) ||
-		!signed.SkipASN1(asn1.INTEGER) || !signed.SkipASN1(asn1.SET) || !signed.SkipASN1(asn1.SEQUENCE) {
-		return nil, false
-	}
-	return bag, signed.ReadASN1(&bag, asn1.Tag(0).Constructed().ContextSpecific())
-}

@@ -84,7 +84,7 @@ func bindAddress(cert *x509.Certificate, a addr.Address, p Policy) (bound bool, 
 // sameAddress compares a name of a certificate with a; case does not matter (Direct 4.1.1).
 func sameAddress(name string, a addr.Address) bool {
 	n, err := addr.Parse(name)
-	return err == nil && !strings.HasSuffix(name, ".") && n.Equal(a)
+	return err == nil && ascii(name) && !strings.HasSuffix(name, ".") && n.Equal(a)
 }
 
 func asciiLower(s string) string {
@@ -95,4 +95,14 @@ func asciiLower(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// ascii says that s is an IA5String: rfc822Names and dNSNames are (RFC 5280 §4.2.1.6), and those of odd certificates may not be.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

@@ -31,7 +31,7 @@ type chainKey [sha256.Size]byte
 
 func chainKeyOf(q Question, b Binding) (key chainKey) {
 	h := sha256.New()
-	h.Write([]byte{byte(q.Use), byte(q.Policy), byte(b)})
+	h.Write([]byte{byte(q.Use), byte(q.Policy), byte(b), flag(q.Tolerant)})
 	h.Write(q.Certificate.Raw) // DER: it tells its own length
 	some := func(n int) { h.Write(binary.BigEndian.AppendUint32(nil, uint32(n))) }
 	for _, certs := range [][]*x509.Certificate{q.Anchors, q.Intermediates} {
@@ -52,6 +52,13 @@ func chainKeyOf(q Question, b Binding) (key chainKey) {
 	}
 	h.Sum(key[:0])
 	return key
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // chain is the trusted end of an inquiry: what came after the checks of the certificate itself.

@@ -13,6 +13,7 @@ const (
 	clauseAIA        = "Direct 4.2.2"
 	clauseNoPath     = "Direct 4.2.3"
 
+	clauseForm         = "RFC 5280 §4.1, §4.2"
 	clauseNames        = "RFC 5280 §6.1.3 (b)"
 	clausePolicies     = "RFC 5280 §6.1.3 (f)"
 	clauseNotCA        = "RFC 5280 §6.1.4 (k)"

@@ -39,19 +39,6 @@ func FuzzParseCRL(f *testing.F) {
 	})
 }
 
-func FuzzParseIssuers(f *testing.F) {
-	ca := certtest.NewCA(f, "R")
-	f.Add(ca.Certificate.Raw)
-	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
-	f.Add([]byte("\x30\x1b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x0e\x30\x0c\x02\x01\x01\x31\x00\x30\x02\x06\x00\xa0\x00\x31\x00"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		certs, err := parseIssuers(body)
-		if err == nil && (len(certs) == 0 || len(certs) > maxBundle) {
-			t.Fatalf("%d certificates", len(certs))
-		}
-	})
-}
-
 // No certificate whatever, however mangled, is trusted unless it bears the anchor's signature.
 func FuzzJudge(f *testing.F) {
 	ca := certtest.NewCA(f, "R")

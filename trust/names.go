@@ -99,7 +99,7 @@ func mailNames(c *x509.Certificate) []string {
 // matchMail knows the three forms of RFC 5280 §4.2.1.10: a mailbox, a host, and ".domain" for the hosts below it.
 func matchMail(name, constraint string) (match, ok bool) {
 	a, err := addr.Parse(name)
-	if err != nil {
+	if err != nil || !ascii(name) {
 		return false, false
 	}
 	if strings.Contains(constraint, "@") {
@@ -112,7 +112,7 @@ func matchMail(name, constraint string) (match, ok bool) {
 // matchHost: "Any DNS name that can be constructed by simply adding zero or more labels to the left" (RFC 5280 §4.2.1.10).
 func matchHost(name, constraint string) (match, ok bool) {
 	name = strings.TrimPrefix(asciiLower(name), "*.") // a wildcard stands for names below; one level makes no difference here
-	if name == "" || strings.ContainsAny(name, "* \x00") {
+	if name == "" || strings.ContainsAny(name, "* \x00") || !ascii(name) {
 		return false, false
 	}
 	return domainWithin(strings.TrimSuffix(name, "."), strings.TrimSuffix(asciiLower(constraint), "."), true), true

@@ -120,8 +120,8 @@ func (in *inquiry) validate(ctx context.Context, path []*x509.Certificate, v Ver
 			continue // the rest was judged before the search
 		}
 		for _, check := range []Check{
-			checkDates(c, who, in.q.Now), checkKey(c, who, in.q.Policy), checkAuthority(c, who, below), checkCritical(c, who, false),
-			checkAlgorithm(c, who),
+			checkForm(c, who, in.q.Tolerant), checkDates(c, who, in.q.Now), checkKey(c, who, in.q.Policy), checkAuthority(c, who, below),
+			checkCritical(c, who, false), checkAlgorithm(c, who),
 		} {
 			if refused(check) {
 				return v.close(check), false

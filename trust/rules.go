@@ -8,8 +8,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 
+	"carepost/certificate"
 	"carepost/cms"
 )
 
@@ -25,6 +27,19 @@ func checkDates(c *x509.Certificate, who string, now time.Time) Check {
 		return Check{"dates", Refused, clauseDates, fmt.Sprintf("%s expired on %s", who, c.NotAfter.UTC().Format(dateLayout))}
 	}
 	return Check{"dates", Trusted, clauseDates, fmt.Sprintf("%s is valid until %s", who, c.NotAfter.UTC().Format(dateLayout))}
+}
+
+// checkForm refuses what crypto/x509 does not read, or notes what is odd about it.
+func checkForm(c *x509.Certificate, who string, tolerant bool) Check {
+	odd := certificate.Oddities(c)
+	switch text := strings.Join(odd, ", and "); {
+	case odd == nil:
+		return Check{"form", Trusted, clauseForm, who + " has the form that it must have"}
+	case tolerant:
+		return Check{"form", Undecided, clauseForm, fmt.Sprintf("%s is odd: %s; accepted", who, text)}
+	default:
+		return Check{"form", Refused, clauseForm, fmt.Sprintf("%s is odd: %s", who, text)}
+	}
 }
 
 // Sizes of RSA moduli in bits. Above the greater, checking a signature costs an attacker less than us.

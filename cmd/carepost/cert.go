@@ -92,7 +92,7 @@ func (f *certFind) run(cmd *cobra.Command, arg string, now time.Time) error {
 		entry := newCertEntry(c)
 		if r.Judged {
 			v := judge.Judge(ctx, trust.Question{Certificate: c.Certificate, Address: address, Anchors: t.anchors, Intermediates: t.intermediates,
-				CRLs: t.lists, Use: trust.Encryption, Now: t.now, Policy: t.policy})
+				CRLs: t.lists, Use: trust.Encryption, Now: t.now, Policy: t.policy, Tolerant: t.tolerant})
 			entry.judged(v)
 		}
 		r.Certificates = append(r.Certificates, entry)

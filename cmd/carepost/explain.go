@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carepost/addr"
+	"carepost/certificate"
 	"carepost/internal/admind"
 	"carepost/internal/flow"
 	"carepost/trust"
@@ -81,7 +82,7 @@ func (j *explainJob) run(cmd *cobra.Command, file string, now time.Time) error {
 	if end != nil && !errors.Is(end, io.EOF) {
 		return notNow(end)
 	}
-	certs, bad := x509.ParseCertificates(unarmoured(start, "CERTIFICATE"))
+	certs, bad := certificate.ParseAll(start)
 	mail := bad != nil || len(certs) == 0
 	switch {
 	case mail && !looksLikeMail(start):

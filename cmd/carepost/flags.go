@@ -52,7 +52,7 @@ func parseAddress(what, s string) (addr.Address, error) {
 type judging struct {
 	at, policy                          string
 	anchors, intermediates, crls, allow []string
-	fetch                               bool
+	fetch, tolerant                     bool
 }
 
 // register adds the flags; whose names the party whose anchors they are.
@@ -63,6 +63,7 @@ func (f *judging) register(cmd *cobra.Command, whose string) {
 	flags.StringArrayVar(&f.crls, "crl", nil, "certificate revocation lists, `FILE` in PEM or DER; may be repeated")
 	flags.StringVar(&f.at, "at", "", "judge as of this `TIME`, RFC 3339 (default: now)")
 	flags.StringVar(&f.policy, "policy", "v1.2", "`PROFILE` of rules: v1.2, v1.3 or lenient")
+	flags.BoolVar(&f.tolerant, "tolerant", false, "judge certificates that break RFC 5280 in harmless ways too, and tell what is odd about them")
 	flags.BoolVar(&f.fetch, "fetch", false, "fetch issuers and revocation lists from where certificates say (HTTP, public addresses only)")
 	flags.StringArrayVar(&f.allow, "fetch-allow", nil, "with --fetch: also from this `IP:PORT`, although it is not public (trials)")
 }
@@ -71,13 +72,14 @@ func (f *judging) register(cmd *cobra.Command, whose string) {
 type terms struct {
 	now                    time.Time
 	policy                 trust.Policy
+	tolerant               bool
 	anchors, intermediates []*x509.Certificate
 	lists                  []*x509.RevocationList
 	fetcher                trust.Fetcher // nil: nothing is fetched
 }
 
 func (f *judging) read(now time.Time) (t terms, err error) {
-	t.now = now
+	t.now, t.tolerant = now, f.tolerant
 	if f.at != "" {
 		if t.now, err = time.Parse(time.RFC3339, f.at); err != nil {
 			return t, usage(fmt.Errorf("--at: %q is no RFC 3339 time such as 2026-07-01T12:00:00Z", f.at))

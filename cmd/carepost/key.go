@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 
+	"carepost/certificate"
 	"carepost/cms"
 )
 
@@ -103,7 +104,7 @@ func certFiles(flag string, paths ...string) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, err
 		}
-		certs, err := x509.ParseCertificates(unarmoured(data, "CERTIFICATE"))
+		certs, err := certificate.ParseAll(data)
 		if err != nil || len(certs) == 0 {
 			return nil, usage(fmt.Errorf("--%s: %s: no certificate in PEM or DER", flag, path))
 		}
@@ -146,16 +147,4 @@ func blocks(data []byte, kind string) (out [][]byte) {
 			out = append(out, block.Bytes)
 		}
 	}
-}
-
-// unarmoured returns the blocks of one type in a row, or data itself where there is none.
-func unarmoured(data []byte, kind string) []byte {
-	var der []byte
-	for _, b := range blocks(data, kind) {
-		der = append(der, b...)
-	}
-	if der == nil {
-		return data
-	}
-	return der
 }

@@ -209,7 +209,7 @@ func (f *openFlags) job(now time.Time) (*openJob, error) {
 		return nil, err
 	}
 	j.now, j.received = t.now, now
-	j.party = agent.Party{Policy: t.policy, Anchors: t.anchors, Intermediates: t.intermediates}
+	j.party = agent.Party{Policy: t.policy, Tolerant: t.tolerant, Anchors: t.anchors, Intermediates: t.intermediates}
 	j.judge = judgeWithLists{trust.NewJudge(t.fetcher), t.lists}
 	return j, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"carepost/certificate"
 	"carepost/internal/admind"
 )
 
@@ -103,7 +104,7 @@ func anchorFiles(files []string) (out []anchorFile, err error) {
 		if err != nil {
 			return nil, usage(fmt.Errorf("%s: %w", f, err))
 		}
-		certs, err := x509.ParseCertificates(unarmoured(data, "CERTIFICATE"))
+		certs, err := certificate.ParseAll(data)
 		if err != nil || len(certs) == 0 {
 			return nil, usage(fmt.Errorf("%s: no certificate in PEM or DER", f))
 		}

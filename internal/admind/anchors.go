@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"carepost/certificate"
 	"carepost/internal/admin"
 	"carepost/internal/transit"
 )
@@ -115,7 +116,7 @@ func (s *Server) answerAnchors(w http.ResponseWriter, rows []admin.Anchor, err e
 	for _, a := range rows {
 		v := Anchor{ID: a.ID, Owner: ownerName(a.Owner), Direction: admin.DirectionWord(a.Direction), SHA256: fingerprint(a.DER), Source: a.Source,
 			Bundle: a.Bundle, Evaluation: evaluationOf(a.Evaluation), PEM: armoured(a.DER)}
-		if c, err := x509.ParseCertificate(a.DER); err == nil {
+		if c, err := certificate.Parse(a.DER); err == nil {
 			v.Subject, v.NotAfter, v.Kind = c.Subject.String(), c.NotAfter, kindOf(c)
 		}
 		out = append(out, v)
@@ -152,7 +153,7 @@ func oneCertificate(text string) (*x509.Certificate, error) {
 	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
 		return nil, wrong("pem: not one certificate in PEM")
 	}
-	c, err := x509.ParseCertificate(block.Bytes)
+	c, err := certificate.Parse(block.Bytes)
 	if err != nil {
 		return nil, wrong("pem: the certificate cannot be read")
 	}

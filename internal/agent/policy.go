@@ -36,5 +36,5 @@ func (p Party) Open() smime.OpenOptions {
 
 // question is what is asked about every certificate in the eyes of p. Here alone a party becomes a trust.Question.
 func (p Party) question() trust.Question {
-	return trust.Question{Anchors: p.Anchors, Intermediates: p.Intermediates, Policy: p.Policy, Trace: p.Trace}
+	return trust.Question{Anchors: p.Anchors, Intermediates: p.Intermediates, Policy: p.Policy, Tolerant: p.Tolerant, Trace: p.Trace}
 }

@@ -18,7 +18,7 @@ const (
 
 // Rooms names every room of the module by its import path below the module's name.
 var Rooms = map[string]Layer{
-	"addr": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
+	"addr": Ground, "certificate": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
@@ -42,7 +42,7 @@ var Rooms = map[string]Layer{
 
 // Arrows names the imports that stay inside a layer.
 var Arrows = map[string][]string{
-	"cms":              {"cms/internal/cbc", "cms/internal/gcm", "cms/internal/keywrap"},
+	"cms":              {"certificate", "cms/internal/cbc", "cms/internal/gcm", "cms/internal/keywrap"},
 	"message":          {"addr"},
 	"smtp":             {"addr"},
 	"resolver":         {"addr"},
@@ -75,7 +75,7 @@ var Forbidden = map[string][]string{
 	"github.com/go-ldap/ldap":        {"ldap"},
 	"github.com/go-asn1-ber":         {"ldap", "internal/ldapd"},
 	"github.com/hanwen/go-fuse":      {"internal/crashfs"},
-	"golang.org/x/crypto/cryptobyte": {"cms", "trust"},
+	"golang.org/x/crypto/cryptobyte": {"certificate", "cms", "trust"},
 }
 
 // Values that say how they look in a log (slog.LogValuer) name log/slog without being loggers.

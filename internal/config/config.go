@@ -44,6 +44,7 @@ type Config struct {
 	Servers  []string // of DNS, host:port; empty = those of the system
 	Policy   trust.Policy
 	Profile  string // Policy by its name
+	Tolerant bool   // of odd certificates
 
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Partners   []Card         // sorted by domain
@@ -100,6 +101,7 @@ type file struct {
 	} `toml:"dns"`
 	Policy struct {
 		Profile    profile        `toml:"profile"`
+		Tolerant   bool           `toml:"tolerant"`
 		Algorithms map[string]use `toml:"algorithms"`
 	} `toml:"policy"`
 }
@@ -190,7 +192,7 @@ func Parse(path, text string) (*Config, error) {
 		Listen: Listen{string(f.Listen.MX), string(f.Listen.Submission), string(f.Listen.Submissions), string(f.Listen.DNS), string(f.Listen.HTTP)},
 		TLS:    TLS{within(f.TLS.Certificate), within(f.TLS.Key)},
 		Queue:  Queue{time.Duration(f.Queue.Lifetime), time.Duration(f.Queue.DelayNotice), time.Duration(f.Queue.Patience)},
-		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile),
+		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile), Tolerant: f.Policy.Tolerant,
 	}
 	if c.Hostname == "" {
 		c.Hostname = "mx." + c.Domain.String()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/certificate"
 	"carepost/cms"
 	"carepost/discovery"
 	"carepost/internal/agent"
@@ -102,7 +103,9 @@ func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipien
 }
 
 // rules are those of every party of ours.
-func (f *Flow) rules() agent.Party { return agent.Party{Policy: f.Policy, Configured: f.Algorithms} }
+func (f *Flow) rules() agent.Party {
+	return agent.Party{Policy: f.Policy, Tolerant: f.Tolerant, Configured: f.Algorithms}
+}
 
 // party is one of our own addresses with whom it trusts in the given directions.
 func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direction) (agent.Party, error) {
@@ -125,7 +128,7 @@ func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direct
 		return p, fmt.Errorf("flow: anchors: %w", err)
 	}
 	for _, row := range rows {
-		c, err := x509.ParseCertificate(row.DER)
+		c, err := certificate.Parse(row.DER)
 		if err != nil {
 			return p, fmt.Errorf("flow: anchor %s: %w", row.ID, err)
 		}

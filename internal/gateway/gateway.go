@@ -57,6 +57,7 @@ type Options struct {
 	TLS       TLS
 
 	Policy     trust.Policy
+	Tolerant   bool           // odd certificates of others are judged
 	Algorithms cms.Algorithms // what is done with each; zero = what goes with Policy
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
@@ -233,7 +234,7 @@ func (g *Gateway) build(ctx context.Context) error {
 	g.flow = flow.New(flow.Options{
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
-		Hostname: o.Hostname, Policy: o.Policy, Algorithms: o.Algorithms, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Algorithms: o.Algorithms, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}

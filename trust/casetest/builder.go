@@ -20,7 +20,8 @@ type builder struct {
 	edits   []certtest.Edit
 	patches map[int]func(der []byte) []byte // what becomes of the parts of tbsCertificate once it is made
 	forged  bool
-	garbled bool // no parser needs to read it
+	form    string // see odd.go
+	garbled bool   // no parser needs to read it
 
 	names              []string // GeneralNames of the subjectAltName
 	permitted          []string // GeneralSubtrees
@@ -53,6 +54,9 @@ func (b *builder) add(f func(*x509.Certificate)) bool {
 func (b *builder) plain(key, value string) bool {
 	switch key {
 	case "from", "name", "self":
+		return true
+	case "form":
+		b.form = value
 		return true
 	case "dn.emailAddress":
 		b.edits = append(b.edits, certtest.EmailDN(value))

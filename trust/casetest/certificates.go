@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"carepost/certificate"
 	"carepost/trust/certtest"
 )
 
@@ -55,12 +56,15 @@ func (w *World) retouch(pair *certtest.Pair, b *builder, from *certtest.CA) {
 		}
 		der = w.resign(der, signer, b.patches)
 	}
+	if b.form != "" {
+		der = w.odd(from, pair.Certificate, b.form)
+	}
 	if b.forged { // not a bit of the contents is changed: only the signature
 		der = append([]byte(nil), der...)
 		der[len(der)-1] ^= 1
 	}
 	w.Garbled = nil
-	c, err := x509.ParseCertificate(der)
+	c, err := certificate.Parse(der)
 	if err != nil {
 		if !b.garbled {
 			w.Fatal(err)
