@@ -32,7 +32,7 @@ var Rooms = map[string]Layer{
 	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/drop": Services, "internal/admin": Services,
 	"internal/sweep": Services, "internal/backup": Services,
 
-	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
+	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges,
 
 	"cmd/carepost": Wiring, "internal/config": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,

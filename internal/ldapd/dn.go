@@ -82,16 +82,13 @@ func parseValue(s string) (value string, n int, err error) {
 	return strings.TrimRight(b.String(), " "), len(s), nil
 }
 
-// escape writes a value as RFC 4514 §2.4 has it.
+// escape writes a value as RFC 4514 §2.4 has it, with hexadecimal digits as OpenLDAP does.
 func escape(v string) string {
 	var b strings.Builder
 	for i := range len(v) {
 		switch c := v[i]; {
-		case strings.IndexByte(`"+,;<>\=`, c) >= 0, c == '#' && i == 0, c == ' ' && (i == 0 || i == len(v)-1):
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ' || c >= 0x7f:
-			b.WriteString(`\` + hex.EncodeToString([]byte{c}))
+		case strings.IndexByte(`"+,;<>\=`, c) >= 0, c == '#' && i == 0, c == ' ' && (i == 0 || i == len(v)-1), c < ' ', c >= 0x7f:
+			b.WriteString(`\` + strings.ToUpper(hex.EncodeToString([]byte{c})))
 		default:
 			b.WriteByte(c)
 		}

@@ -7,17 +7,19 @@ import (
 )
 
 // LDIF is the directory as a file for another server (RFC 2849): slapadd and ldapadd take it, with the schemas core, cosine and
-// inetorgperson and the suffix of the domain. Whoever may list that server's entries sees all addresses.
+// inetorgperson and the suffix of the domain. It departs from RFC 2849 in that
+// no version stands first, which slapadd would not read. Whoever may list that server's entries sees all addresses.
 func (d Directory) LDIF() (string, error) {
 	t, err := newTree(d)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("version: 1\n")
-	for _, key := range t.order {
+	for i, key := range t.order {
 		n := t.nodes[key]
-		b.WriteString("\n")
+		if i > 0 {
+			b.WriteString("\n")
+		}
 		line(&b, "dn", n.dn)
 		for _, a := range n.attrs {
 			for _, v := range a.values {

@@ -1,0 +1,92 @@
+package ldapd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// One client who takes all the connections he gets leaves places for others; who idles or lasts too long is let go.
+func TestCrowd(t *testing.T) {
+	_, server := serve(t, Options{Directory: practice(), MaxConns: 8, Idle: 2 * time.Second})
+	from := func(ip string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}, Timeout: 10 * time.Second}
+		c, err := d.Dial("tcp", server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		return c
+	}
+	bind := request(encode(bindRequest, integer(tagInteger, 3), octets(""), encode(0x80)))
+	served := func(c net.Conn) bool {
+		c.Write(bind)
+		_, err := io.ReadFull(c, make([]byte, 7))
+		return err == nil
+	}
+	var open []net.Conn
+	for range 6 {
+		if c := from("127.0.0.1"); served(c) {
+			open = append(open, c)
+		}
+	}
+	if len(open) != 2 {
+		t.Errorf("%d connections of one client", len(open))
+	}
+	if !served(from("127.0.0.2")) {
+		t.Error("another client is not served")
+	}
+	for _, c := range open {
+		if _, err := io.ReadAll(c); err != nil {
+			t.Errorf("an idle connection: %v", err)
+		}
+	}
+	if !served(from("127.0.0.1")) {
+		t.Error("not served again")
+	}
+}
+
+// More operations than the rate wait, each client by himself; what is remembered of clients is bounded.
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(Options{PerClient: 2, Rate: 10})
+		at := func(ip string) net.Addr {
+			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 1))
+		}
+		who, _ := c.enter(at("2001:db8::1"))
+		same, _ := c.enter(at("2001:db8::2"))
+		other, _ := c.enter(at("2001:db8:1::1"))
+		if _, ok := c.enter(at("2001:db8::3")); ok || same != who || other == who {
+			t.Errorf("%v, %v, %v", who, same, other)
+		}
+		start := time.Now()
+		for range 30 {
+			c.wait(t.Context(), who)
+		}
+		if took := time.Since(start); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
+			t.Errorf("30 operations took %v", took)
+		}
+		c.wait(t.Context(), other)
+		if took := time.Since(start); took > 2100*time.Millisecond {
+			t.Error("another client waits")
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		c.wait(gone, who)
+		for i := range 3 * maxClients {
+			if who, ok := c.enter(at(fmt.Sprintf("10.%d.%d.1", i>>8, i&255))); ok {
+				c.wait(t.Context(), who)
+				c.leave(who)
+			}
+		}
+		if n := len(c.from); n > maxClients || c.from[who] == nil {
+			t.Errorf("%d clients are remembered", n)
+		}
+	})
+}
