@@ -51,6 +51,10 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 	}
 	fleeting := in.watch.fleeting
 	in.watch.fleeting = true
+	if !in.q.Budget.take() {
+		in.unsure = Check{"issuer", Undecided, clauseAIA, "this message has had all its fetches: the issuer is not at hand"}
+		return nil
+	}
 	body, err := in.issuersBy.fetch(ctx, in.Fetcher, u, maxIssuer)
 	switch {
 	case err == nil:

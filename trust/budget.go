@@ -11,3 +11,9 @@ func NewBudget(fetches int) *Budget {
 	b.left.Store(int64(fetches))
 	return b
 }
+
+// take uses up one fetch and says whether there was one. A nil Budget never ends: each question has limits of its own besides.
+func (b *Budget) take() bool { return b == nil || b.left.Add(-1) >= 0 }
+
+// Left is how many fetches are left.
+func (b *Budget) Left() int { return max(0, int(b.left.Load())) }

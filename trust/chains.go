@@ -31,7 +31,8 @@ type chainKey [sha256.Size]byte
 
 func chainKeyOf(q Question, b Binding) (key chainKey) {
 	h := sha256.New()
-	h.Write([]byte{byte(q.Use), byte(q.Policy), byte(b), flag(q.Tolerant)})
+	h.Write([]byte{byte(q.Use), byte(q.Policy), byte(b), flag(q.Tolerant), byte(q.Revocation.Unknown)})
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(q.Revocation.Grace)))
 	h.Write(q.Certificate.Raw) // DER: it tells its own length
 	some := func(n int) { h.Write(binary.BigEndian.AppendUint32(nil, uint32(n))) }
 	for _, certs := range [][]*x509.Certificate{q.Anchors, q.Intermediates} {
@@ -67,7 +68,7 @@ type chain struct {
 	checks      []Check
 	path        []link
 	reason      Check // which closed it
-	lists       []keptList
+	statuses    []keptStatus
 	issuers     []keptIssuers
 }
 
@@ -85,14 +86,27 @@ func given(q Question) []*x509.Certificate {
 // watch notes what the answer to a question hangs on beside the question.
 type watch struct {
 	now, until time.Time // before until no comparison with the time has another outcome
-	lists      []keptList
+	statuses   []keptStatus
 	issuers    []keptIssuers
 	fleeting   bool // something was asked of the network that may be answered otherwise next time
 }
 
-type keptList struct {
-	from source
-	list *list
+// keptStatus is what was kept from there when it was last looked at: nil if there was nothing.
+type keptStatus struct {
+	from  source
+	kept  *kept
+	fresh bool
+}
+
+// status notes what was kept from there.
+func (w *watch) status(from source, k *kept, fresh bool) {
+	for i := range w.statuses {
+		if w.statuses[i].from == from {
+			w.statuses[i] = keptStatus{from, k, fresh}
+			return
+		}
+	}
+	w.statuses = append(w.statuses, keptStatus{from, k, fresh})
 }
 
 type keptIssuers struct {
@@ -114,8 +128,8 @@ func (c *chain) holds(j *Judge, now time.Time) bool {
 	if now.Before(c.made) || now.After(c.made) && !now.Before(c.until) {
 		return false
 	}
-	for _, k := range c.lists {
-		if l, ok := j.crls.get(k.from, now); !ok || l != k.list {
+	for _, k := range c.statuses {
+		if is, fresh := j.statuses.get(k.from, now); is != k.kept || fresh != k.fresh {
 			return false
 		}
 	}
@@ -155,7 +169,7 @@ func (in *inquiry) learn(key chainKey, own int) {
 		return
 	}
 	c := &chain{
-		made: in.q.Now, until: in.watch.until, lists: in.watch.lists, issuers: in.watch.issuers,
+		made: in.q.Now, until: in.watch.until, statuses: in.watch.statuses, issuers: in.watch.issuers,
 		checks: slices.Clone(v.Checks[own:]), reason: Check{Status: v.Status, Clause: v.Clause, Evidence: v.Reason},
 	}
 	at := given(in.q)

@@ -21,15 +21,17 @@ type list struct {
 	signed               []byte            // the tbsCertList as it was signed
 	entries              cryptobyte.String // contents of revokedCertificates
 	scope                scope
-	unusable             string // why this kind of list is not used; "" if it is
+	unusable             string   // why this kind of list is not used; "" if it is
+	base                 *big.Int // BaseCRLNumber; nil unless this is a delta CRL (RFC 5280 §5.2.4)
+	freshest             []point  // where its deltas are (RFC 5280 §5.2.6)
 }
 
 // scope is the issuing distribution point (RFC 5280 §5.2.5).
 type scope struct {
-	urls                []string // fullName URIs; nil if the list names no point
-	named               bool     // a distribution point is named, by whatever kind of name
+	der                 []byte // as it stands in the list: a delta's is the same
+	point               point
+	named               bool // a distribution point is named, by whatever kind of name
 	userOnly, caOnly    bool
-	someReasons         bool
 	indirect, attrsOnly bool
 }
 
@@ -109,71 +111,6 @@ func readTime(s, out *cryptobyte.String) bool {
 	return s.PeekASN1Tag(asn1.UTCTime) && s.ReadASN1(out, asn1.UTCTime) || s.ReadASN1(out, asn1.GeneralizedTime)
 }
 
-// readExtensions obeys RFC 5280 §5.2: a critical extension that is not understood makes the list useless.
-func (l *list) readExtensions() error {
-	for _, e := range l.Extensions {
-		switch {
-		case e.Id.Equal(oidDeltaCRL):
-			l.unusable = "it is a delta CRL"
-		case e.Id.Equal(oidIssuingPoint):
-			if err := l.scope.parse(e.Value); err != nil {
-				return err
-			}
-		case e.Id.Equal(oidCRLNumber), e.Id.Equal(oidAuthorityKey):
-		case e.Critical:
-			l.unusable = "it has a critical extension that is not understood"
-		}
-	}
-	switch s := l.scope; {
-	case s.indirect:
-		l.unusable = "it is an indirect CRL"
-	case s.attrsOnly:
-		l.unusable = "it is for attribute certificates only"
-	case s.someReasons:
-		l.unusable = "it covers some reasons only"
-	}
-	return nil
-}
-
-func (s *scope) parse(der []byte) error {
-	in := cryptobyte.String(der)
-	var seq, point, full, reasons cryptobyte.String
-	var hasPoint, hasReasons bool
-	context := func(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
-	if !in.ReadASN1(&seq, asn1.SEQUENCE) || !in.Empty() ||
-		!seq.ReadOptionalASN1(&point, &hasPoint, context(0).Constructed()) ||
-		!readFlag(&seq, context(1), &s.userOnly) || !readFlag(&seq, context(2), &s.caOnly) ||
-		!seq.ReadOptionalASN1(&reasons, &hasReasons, context(3)) ||
-		!readFlag(&seq, context(4), &s.indirect) || !readFlag(&seq, context(5), &s.attrsOnly) || !seq.Empty() {
-		return errCRL
-	}
-	s.named, s.someReasons = hasPoint, hasReasons
-	if hasPoint && point.ReadASN1(&full, context(0).Constructed()) {
-		for !full.Empty() {
-			var name cryptobyte.String
-			var tag asn1.Tag
-			if !full.ReadAnyASN1(&name, &tag) {
-				return errCRL
-			}
-			if tag == context(6) { // uniformResourceIdentifier
-				s.urls = append(s.urls, string(name))
-			}
-		}
-	}
-	return nil
-}
-
-// readFlag reads an IMPLICIT BOOLEAN DEFAULT FALSE.
-func readFlag(s *cryptobyte.String, tag asn1.Tag, out *bool) bool {
-	var v cryptobyte.String
-	var present bool
-	if !s.ReadOptionalASN1(&v, &present, tag) || present && len(v) != 1 {
-		return false
-	}
-	*out = present && v[0] != 0
-	return true
-}
-
 // readEntries goes once through all entries: their form, and whether one has a critical extension that is not understood, which
 // makes the whole list useless (RFC 5280 §5.3).
 func (l *list) readEntries() error {
@@ -232,15 +169,21 @@ func shortest(element cryptobyte.String) bool {
 	return len(n) == 1 || n[0] != 0 && n[0] != 0xff || n[0]>>7 != n[1]>>7
 }
 
-// find looks serial up. A serial that is listed twice is revoked since the earlier date.
-func (l *list) find(serial *big.Int) (since time.Time, listed bool) {
+// entry is what a list says of one serial number.
+type entry struct {
+	since  time.Time
+	reason int // CRLReason (RFC 5280 §5.3.1); 0 if none is given
+}
+
+// find looks serial up. A serial that is listed twice is revoked since the earlier date, and for the graver reason.
+func (l *list) find(serial *big.Int) (found entry, listed bool) {
 	var b cryptobyte.Builder
 	b.AddASN1BigInt(serial)
 	want, err := b.Bytes()
 	if err != nil {
-		return since, false
+		return found, false
 	}
-	l.eachEntry(func(got []byte, date, _ cryptobyte.String) error {
+	l.eachEntry(func(got []byte, date, extensions cryptobyte.String) error {
 		if !bytes.Equal(got, want) {
 			return nil
 		}
@@ -248,12 +191,34 @@ func (l *list) find(serial *big.Int) (since time.Time, listed bool) {
 		if !ok {
 			t = time.Time{} // revoked, at a date that nobody can read: since ever
 		}
-		if !listed || t.Before(since) {
-			since, listed = t, true
+		reason := reasonOf(extensions)
+		if !listed || lifts(found.reason) && !lifts(reason) {
+			found.reason = reason
 		}
+		if !listed || t.Before(found.since) {
+			found.since = t
+		}
+		listed = true
 		return nil
 	})
-	return since, listed
+	return found, listed
+}
+
+// reasonOf reads reasonCode out of the extensions of an entry; 0 if there is none, or none to be read.
+func reasonOf(extensions cryptobyte.String) int {
+	for !extensions.Empty() {
+		var e, id, value cryptobyte.String
+		var critical bool
+		var reason int
+		if !extensions.ReadASN1(&e, asn1.SEQUENCE) || !e.ReadASN1(&id, asn1.OBJECT_IDENTIFIER) ||
+			e.PeekASN1Tag(asn1.BOOLEAN) && !e.ReadASN1Boolean(&critical) || !e.ReadASN1(&value, asn1.OCTET_STRING) {
+			return 0
+		}
+		if string(id) == "\x55\x1d\x15" && value.ReadASN1Enum(&reason) {
+			return reason
+		}
+	}
+	return 0
 }
 
 func parseTime(s cryptobyte.String) (t time.Time, ok bool) {

@@ -111,12 +111,13 @@ func TestCachesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	crls := crlCache{bytes: maxCRLBytes - 10*l.size()}
+	one := func(i int) *kept { return &kept{list: l, at: now, used: now.Add(time.Duration(i))} }
+	statuses := statusCache{bytes: maxStatusBytes - 10*one(0).size()}
 	for i := range 100 {
-		crls.put(source{url: fmt.Sprint(i)}, l, now.Add(time.Duration(i)))
-		crls.put(source{url: fmt.Sprint(i)}, l, now.Add(time.Duration(i)))
+		statuses.put(source{url: fmt.Sprint(i)}, one(i))
+		statuses.put(source{url: fmt.Sprint(i)}, one(i))
 	}
-	if _, young := crls.get(source{url: "99"}, now); len(crls.lists) != 10 || crls.bytes != maxCRLBytes || !young {
-		t.Errorf("%d lists, %d bytes", len(crls.lists), crls.bytes)
+	if k, _ := statuses.get(source{url: "99"}, now); len(statuses.all) != 10 || statuses.bytes != maxStatusBytes || k == nil {
+		t.Errorf("%d statuses, %d bytes", len(statuses.all), statuses.bytes)
 	}
 }

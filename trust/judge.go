@@ -17,18 +17,20 @@ const (
 	maxCRLs       = 8 // fetches from CRL distribution points
 	maxCRL        = 32 << 20
 	issuerTime    = 12 * time.Second // from the first fetch by AIA on: strangers name those servers
-	crlTime       = 24 * time.Second // from the first fetch of a CRL on: below an anchor, issuers name those
+	crlTime       = 24 * time.Second // from the first fetch of a CRL or OCSP answer on: below an anchor, issuers name those
+	maxDeltas     = 2                // places where the deltas of one CRL are looked for
 	share         = 3                // of these times, one fetch takes a third: two dead servers do not hide a third
 )
 
 // Judge answers Questions. It keeps bounded caches of CRLs, fetched issuers, checked signatures and paths that were found good, and
 // is safe for concurrent use. The zero Judge fetches nothing.
 type Judge struct {
-	Fetcher Fetcher // nil: nothing is fetched; not to be changed after first use
+	Fetcher Fetcher // nil: nothing is fetched; not to be changed after first use. One that is a Poster too asks OCSP responders with a nonce
+	Shelf   Shelf   // where statuses outlive the process; nil: nowhere. Not to be changed after first use
 
 	signatures signatureCache
 	issuers    issuerCache
-	crls       crlCache
+	statuses   statusCache
 	chains     chainCache
 }
 
@@ -43,6 +45,8 @@ type inquiry struct {
 	pool  pool
 
 	signed, issuersFetched, crlsFetched int
+	asked                               int      // OCSP responders
+	given                               []*list  // Question.CRLs, once read
 	compared                            int      // names with name constraints
 	fetched                             []string // caIssuers URLs, each asked once
 	issuersBy, crlsBy                   patience
@@ -72,6 +76,13 @@ func (p *patience) fetch(ctx context.Context, f Fetcher, url string, max int64) 
 	ctx, cancel := context.WithTimeout(p.within(ctx), p.all/share)
 	defer cancel()
 	return f.Fetch(ctx, url, max)
+}
+
+// post is fetch for OCSP.
+func (p *patience) post(ctx context.Context, f Poster, url string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(p.within(ctx), p.all/share)
+	defer cancel()
+	return f.Post(ctx, url, "application/ocsp-request", body, maxOCSP)
 }
 
 func (p *patience) end() {
@@ -107,12 +118,20 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 	return j.inquire(ctx, key, q, v)
 }
 
+func (j *Judge) inquiry(q Question) *inquiry {
+	return &inquiry{Judge: j, q: q, watch: watch{now: q.Now, until: q.Now.Add(chainAge)},
+		issuersBy: patience{all: issuerTime}, crlsBy: patience{all: crlTime}}
+}
+
+func (in *inquiry) end() {
+	in.issuersBy.end()
+	in.crlsBy.end()
+}
+
 // inquire looks for a path. v has what is to be said of the certificate itself.
 func (j *Judge) inquire(ctx context.Context, key chainKey, q Question, v Verdict) Verdict {
-	in := &inquiry{Judge: j, q: q, watch: watch{now: q.Now, until: q.Now.Add(chainAge)},
-		issuersBy: patience{all: issuerTime}, crlsBy: patience{all: crlTime}}
-	defer in.issuersBy.end()
-	defer in.crlsBy.end()
+	in := j.inquiry(q)
+	defer in.end()
 	in.search(ctx, v)
 	if ctx.Err() != nil && (in.best == nil || in.best.Status != Trusted) {
 		return v.close(Check{"time", Undecided, clauseNoPath, "the inquiry was stopped before it came to an end"})

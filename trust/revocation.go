@@ -1,12 +1,9 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -23,7 +20,8 @@ func (in *inquiry) revocations(ctx context.Context, path []*x509.Certificate, ab
 		if i > 0 && issuer == c && !hasPointer(c) && len(in.q.CRLs) == 0 {
 			continue // a root without a pointer: there is nobody above it to ask, which is no finding
 		}
-		check, blocks := in.revocation(ctx, c, issuer, describe(path, i))
+		check, blocks := in.revocation(ctx, subject{c, issuer, describe(path, i)})
+		in.tell("status", nameOf(c), check.Clause, check.Evidence)
 		v.Checks = append(v.Checks, check)
 		if check.Status == Refused {
 			return v.close(check), i == 0
@@ -40,168 +38,153 @@ func (in *inquiry) revocations(ctx context.Context, path []*x509.Certificate, ab
 		fmt.Sprintf("the certificate is %s, and its path of %d ends at the anchor %s", v.Binding, len(path), nameOf(v.Anchor))}), false
 }
 
+// tell tells whoever listens of a step.
+func (in *inquiry) tell(kind, subject, clause, outcome string) {
+	if in.q.Trace != nil {
+		in.q.Trace(Event{Kind: kind, Subject: subject, Clause: clause, Outcome: outcome})
+	}
+}
+
 // hasPointer says that c names a place where its status can be asked, CRL or OCSP.
 func hasPointer(c *x509.Certificate) bool { return has(c, oidCRLPoints) || len(c.OCSPServer) > 0 }
 
-// revocation asks for the status of c. A Check that is Undecided blocks trust, except where the certificate gives no place to ask:
-// then it is a finding.
-func (in *inquiry) revocation(ctx context.Context, c, issuer *x509.Certificate, who string) (_ Check, blocks bool) {
-	undecided := func(why string) Check {
-		return Check{"revocation", Undecided, clauseRevocation, "whether " + who + " is revoked is not known: " + why}
-	}
-	if issuer == nil {
-		if !hasPointer(c) {
-			return undecided("it names no place to ask"), false
-		}
-		return undecided("its issuer, who signs the CRL, is not at hand"), true
-	}
-	why := ""
-	for _, given := range in.q.CRLs {
-		if given == nil || !bytes.Equal(given.RawIssuer, c.RawIssuer) {
-			continue
-		}
-		l, err := parseCRL(given.Raw)
-		if err != nil {
-			why = "the CRL at hand is none"
-			continue
-		}
-		check, no := in.consult(l, c, issuer, who)
-		if no == "" {
-			return check, false
-		}
-		why = "the CRL at hand " + no
-	}
-	for _, u := range c.CRLDistributionPoints {
-		l, no := in.fetchCRL(ctx, u, issuer)
-		if no == "" {
-			var check Check
-			if check, no = in.consult(l, c, issuer, who); no == "" {
-				return check, false
-			}
-			no = "the CRL from " + httpHost(u) + " " + no
-		}
-		why = no
-	}
-	switch {
-	case !hasPointer(c):
-		return undecided("it names no place to ask"), false
-	case why == "" && len(c.OCSPServer) > 0:
-		why = "it points to OCSP only, which is not asked"
-	case why == "":
-		why = "it points to no CRL by a URL"
-	}
-	return undecided(why), true
+// subject is a certificate whose status is asked for.
+type subject struct {
+	*x509.Certificate
+	issuer *x509.Certificate // nil if it is not at hand
+	who    string            // for people
 }
 
-// consult reads what l says of c. If l says nothing that counts, no tells why (RFC 5280 §6.3.3).
-func (in *inquiry) consult(l *list, c, issuer *x509.Certificate, who string) (_ Check, no string) {
-	authority := c.BasicConstraintsValid && c.IsCA
-	switch {
-	case !bytes.Equal(l.RawIssuer, issuer.RawSubject):
-		return Check{}, "is of another issuer"
-	case l.unusable != "":
-		return Check{}, "is not used: " + l.unusable
-	case l.scope.userOnly && authority, l.scope.caOnly && !authority:
-		return Check{}, "does not cover this kind of certificate"
-	case l.scope.named && !slices.ContainsFunc(l.scope.urls, func(u string) bool { return slices.Contains(c.CRLDistributionPoints, u) }):
-		return Check{}, "is for another distribution point"
-	case has(issuer, oidKeyUsage) && issuer.KeyUsage&x509.KeyUsageCRLSign == 0:
-		return Check{}, "is signed by an issuer that may not sign CRLs"
-	case !in.provesCRL(issuer, l):
-		return Check{}, "does not bear the issuer's signature"
-	}
-	now := in.q.Now
-	day := func(t time.Time) string { return t.UTC().Format(dateLayout) }
-	since, listed := l.find(c.SerialNumber)
-	in.watch.moments(since, l.ThisUpdate, l.NextUpdate)
-	switch {
-	case listed && !since.After(now): // also on a list that is out of date: what is revoked stays so
-		return Check{"revocation", Refused, clauseRevocation,
-			fmt.Sprintf("%s, serial %x, was revoked on %s (CRL of %s)", who, c.SerialNumber, day(since), day(l.ThisUpdate))}, ""
-	case listed:
-		return Check{}, "revokes it, but only later, on " + day(since)
-	case l.NextUpdate.IsZero():
-		return Check{}, "does not say how long it is good"
-	case now.After(l.NextUpdate):
-		return Check{}, "was good until " + day(l.NextUpdate) + " only"
-	case l.ThisUpdate.After(now) && c.NotAfter.Before(l.ThisUpdate):
-		// A later list speaks for an earlier day too, as long as it would still name the certificate (RFC 5280 §5: entries may go
-		// once a certificate has expired).
-		return Check{}, "was made after the certificate had expired"
-	}
-	return Check{"revocation", Trusted, clauseRevocation,
-		fmt.Sprintf("%s is not on the CRL of %s, good until %s", who, day(l.ThisUpdate), day(l.NextUpdate))}, ""
+// state of a certificate as one source tells it. What is not known is silence, and never good.
+type state uint8
+
+const (
+	silent  state = iota
+	good          // for the reasons that the answer covers
+	onHold        // revoked for now (certificateHold): a later answer may say otherwise
+	revoked       // for ever
+)
+
+// answer is what one list or responder says of one certificate.
+type answer struct {
+	state   state
+	reasons reasons   // for which a good answer holds
+	made    time.Time // thisUpdate
+	overdue bool      // good by the grace of the question alone
+	text    string    // evidence; of silence, the reason
 }
 
-func (in *inquiry) provesCRL(issuer *x509.Certificate, l *list) bool {
-	if !soundAlgorithm(l.SignatureAlgorithm) {
+func silence(text string) answer { return answer{text: text} }
+
+// tally puts the answers about one certificate together: revoked by one is revoked, and between good and on hold the later counts.
+// Lists for some reasons make a good answer together (RFC 5280 §6.3.3 (d) to (f)).
+type tally struct {
+	answer
+	covered reasons
+	why     string // of the latest silence
+}
+
+// add takes a, and says whether that settles it.
+func (t *tally) add(a answer) (settled bool) {
+	switch {
+	case a.state == silent:
+		t.why = a.text
 		return false
+	case a.state == good && a.reasons != allReasons:
+		if t.covered |= a.reasons; t.covered != allReasons {
+			t.why = "the CRL covers some reasons only"
+			return false
+		}
 	}
-	return in.signatures.check(issuer.RawSubjectPublicKeyInfo, l.digest[:], func() bool {
-		return issuer.CheckSignature(l.SignatureAlgorithm, l.signed, l.Signature) == nil
-	})
+	if t.state == silent || a.state == revoked || a.made.After(t.made) && t.state != revoked {
+		t.answer = a
+	}
+	return t.state == revoked
 }
 
-// fetchCRL gets the list at u, from the cache while it is good. If there is none, no tells why.
-func (in *inquiry) fetchCRL(ctx context.Context, u string, issuer *x509.Certificate) (_ *list, no string) {
-	host := httpHost(u)
-	if host == "" {
-		return nil, "its CRL is not to be had by HTTP"
+// revocation asks for the status of s. A Check that is Undecided blocks trust, except where the certificate gives no place to ask, and
+// where the question takes what is not known: then it is a finding.
+func (in *inquiry) revocation(ctx context.Context, s subject) (_ Check, blocks bool) {
+	undecided := func(why string, blocks bool) (Check, bool) {
+		return Check{"revocation", Undecided, clauseRevocation, "whether " + s.who + " is revoked is not known: " + why}, blocks
 	}
-	from := sourceOf(u, issuer)
-	kept := func(l *list) (*list, string) {
-		in.watch.lists = append(in.watch.lists, keptList{from, l})
-		return l, ""
+	t := tally{why: "its issuer, who signs the CRL, is not at hand"}
+	if s.issuer != nil {
+		t = in.status(ctx, s)
 	}
-	if l, ok := in.crls.get(from, in.q.Now); ok {
-		return kept(l)
-	}
-	if in.Fetcher == nil {
-		return nil, "its CRL is not at hand, and nothing may be fetched"
-	}
-	if in.crlsFetched++; in.crlsFetched > maxCRLs {
-		in.watch.fleeting = true
-		return nil, fmt.Sprintf("after %d CRLs no more are fetched", maxCRLs)
-	}
-	release := in.crls.begin(in.crlsBy.within(ctx), from)
-	if release == nil {
-		in.watch.fleeting = true
-		return nil, "there was no time to fetch its CRL from " + host
-	}
-	defer release()
-	if l, ok := in.crls.get(from, in.q.Now); ok { // while we waited
-		return kept(l)
-	}
-	l, no := in.fetchNewCRL(ctx, u, host, issuer)
-	old := in.crls.old(from)
-	if old != nil && (l == nil || l.ThisUpdate.Before(old.ThisUpdate) && !old.ThisUpdate.After(in.q.Now)) {
-		// Nobody turns the clock back with an older list; consult looks at its dates. A list from the future has no such say: its
-		// issuer's clock was wrong.
-		in.watch.fleeting = true
-		return old, ""
-	}
-	if l == nil {
-		in.watch.fleeting = true
-		return nil, no
-	}
-	in.crls.put(from, l, in.q.Now)
-	return kept(l)
-}
-
-func (in *inquiry) fetchNewCRL(ctx context.Context, u, host string, issuer *x509.Certificate) (_ *list, no string) {
-	body, err := in.crlsBy.fetch(ctx, in.Fetcher, u, maxCRL)
 	switch {
-	case errors.Is(err, ErrAbsent):
-		return nil, "its CRL is not to be had from " + host
-	case err != nil:
-		return nil, "its CRL could not be fetched from " + host
+	case t.state == revoked, t.state == onHold:
+		return Check{"revocation", Refused, clauseRevocation, t.text}, true
+	case t.state == good && t.overdue:
+		return Check{"revocation", Undecided, clauseRevocation, t.text}, false
+	case t.state == good:
+		return Check{"revocation", Trusted, clauseRevocation, t.text}, false
+	case !hasPointer(s.Certificate) && in.q.Revocation.Unknown == Demand:
+		return Check{"revocation", Refused, clauseRevocation, s.who + " names no place to ask whether it is revoked, which is demanded"}, true
+	case !hasPointer(s.Certificate):
+		return undecided("it names no place to ask", false)
+	case in.q.Revocation.Unknown == Accept:
+		return undecided(t.why+"; accepted", false)
 	}
-	l, err := parseCRL(body)
-	if err != nil {
-		return nil, "what " + host + " calls a CRL is none"
+	return undecided(t.why, true)
+}
+
+// status asks everybody who may know, in this order: the lists at hand, what was fetched before, the responders that the certificate
+// names, its distribution points. Whatever is at hand is asked all; the network no longer than until somebody knows.
+func (in *inquiry) status(ctx context.Context, s subject) (t tally) {
+	for _, a := range in.atHand(s) {
+		if t.add(a) {
+			return t
+		}
 	}
-	if !in.provesCRL(issuer, l) { // kept out of the cache: plain HTTP brings anything
-		return nil, "the CRL from " + host + " does not bear the issuer's signature"
+	for _, a := range in.remembered(ctx, s) {
+		if t.add(a) {
+			return t
+		}
 	}
-	return l, ""
+	if t.state != silent {
+		return t
+	}
+	for _, u := range s.OCSPServer[:min(len(s.OCSPServer), maxResponders)] {
+		if t.add(in.askResponder(ctx, u, s)); t.state != silent {
+			return t
+		}
+	}
+	points := crlPoints(s.Certificate)
+	for i := range points {
+		for _, a := range in.askPoint(ctx, points[i], s) {
+			if t.add(a); t.state != silent {
+				return t
+			}
+		}
+	}
+	if t.why == "" && hasPointer(s.Certificate) {
+		t.why = "it points to no CRL by a URL"
+	}
+	return t
+}
+
+// remembered are the answers of what was fetched before. What is out of date can still revoke, and nothing else.
+func (in *inquiry) remembered(ctx context.Context, s subject) (out []answer) {
+	take := func(a answer, fresh bool) {
+		if fresh && a.state != silent || a.state == revoked {
+			out = append(out, a)
+		}
+	}
+	for _, u := range s.OCSPServer[:min(len(s.OCSPServer), maxResponders)] {
+		if k, fresh := in.recall(ctx, sourceOf(u, s.issuer).about(s), s); k != nil {
+			take(in.consultReply(k.reply, s), fresh)
+		}
+	}
+	for _, p := range crlPoints(s.Certificate) {
+		for _, u := range p.urls {
+			k, fresh := in.recall(ctx, sourceOf(u, s.issuer), s)
+			if k == nil {
+				continue
+			}
+			delta, whole := in.rememberedDelta(ctx, k.list, s)
+			take(in.consult(k.list, delta, s, &p, "the CRL from "+httpHost(u)), fresh && whole)
+		}
+	}
+	return out
 }
