@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -86,7 +87,7 @@ func coded(err error) error {
 // optionsOf is how the gateway of an installation is built. It listens nowhere yet.
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 	return gateway.Options{
-		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Algorithms: c.Algorithms, Log: log,
+		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Algorithms: c.Algorithms, Revocation: c.Revocation, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address)},
 		Network: networkOf(c),
 		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience},
@@ -221,7 +222,7 @@ func (i *installation) reload(ctx context.Context) error {
 	}{
 		{"domain", c.Domain != i.conf.Domain}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres},
-		{"queue", c.Queue != i.conf.Queue}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms},
+		{"queue", c.Queue != i.conf.Queue}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms || !reflect.DeepEqual(c.Revocation, i.conf.Revocation)},
 	} {
 		if x.changed {
 			i.log.Warn("takes effect at the next start", "key", x.key)

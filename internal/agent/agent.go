@@ -40,6 +40,7 @@ type Party struct {
 	Policy        trust.Policy
 	Tolerant      bool              // odd certificates of others are judged (package certificate)
 	Configured    cms.Algorithms    // zero: what goes with Policy
+	Revocation    Revocations
 	Trace         func(trust.Event) // told of each step of judging; nil: nobody
 }
 

@@ -15,9 +15,9 @@ import (
 func (a *Agent) Examine(ctx context.Context, p Party, whose addr.Address, use trust.Use, cert *x509.Certificate, beside []*x509.Certificate, now time.Time) trust.Verdict {
 	p.Intermediates = slices.Concat(beside, p.Intermediates)
 	if use == trust.Encryption {
-		return a.encryptable(ctx, p, whose, cert, now)
+		return a.encryptable(ctx, p, whose, cert, now, trust.NewBudget(maxRecipientFetches))
 	}
-	q := p.question()
-	q.Certificate, q.Address, q.Use, q.Now = cert, whose, use, now
+	q := p.question(whose, NewBudget())
+	q.Certificate, q.Use, q.Now = cert, use, now
 	return a.Judge.Judge(ctx, q)
 }

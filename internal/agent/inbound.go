@@ -20,6 +20,8 @@ type Arrival struct {
 	Envelope transit.Envelope
 	Opened   *smime.Opened
 	Received time.Time // when it came; zero: at the time of judging
+	// Budget of fetches, one for all who judge the message; nil: this judging has its own.
+	Budget *trust.Budget
 }
 
 func (in Arrival) received(now time.Time) time.Time {
@@ -38,6 +40,9 @@ func (a *Agent) Inbound(ctx context.Context, to Party, in Arrival, now time.Time
 	senders, err := in.senders()
 	if err != nil {
 		return Judged{Verdict: refuse("Direct 2.2", "the message names no sender that a signature could be bound to")}
+	}
+	if in.Budget == nil {
+		in.Budget = NewBudget()
 	}
 	j := Judged{Address: senders[0], Senders: senders}
 	if len(in.Opened.Signatures) == 0 {

@@ -104,8 +104,9 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 		j.Verdict = refuse("Direct 2.3", "no certificate is published for this address or its domain")
 		return j
 	}
+	budget := trust.NewBudget(maxRecipientFetches)
 	for i, f := range found {
-		v := a.encryptable(ctx, from, to, f.Certificate, now)
+		v := a.encryptable(ctx, from, to, f.Certificate, now, budget)
 		if v.Status == trust.Trusted {
 			j.Found = append(j.Found, f)
 		}
@@ -117,9 +118,9 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 }
 
 // encryptable is the verdict on one certificate of a recipient. A trusted key that we cannot encrypt to is of no use.
-func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, cert *x509.Certificate, now time.Time) trust.Verdict {
-	q := from.question()
-	q.Certificate, q.Address, q.Use, q.Now = cert, to, trust.Encryption, now
+func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, cert *x509.Certificate, now time.Time, budget *trust.Budget) trust.Verdict {
+	q := from.question(to, budget)
+	q.Certificate, q.Use, q.Now = cert, trust.Encryption, now
 	v := a.Judge.Judge(ctx, q)
 	if v.Status == trust.Trusted && !from.encrypts(cert) {
 		v.Status, v.Clause, v.Reason = trust.Refused, "RFC 8551 §2.3", "the certificate's key is of a kind that nothing can be encrypted to here"

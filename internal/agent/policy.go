@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"carepost/addr"
 	"carepost/cms"
 	"carepost/smime"
 	"carepost/trust"
@@ -34,7 +35,8 @@ func (p Party) Open() smime.OpenOptions {
 	return o
 }
 
-// question is what is asked about every certificate in the eyes of p. Here alone a party becomes a trust.Question.
-func (p Party) question() trust.Question {
-	return trust.Question{Anchors: p.Anchors, Intermediates: p.Intermediates, Policy: p.Policy, Tolerant: p.Tolerant, Trace: p.Trace}
+// question is what is asked about every certificate of other in the eyes of p, at the cost of budget. Here alone a party becomes a trust.Question.
+func (p Party) question(other addr.Address, budget *trust.Budget) trust.Question {
+	return trust.Question{Address: other, Anchors: p.Anchors, Intermediates: p.Intermediates, Policy: p.Policy, Tolerant: p.Tolerant, Trace: p.Trace,
+		Revocation: p.Revocation.With(other.Domain), Budget: budget}
 }

@@ -22,6 +22,7 @@ import (
 
 	"carepost/addr"
 	"carepost/cms"
+	"carepost/internal/agent"
 	"carepost/trust"
 )
 
@@ -47,7 +48,8 @@ type Config struct {
 	Tolerant bool   // of odd certificates
 
 	Algorithms cms.Algorithms // the column of Profile, with changes
-	Partners   []Card         // sorted by domain
+	Revocation agent.Revocations
+	Partners   []Card // sorted by domain
 }
 
 // Listen says where to listen, host:port each; empty = not at all.
@@ -103,6 +105,7 @@ type file struct {
 		Profile    profile        `toml:"profile"`
 		Tolerant   bool           `toml:"tolerant"`
 		Algorithms map[string]use `toml:"algorithms"`
+		Revocation revocation     `toml:"revocation"`
 	} `toml:"policy"`
 }
 
@@ -154,7 +157,7 @@ func Load(path string) (*Config, error) {
 // Parse reads the text of a carepost.toml; path says where it stood. Of the cards beside it nothing is known then.
 func Parse(path, text string) (*Config, error) {
 	var f file
-	f.Policy.Profile = "v1.2"
+	f.Policy.Profile, f.Policy.Revocation.Grace = "v1.2", grace(24*time.Hour)
 	err := decode(path, text, &f)
 	if err != nil {
 		return nil, err
@@ -202,6 +205,9 @@ func Parse(path, text string) (*Config, error) {
 	}
 	c.Postgres = Secret{within(f.Store.Postgres), f.Store.PostgresEnv}
 	if c.Algorithms, err = algorithms(c.Policy, f.Policy.Algorithms, wrong); err != nil {
+		return nil, err
+	}
+	if c.Revocation, err = revocations(f.Policy.Revocation, wrong); err != nil {
 		return nil, err
 	}
 	return c, c.Listen.check(wrong)

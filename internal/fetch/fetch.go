@@ -1,4 +1,4 @@
-// Package fetch is the one guarded way out to HTTP: for issuers, CRLs and whatever else strangers name by URL.
+// Package fetch is the one guarded way out to HTTP: for issuers, CRLs, OCSP answers and whatever else strangers name by URL.
 //
 // The URLs come out of certificates and messages that nobody has vouched for, so they are taken as attempts to have us talk to our
 // own network (server-side request forgery) or to tie us up. A Client speaks http and https to public addresses at ports 80 and
@@ -11,6 +11,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -78,11 +79,30 @@ func New(o Options) *Client {
 // Fetch returns the body at an http or https URL, at most max bytes. An error wraps trust.ErrAbsent when asking again will not
 // help: not found, too large, not allowed. A URL that failed is not asked again for some seconds.
 func (c *Client) Fetch(ctx context.Context, rawURL string, max int64) ([]byte, error) {
+	return c.do(ctx, rawURL, question{method: http.MethodGet}, max)
+}
+
+// Post sends body to an http or https URL and returns the answer, as Fetch does. What a server says of one body is not remembered of
+// others: only that it said nothing is.
+func (c *Client) Post(ctx context.Context, rawURL, contentType string, body []byte, max int64) ([]byte, error) {
+	return c.do(ctx, rawURL, question{http.MethodPost, contentType, body}, max)
+}
+
+// question is what is asked at a URL.
+type question struct {
+	method, contentType string
+	body                []byte
+}
+
+func (c *Client) do(ctx context.Context, rawURL string, q question, max int64) ([]byte, error) {
 	u, err := c.check(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	key := u.String()
+	if q.body != nil {
+		key = "POST " + key
+	}
 	if err := c.failed.get(key, time.Now()); err != nil {
 		return nil, err
 	}
@@ -93,11 +113,12 @@ func (c *Client) Fetch(ctx context.Context, rawURL string, max int64) ([]byte, e
 		return nil, fmt.Errorf("fetch: %w", ctx.Err())
 	}
 	start := time.Now()
-	body, err := c.get(ctx, u, max)
+	body, err := c.get(ctx, u, q, max)
 	if err != nil {
+		own := errors.Is(err, errTooLarge) || q.body != nil && errors.Is(err, errStatus) // another caller may come to another end
 		err = fmt.Errorf("fetch: %s: %w", u.Hostname(), err)
 		now := time.Now()
-		if took := now.Sub(start); c.fair(ctx, took) && !errors.Is(err, errTooLarge) { // another caller may take more bytes
+		if took := now.Sub(start); c.fair(ctx, took) && !own {
 			c.failed.put(key, err, now.Add(remembered(err, took)))
 		}
 		return nil, err
@@ -111,16 +132,22 @@ func (c *Client) fair(ctx context.Context, waited time.Duration) bool {
 	return ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) && waited >= c.o.Timeout/4
 }
 
+// errStatus is wrapped by errors about an answer that is not 200.
+var errStatus = errors.New("status")
+
 var errRefused = errors.New("no connection: nobody listens there")
 
 var errTooLarge = fmt.Errorf("the body is larger than allowed: %w", trust.ErrAbsent)
 
-func (c *Client) get(ctx context.Context, u *url.URL, max int64) ([]byte, error) {
+func (c *Client) get(ctx context.Context, u *url.URL, q question, max int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, q.method, u.String(), bytes.NewReader(q.body))
 	if err != nil {
 		return nil, errGuard
+	}
+	if q.contentType != "" {
+		req.Header.Set("Content-Type", q.contentType)
 	}
 	req.Header.Set("User-Agent", "carepost")
 	resp, err := c.http.Do(req)
@@ -131,9 +158,9 @@ func (c *Client) get(ctx context.Context, u *url.URL, max int64) ([]byte, error)
 	switch s := resp.StatusCode; {
 	case s == http.StatusOK:
 	case s >= 400 && s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooEarly && s != http.StatusTooManyRequests:
-		return nil, fmt.Errorf("status %d: %w", s, trust.ErrAbsent)
+		return nil, fmt.Errorf("%w %d: %w", errStatus, s, trust.ErrAbsent)
 	default:
-		return nil, fmt.Errorf("status %d", s)
+		return nil, fmt.Errorf("%w %d", errStatus, s)
 	}
 	if resp.ContentLength > max {
 		return nil, errTooLarge

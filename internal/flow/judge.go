@@ -21,7 +21,7 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided s
 	defer cancel()
 	now := f.Clock()
 	a.report = agent.IsReport(a.opened.Header)
-	known := map[string]agent.Judged{} // by anchors
+	known, budget := map[string]agent.Judged{}, agent.NewBudget() // by anchors; for them all
 	for _, r := range a.waiting {
 		if err := j.Progress(); err != nil {
 			return "", err
@@ -33,7 +33,7 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided s
 		key := anchorKey(party)
 		v, ok := known[key]
 		if !ok {
-			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received}, now)
+			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received, Budget: budget}, now)
 			known[key] = v
 		}
 		if v, err = f.ours(ctx, a, r, v); err != nil {

@@ -104,7 +104,7 @@ func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipien
 
 // rules are those of every party of ours.
 func (f *Flow) rules() agent.Party {
-	return agent.Party{Policy: f.Policy, Tolerant: f.Tolerant, Configured: f.Algorithms}
+	return agent.Party{Policy: f.Policy, Tolerant: f.Tolerant, Configured: f.Algorithms, Revocation: f.Revocation}
 }
 
 // party is one of our own addresses with whom it trusts in the given directions.

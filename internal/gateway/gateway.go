@@ -20,6 +20,7 @@ import (
 	"carepost/cms"
 	"carepost/internal/admin"
 	"carepost/internal/admind"
+	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/certd"
@@ -59,6 +60,7 @@ type Options struct {
 	Policy     trust.Policy
 	Tolerant   bool           // odd certificates of others are judged
 	Algorithms cms.Algorithms // what is done with each; zero = what goes with Policy
+	Revocation agent.Revocations
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -234,7 +236,7 @@ func (g *Gateway) build(ctx context.Context) error {
 	g.flow = flow.New(flow.Options{
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
-		Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Algorithms: o.Algorithms, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Algorithms: o.Algorithms, Revocation: o.Revocation, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
