@@ -38,8 +38,8 @@ type Party struct {
 	Anchors       []*x509.Certificate // Direct 4.2.1
 	Intermediates []*x509.Certificate
 	Policy        trust.Policy
-	Tolerant      bool              // odd certificates of others are judged (package certificate)
-	Configured    cms.Algorithms    // zero: what goes with Policy
+	Tolerant      bool           // odd certificates of others are judged (package certificate)
+	Configured    cms.Algorithms // zero: what goes with Policy
 	Revocation    Revocations
 	Trace         func(trust.Event) // told of each step of judging; nil: nobody
 }
