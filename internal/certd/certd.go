@@ -1,8 +1,9 @@
-// Package certd publishes CA certificates and CRLs over HTTP: /NAME.cer and /NAME.crl, by GET and HEAD, and nothing else.
+// Package certd publishes CA certificates and CRLs over HTTP: /NAME.cer, /NAME.p7c and /NAME.crl by GET and HEAD, and hands OCSP
+// requests to who answers them: /NAME.ocsp by POST, /NAME.ocsp/REQUEST by GET. Nothing else.
 //
-// It follows RFC 2585 (DER, media types) and Direct 4 and 4.2.2, which want an issuer to publish CRLs and to have its own
-// certificate fetched by the pointers in what it issues. Everything here is public, and plain HTTP is what RFC 5280 §8 advises:
-// what is served is signed.
+// It follows RFC 2585 and RFC 8551 §3.8 (DER, media types), RFC 6960 appendix A and RFC 5019 §6 (OCSP over HTTP, caching) and Direct
+// 4 and 4.2.2, which want an issuer to publish CRLs and to have its own certificate fetched by the pointers in what it issues.
+// Everything here is public, and plain HTTP is what RFC 5280 §8 advises: what is served is signed.
 package certd
 
 import (
@@ -20,11 +21,15 @@ import (
 
 // Options of a Server.
 type Options struct {
-	// Certificate and CRL return the DER of NAME and ok, or !ok when there is none of that name. They are called for every
+	// Certificate, Bundle and CRL return the DER of NAME and ok, or !ok when there is none of that name. They are called for every
 	// request, concurrently; nil has nothing.
 	Certificate func(ctx context.Context, name string) (der []byte, ok bool)
+	Bundle      func(ctx context.Context, name string) (der []byte, ok bool) // certs-only PKCS #7
 	CRL         func(ctx context.Context, name string) (der []byte, ok bool)
-	MaxAge      time.Duration // of Cache-Control; 0 = 5 minutes
+	// OCSP answers a request, DER, to the responder NAME. Others may keep the answer until then, if that is set.
+	OCSP   func(ctx context.Context, name string, request []byte) (der []byte, until time.Time, ok bool)
+	MaxAge time.Duration    // of Cache-Control; 0 = 5 minutes
+	Clock  func() time.Time // nil = time.Now
 }
 
 // Limits of a Server.
@@ -32,6 +37,7 @@ const (
 	maxConnections = 256
 	maxHeader      = 8 << 10
 	maxName        = 64
+	maxRequest     = 16 << 10         // bytes of an OCSP request
 	patience       = 10 * time.Second // for a request
 	sending        = time.Minute      // for an answer
 	grace          = 3 * time.Second  // for answers under way when the end comes
@@ -44,6 +50,9 @@ type Server struct{ o Options }
 func New(o Options) *Server {
 	if o.MaxAge <= 0 {
 		o.MaxAge = 5 * time.Minute
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	return &Server{o}
 }
@@ -80,6 +89,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if name, request, ok := responder(r.URL.Path); ok && s.o.OCSP != nil {
+		s.ocsp(w, r, name, request)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		w.Header().Set("Connection", "close") // whatever body comes along is not waited for
@@ -99,7 +112,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// find reads "/NAME.cer" and "/NAME.crl" (RFC 2585 §3).
+// find reads "/NAME.cer", "/NAME.crl" (RFC 2585 §3) and "/NAME.p7c" (RFC 8551 §3.8).
 func (s *Server) find(ctx context.Context, path string) (der []byte, kind string, ok bool) {
 	name, ok := strings.CutPrefix(path, "/")
 	if !ok {
@@ -108,6 +121,8 @@ func (s *Server) find(ctx context.Context, path string) (der []byte, kind string
 	source := s.o.Certificate
 	if n, ok := strings.CutSuffix(name, ".cer"); ok {
 		name, kind = n, "application/pkix-cert"
+	} else if n, ok := strings.CutSuffix(name, ".p7c"); ok {
+		name, kind, source = n, "application/pkcs7-mime; smime-type=certs-only", s.o.Bundle
 	} else if n, ok := strings.CutSuffix(name, ".crl"); ok {
 		name, kind, source = n, "application/pkix-crl", s.o.CRL
 	}

@@ -4,7 +4,6 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -226,7 +225,7 @@ func (g *Gateway) establish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return g.Trust(ctx, actor, g.authority.Certificate, "our own pilot CA")
+	return g.trustOurs(ctx)
 }
 
 // build wires services and edges.
@@ -251,35 +250,11 @@ func (g *Gateway) build(ctx context.Context) error {
 	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
 	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Accept: g.submit})
 	g.admind = admind.New(g.operators())
-	g.http = certd.New(certd.Options{
-		Certificate: func(_ context.Context, name string) ([]byte, bool) {
-			if g.authority == nil || name != pilot.Name {
-				return nil, false
-			}
-			return g.authority.Certificate.Raw, true
-		},
-		CRL: g.crl,
-	})
+	g.http = certd.New(g.certdOptions())
 	if g.dns, err = dnsd.New(dnsd.Options{}); err != nil {
 		return err
 	}
 	return g.publish(ctx)
-}
-
-func (g *Gateway) crl(ctx context.Context, name string) ([]byte, bool) {
-	if g.authority == nil || name != pilot.Name {
-		return nil, false
-	}
-	der, err := g.CRL(ctx)
-	if err != nil {
-		g.opts.Log.Error("revocation list", "error", err)
-	}
-	return der, err == nil
-}
-
-// CRL is the present revocation list of the pilot CA, DER.
-func (g *Gateway) CRL(ctx context.Context) ([]byte, error) {
-	return g.authority.CRL(ctx, g.opts.Clock())
 }
 
 // Flow is the installation's flow of messages.
@@ -291,12 +266,4 @@ func (g *Gateway) Mailboxes() *mailbox.Service { return g.mailboxes }
 // FileSet takes the DICOM.ZIP out of an opened message. The caller closes it.
 func (g *Gateway) FileSet(b *blob.Body) (*mailbox.Attached, error) {
 	return mailbox.FileSet(g.blobs, b)
-}
-
-// Anchor is the certificate of the pilot CA: what partners are given to trust. nil where there is none.
-func (g *Gateway) Anchor() *x509.Certificate {
-	if g.authority == nil {
-		return nil
-	}
-	return g.authority.Certificate
 }

@@ -105,7 +105,7 @@ func (g *Gateway) identity(ctx context.Context) (admind.Card, error) {
 		c.DNS = l.DNSTCP.Addr().String()
 	}
 	if g.authority != nil {
-		c.Anchor = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.authority.Certificate.Raw}))
+		c.Anchor = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.authority.Anchor().Raw}))
 	}
 	err := g.store.View(ctx, func(tx *store.Tx) error {
 		cs, err := tx.Certs(store.Owner{Domain: g.opts.Domain})

@@ -104,7 +104,7 @@ func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
 		if g.authority == nil || !g.authority.Issued(leaf) {
 			continue
 		}
-		if err := g.authority.Revoke(ctx, by, leaf.SerialNumber, g.opts.Clock()); err != nil && !errors.Is(err, pilot.ErrRevoked) {
+		if err := g.authority.Revoke(ctx, by, leaf.SerialNumber, pilot.Unspecified, g.opts.Clock()); err != nil && !errors.Is(err, pilot.ErrRevoked) {
 			return fmt.Errorf("gateway: revoke: %w", err)
 		}
 	}

@@ -47,7 +47,7 @@ func (g *Gateway) serverCertificate(ctx context.Context, t TLS) (tls.Certificate
 	case t.Certificate != "":
 		return tls.LoadX509KeyPair(t.Certificate, t.Key)
 	case g.authority != nil:
-		return g.authority.ServerCertificate(ctx)
+		return g.authority.ServerCertificate(ctx, g.opts.Clock())
 	}
 	if have := g.shown.Load(); have != nil && have.Leaf != nil && g.opts.Clock().Before(have.Leaf.NotAfter.Add(-selfSignedLife/2)) {
 		return *have, nil

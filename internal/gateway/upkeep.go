@@ -29,7 +29,12 @@ func (g *Gateway) upkeep(ctx context.Context) error {
 func (g *Gateway) renew(ctx context.Context) error {
 	var failed []error
 	if g.authority != nil {
+		had := g.authority.Anchor()
 		failed = append(failed, g.authority.Renew(ctx, g.opts.Clock()))
+		if !g.authority.Anchor().Equal(had) {
+			g.opts.Log.Warn("the pilot authority has a new key: give partners its certificate as a second anchor (carepost cert authority)")
+			failed = append(failed, g.trustOurs(ctx))
+		}
 	}
 	failed = append(failed, g.showAgain(ctx), g.remind(ctx))
 	if err := g.publish(ctx); err != nil {

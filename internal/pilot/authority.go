@@ -1,21 +1,23 @@
 // Package pilot is the pilot CA: the authority that gives a trial installation its certificates at once, without waiting for an
 // accredited one. It is a real CA of one level: it issues by RFC 5280, writes AIA and CRL pointers into what it issues (Direct
-// 4.2.2, 4) and keeps its revocation list fresh; partners are handed its certificate as an anchor.
+// 4.2.2, 4), keeps its revocation list fresh and answers OCSP requests (RFC 6960); partners are handed its certificate as an anchor.
 //
 // Certificates are replaced by Establish and Renew, in time or when what they say is true no more. What was replaced or revoked
 // signs nothing from then on and is published no more, but its key still decrypts (Direct 1.4): mail sealed for it may be under way.
+// What was replaced stays valid to its end all the same, for partners who have it still; only Revoke and Replace put it on the list.
+//
+// The authority itself gets a new key two years before its certificate ends, cross-certified both ways under the same name (RFC 4210
+// §4.4: new with old, old with new). From then on it issues with the new key. Who trusts the old anchor only follows the one cross
+// certificate, who trusts the new one only the other; both are served as a PKCS #7 bundle where issued certificates point (RFC 5280
+// §4.2.2.1). Each key signs a list of its own.
 //
 // What it is not: an identity check. Whoever has the data directory is the domain. Nor is the authority bound to its domain by name
 // constraints: RFC 5280 §4.2.1.10 wants them critical, and gpgsm (GnuPG 2.2) refuses every certificate below such an authority.
-//
-// BUG(pilot): the authority's own certificate is not replaced. When it ends, after ten years, nothing is issued any more.
 package pilot
 
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -24,6 +26,7 @@ import (
 	"math/big"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"carepost/addr"
@@ -32,29 +35,31 @@ import (
 	"carepost/internal/store"
 )
 
-// Where certd serves what the certificates point to, below Authority.URL.
+// Where certd serves what the certificates point to, below Authority.URL. These are of the first key; those after it have names of
+// their own ("pilot-2"). One OCSP responder answers for all.
 const (
 	Name            = "pilot" // what certd calls the authority
 	CertificatePath = "/" + Name + ".cer"
+	BundlePath      = "/" + Name + ".p7c"
 	CRLPath         = "/" + Name + ".crl"
+	OCSPPath        = "/" + Name + ".ocsp"
 )
 
 const (
 	actor    = audit.Actor("pilot")
-	rsaBits  = 2048
 	settings = "pilot:" // prefix of the settings that hold the authority of a domain
 )
 
 // Authority is the pilot CA of one Health Domain.
 type Authority struct {
-	Domain      addr.Domain
-	Certificate *x509.Certificate // the anchor for partners
-	URL         string            // base of AIA and CRL pointers, without final slash
+	Domain addr.Domain
+	URL    string // base of AIA and CRL pointers, without final slash
 
 	store *store.Store
 	keys  *keyring.Keyring
-	key   crypto.Signer
 	opts  Options
+	held  atomic.Pointer[[]generation] // its keys, oldest first; never empty
+	turns chan struct{}                // OCSP answers signed at once
 }
 
 // Options of Establish; all but Now hold for Renew too.
@@ -68,24 +73,43 @@ type Options struct {
 
 // state is what a domain's setting holds.
 type state struct {
-	Authority, AuthorityKey []byte `json:",omitempty"`
-	Server, ServerKey       []byte `json:",omitempty"`
+	Authority, AuthorityKey []byte   `json:",omitempty"` // the newest
+	Former                  []former `json:",omitempty"` // those before, oldest first
+	Server, ServerKey       []byte   `json:",omitempty"`
 	Revoked                 []revoked
+	Recorded                bool `json:",omitempty"` // all that was issued is in the table
+}
+
+// former is a key of the authority that was followed by another.
+type former struct {
+	Certificate, Key []byte
+	OldWithNew       []byte `json:",omitempty"` // this key, certified by the next
+	NewWithOld       []byte `json:",omitempty"` // the next key, certified by this
 }
 
 func (st state) revoked(serial *big.Int) bool {
-	return slices.ContainsFunc(st.Revoked, func(r revoked) bool { return new(big.Int).SetBytes(r.Serial).Cmp(serial) == 0 })
+	_, ok := st.revocation(serial)
+	return ok
+}
+
+func (st state) revocation(serial *big.Int) (revoked, bool) {
+	i := slices.IndexFunc(st.Revoked, func(r revoked) bool { return new(big.Int).SetBytes(r.Serial).Cmp(serial) == 0 })
+	if i < 0 {
+		return revoked{}, false
+	}
+	return st.Revoked[i], true
 }
 
 type revoked struct {
 	Serial []byte
 	At     time.Time
+	Reason Reason `json:",omitempty"`
 }
 
 // Establish gives the domain its authority, organisational certificate and server certificate, or finds those that it has and
 // replaces those that are due.
 func Establish(ctx context.Context, s *store.Store, k *keyring.Keyring, o Options) (*Authority, error) {
-	a := &Authority{Domain: o.Domain, URL: o.URL, store: s, keys: k, opts: o}
+	a := &Authority{Domain: o.Domain, URL: o.URL, store: s, keys: k, opts: o, turns: make(chan struct{}, signers)}
 	if err := contend(func() error { return a.establish(ctx) }); err != nil {
 		return nil, fmt.Errorf("pilot: the authority of %s: %w", o.Domain, err)
 	}
@@ -94,7 +118,16 @@ func Establish(ctx context.Context, s *store.Store, k *keyring.Keyring, o Option
 
 // Renew is Establish at a later time: it replaces the certificates that are due by now. It may be called while a is in use.
 func (a *Authority) Renew(ctx context.Context, now time.Time) error {
-	if err := contend(func() error { return a.renew(ctx, now) }); err != nil {
+	err := contend(func() error {
+		if err := a.load(ctx); err != nil { // another process may have been first
+			return err
+		}
+		if err := a.succeed(ctx, now); err != nil {
+			return err
+		}
+		return a.renew(ctx, now)
+	})
+	if err != nil {
 		return fmt.Errorf("pilot: renewing the certificates of %s: %w", a.Domain, err)
 	}
 	return nil
@@ -118,6 +151,9 @@ func (a *Authority) establish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.succeed(ctx, a.opts.Now); err != nil {
+		return err
+	}
 	return a.renew(ctx, a.opts.Now)
 }
 
@@ -132,11 +168,7 @@ func (a *Authority) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.Certificate, err = x509.ParseCertificate(st.Authority); err != nil {
-		return err
-	}
-	a.key, err = a.keys.Signer(ctx, string(st.AuthorityKey))
-	return err
+	return a.hold(ctx, st)
 }
 
 func (a *Authority) read(tx *store.Tx) (st state, version int64, err error) {
@@ -157,7 +189,7 @@ func (a *Authority) write(tx *store.Tx, st state, version int64) error {
 
 // create makes the authority. It issues nothing yet; after a crash here the next Establish goes on.
 func (a *Authority) create(ctx context.Context, now time.Time) error {
-	key, err := rsa.GenerateKey(rand.Reader, rsaBits) // before the transaction, for it takes its time
+	key, err := RSA2048.generate() // before the transaction, for it takes its time
 	if err != nil {
 		return err
 	}
@@ -166,8 +198,7 @@ func (a *Authority) create(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	a.Certificate, a.key = certificate, key
-	return a.store.Tx(ctx, func(tx *store.Tx) error {
+	err = a.store.Tx(ctx, func(tx *store.Tx) error {
 		handle, err := a.keys.Import(ctx, tx, key)
 		if err != nil {
 			return err
@@ -175,13 +206,21 @@ func (a *Authority) create(ctx context.Context, now time.Time) error {
 		if err := a.write(tx, state{Authority: certificate.Raw, AuthorityKey: []byte(handle)}, 0); err != nil {
 			return err
 		}
-		return audit.Write(tx, audit.Entry{Actor: actor, Action: "authority.create", Object: "domain:" + a.Domain.String(),
+		return audit.Write(tx, audit.Entry{Actor: actor, Action: "authority.create", Object: a.object(),
 			Detail: map[string]string{"serial": certificate.SerialNumber.Text(16)}})
 	})
+	if err != nil {
+		return err
+	}
+	a.held.Store(&[]generation{{n: 1, certificate: certificate, key: key}})
+	return nil
 }
 
+// object is how the audit names what the authority does.
+func (a *Authority) object() string { return "domain:" + a.Domain.String() }
+
 // ServerCertificate is what the SMTP listener shows; its key stays in the keyring.
-func (a *Authority) ServerCertificate(ctx context.Context) (tls.Certificate, error) {
+func (a *Authority) ServerCertificate(ctx context.Context, now time.Time) (tls.Certificate, error) {
 	var st state
 	err := a.store.View(ctx, func(tx *store.Tx) (err error) {
 		st, _, err = a.read(tx)
@@ -194,5 +233,18 @@ func (a *Authority) ServerCertificate(ctx context.Context) (tls.Certificate, err
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("pilot: server key: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{st.Server, a.Certificate.Raw}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(st.Server)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("pilot: server certificate: %w", err)
+	}
+	out := tls.Certificate{Certificate: [][]byte{st.Server}, PrivateKey: key}
+	for _, c := range a.above(leaf, now) {
+		out.Certificate = append(out.Certificate, c.Raw)
+	}
+	return out, nil
+}
+
+// signerOf is the key that the certificate of a generation was made for.
+func (a *Authority) signerOf(ctx context.Context, handle []byte) (crypto.Signer, error) {
+	return a.keys.Signer(ctx, string(handle))
 }

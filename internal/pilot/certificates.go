@@ -62,34 +62,38 @@ func authorityTemplate(d addr.Domain, now time.Time) *x509.Certificate {
 }
 
 // leaf is what all certificates below the authority have in common: Direct 4.2.2 wants the issuer's certificate named by AIA,
-// Direct 4 a revocation list. None outlives the authority.
-func (a *Authority) leaf(subject pkix.Name, now time.Time) *x509.Certificate {
+// Direct 4 a revocation list. None outlives the key that signs it.
+func (a *Authority) leaf(by generation, subject pkix.Name, now time.Time) *x509.Certificate {
 	end := now.AddDate(leafYears, 0, 0)
-	if end.After(a.Certificate.NotAfter) {
-		end = a.Certificate.NotAfter
+	if end.After(by.certificate.NotAfter) {
+		end = by.certificate.NotAfter
 	}
-	return &x509.Certificate{
-		Subject:               subject,
-		NotBefore:             now.Add(-skew),
-		NotAfter:              end,
-		BasicConstraintsValid: true,
-		IssuingCertificateURL: []string{a.URL + CertificatePath},
-		CRLDistributionPoints: []string{a.URL + CRLPath},
-	}
+	t := &x509.Certificate{Subject: subject, NotBefore: now.Add(-skew), NotAfter: end, BasicConstraintsValid: true}
+	a.point(t, by)
+	return t
 }
 
-// organisational is the template of a certificate that speaks for every address of a domain (Direct 1.4, 4.1.2).
-func (a *Authority) organisational(d addr.Domain, now time.Time) *x509.Certificate {
-	t := a.leaf(pkix.Name{CommonName: d.String(), Organization: []string{d.String()}}, now)
-	t.DNSNames = []string{d.String()}
-	t.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+// mail is the template of a certificate for mail: of an organisation, which speaks for every address of its domain, or of one address
+// (Direct 1.4, 4.1.1, 4.1.2).
+func (a *Authority) mail(by generation, o Order, now time.Time) *x509.Certificate {
+	name := o.Owner.Domain.String()
+	if !o.Owner.Address.IsZero() {
+		name = o.Owner.Address.String()
+	}
+	t := a.leaf(by, pkix.Name{CommonName: name, Organization: []string{a.Domain.String()}}, now)
+	if o.Owner.Address.IsZero() {
+		t.DNSNames = []string{name}
+	} else {
+		t.EmailAddresses = []string{name}
+	}
+	t.KeyUsage = o.Use.keyUsage(o.Kind)
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 	return t
 }
 
 // server is the template of the certificate that our SMTP listener shows.
-func (a *Authority) server(host string, ips []netip.Addr, now time.Time) *x509.Certificate {
-	t := a.leaf(pkix.Name{CommonName: host}, now)
+func (a *Authority) server(by generation, host string, ips []netip.Addr, now time.Time) *x509.Certificate {
+	t := a.leaf(by, pkix.Name{CommonName: host}, now)
 	t.DNSNames = []string{host}
 	for _, ip := range ips {
 		t.IPAddresses = append(t.IPAddresses, ip.AsSlice())
@@ -99,11 +103,6 @@ func (a *Authority) server(host string, ips []netip.Addr, now time.Time) *x509.C
 	return t
 }
 
-// sign issues template for public.
-func (a *Authority) sign(template *x509.Certificate, public crypto.PublicKey) (*x509.Certificate, error) {
-	return issue(template, a.Certificate, public, a.key)
-}
-
 func issue(template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
 	var err error
 	if template.SerialNumber, err = serial(); err != nil {
@@ -111,6 +110,9 @@ func issue(template, parent *x509.Certificate, public crypto.PublicKey, key cryp
 	}
 	if template.SubjectKeyId, err = subjectKeyID(public); err != nil {
 		return nil, fmt.Errorf("pilot: key identifier: %w", err)
+	}
+	if parent != template { // crypto/x509 leaves it out where issuer and subject have one name; without it that looks self-signed
+		template.AuthorityKeyId = parent.SubjectKeyId
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	if err != nil {

@@ -9,18 +9,22 @@ import (
 	"math/big"
 	"time"
 
-	"carepost/internal/audit"
 	"carepost/internal/store"
 )
 
-// ErrRevoked says that a certificate was revoked before.
-var ErrRevoked = errors.New("pilot: revoked already")
+// ErrName says that the authority has no key of that name.
+var ErrName = errors.New("pilot: there is no such authority")
 
-// CRL returns the revocation list, made anew when half of its life is over (Direct 4: regularly published). DER.
-func (a *Authority) CRL(ctx context.Context, now time.Time) ([]byte, error) {
+// CRL returns the revocation list of the key that certd calls name, made anew when half of its life is over (Direct 4: regularly
+// published). DER. ErrName.
+func (a *Authority) CRL(ctx context.Context, name string, now time.Time) ([]byte, error) {
+	g, ok := a.named(name)
+	if !ok {
+		return nil, ErrName
+	}
 	var kept store.CRL
 	err := a.store.View(ctx, func(tx *store.Tx) (err error) {
-		kept, err = tx.CRL(a.crlKey())
+		kept, err = tx.CRL(a.crlKey(g))
 		return err
 	})
 	if err == nil && fresh(kept, now) {
@@ -31,7 +35,7 @@ func (a *Authority) CRL(ctx context.Context, now time.Time) ([]byte, error) {
 	}
 	var der []byte
 	err = a.store.Tx(ctx, func(tx *store.Tx) error {
-		kept, err := tx.CRL(a.crlKey())
+		kept, err := tx.CRL(a.crlKey(g))
 		if err == nil && fresh(kept, now) { // somebody else was first
 			der = kept.DER
 			return nil
@@ -40,7 +44,7 @@ func (a *Authority) CRL(ctx context.Context, now time.Time) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		der, err = a.publish(tx, st, now)
+		der, err = a.publish(tx, st, g, now)
 		return err
 	})
 	if err != nil {
@@ -54,65 +58,18 @@ func fresh(kept store.CRL, now time.Time) bool {
 }
 
 // crlKey names our own list among those fetched from others: no URL looks like it.
-func (a *Authority) crlKey() string { return "own:" + a.Domain.String() }
-
-// Revoke takes a certificate back for good (Direct 6.1: keys can be compromised): the list says so from now on, and we neither sign
-// with it nor publish it. The next Establish or Renew replaces it. ErrRevoked.
-func (a *Authority) Revoke(ctx context.Context, by audit.Actor, serial *big.Int, now time.Time) error {
-	err := a.store.Tx(ctx, func(tx *store.Tx) error {
-		st, version, err := a.read(tx)
-		if err != nil {
-			return err
-		}
-		if st.revoked(serial) {
-			return ErrRevoked
-		}
-		st.Revoked = append(st.Revoked, revoked{Serial: serial.Bytes(), At: now})
-		if err := a.write(tx, st, version); err != nil {
-			return err
-		}
-		if err := a.retire(tx, serial, now); err != nil {
-			return err
-		}
-		if _, err := a.publish(tx, st, now); err != nil {
-			return err
-		}
-		return audit.Write(tx, audit.Entry{Actor: by, Action: "certificate.revoke", Object: "domain:" + a.Domain.String(),
-			Detail: map[string]string{"serial": serial.Text(16)}})
-	})
-	if errors.Is(err, ErrRevoked) {
-		return err
+func (a *Authority) crlKey(g generation) string {
+	key := "own:" + a.Domain.String()
+	if g.n > 1 {
+		key += ":" + g.name()
 	}
-	if err != nil {
-		return fmt.Errorf("pilot: revoking: %w", err)
-	}
-	return nil
-}
-
-// retire ends the use of our own certificate of that serial number, if we have it.
-func (a *Authority) retire(tx *store.Tx, serial *big.Int, now time.Time) error {
-	rows, err := tx.AllCerts()
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		leaf, err := x509.ParseCertificate(row.DER)
-		if err != nil {
-			return err
-		}
-		if leaf.SerialNumber.Cmp(serial) == 0 && a.Issued(leaf) {
-			if err := tx.RetireCert(row.ID, now); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return key
 }
 
 // number of the next list: the time, or one more than the last if the clock stood or went back (RFC 5280 §5.2.3: it grows).
-func (a *Authority) number(tx *store.Tx, now time.Time) (*big.Int, error) {
+func (a *Authority) number(tx *store.Tx, g generation, now time.Time) (*big.Int, error) {
 	n := big.NewInt(now.UnixMilli())
-	kept, err := tx.CRL(a.crlKey())
+	kept, err := tx.CRL(a.crlKey(g))
 	if errors.Is(err, store.ErrNotFound) {
 		return n, nil
 	}
@@ -129,21 +86,22 @@ func (a *Authority) number(tx *store.Tx, now time.Time) (*big.Int, error) {
 	return n, nil
 }
 
-// publish makes and keeps a list.
-func (a *Authority) publish(tx *store.Tx, st state, now time.Time) ([]byte, error) {
-	number, err := a.number(tx, now)
+// publish makes and keeps the list of one key. All that was revoked is on it: the keys share one name, and serial numbers are unique
+// below it.
+func (a *Authority) publish(tx *store.Tx, st state, g generation, now time.Time) ([]byte, error) {
+	number, err := a.number(tx, g, now)
 	if err != nil {
 		return nil, err
 	}
 	list := &x509.RevocationList{Number: number, ThisUpdate: now.Add(-skew), NextUpdate: now.Add(crlLife)}
 	for _, r := range st.Revoked {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
-			x509.RevocationListEntry{SerialNumber: new(big.Int).SetBytes(r.Serial), RevocationTime: r.At})
+			x509.RevocationListEntry{SerialNumber: new(big.Int).SetBytes(r.Serial), RevocationTime: r.At, ReasonCode: int(r.Reason)})
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, a.Certificate, a.key)
+	der, err := x509.CreateRevocationList(rand.Reader, list, g.certificate, g.key)
 	if err != nil {
 		return nil, err
 	}
-	return der, tx.PutCRL(store.CRL{URL: a.crlKey(), Issuer: a.Certificate.RawSubject, DER: der,
+	return der, tx.PutCRL(store.CRL{URL: a.crlKey(g), Issuer: g.certificate.RawSubject, DER: der,
 		ThisUpdate: now, NextUpdate: list.NextUpdate, Fetched: now})
 }

@@ -14,11 +14,11 @@ import (
 
 func (p *place) crl(t *testing.T, now time.Time) *x509.RevocationList {
 	t.Helper()
-	der, err := p.CRL(t.Context(), now)
+	der, err := p.CRL(t.Context(), pilot.Name, now)
 	check(t, err)
 	list, err := x509.ParseRevocationList(der)
 	check(t, err)
-	check(t, list.CheckSignatureFrom(p.Certificate))
+	check(t, list.CheckSignatureFrom(p.Anchor()))
 	return list
 }
 
@@ -52,7 +52,7 @@ func TestListIsRenewed(t *testing.T) {
 	} {
 		now := start.Add(step.at)
 		if step.revoke > 0 {
-			check(t, p.Revoke(t.Context(), "test", big.NewInt(step.revoke), now))
+			check(t, p.Revoke(t.Context(), "test", big.NewInt(step.revoke), pilot.KeyCompromise, now))
 		}
 		list := p.crl(t, now)
 		if step.same != (list.Number.Cmp(last) == 0) || list.Number.Cmp(last) < 0 {
@@ -75,10 +75,10 @@ func TestWhatIsIssued(t *testing.T) {
 	p := newPlace(t, now)
 	org, server := p.organisation(t, now), p.server(t)
 	for name, c := range map[string]*x509.Certificate{"organisation": org, "server": server} {
-		if !slices.Equal(c.IssuingCertificateURL, []string{p.URL + pilot.CertificatePath}) || !slices.Equal(c.CRLDistributionPoints, []string{p.URL + pilot.CRLPath}) {
+		if !slices.Equal(c.IssuingCertificateURL, []string{p.URL + pilot.CertificatePath, p.URL + pilot.BundlePath}) || !slices.Equal(c.OCSPServer, []string{p.URL + pilot.OCSPPath}) || !slices.Equal(c.CRLDistributionPoints, []string{p.URL + pilot.CRLPath}) {
 			t.Errorf("%s points to %q and %q", name, c.IssuingCertificateURL, c.CRLDistributionPoints)
 		}
-		if !slices.Equal(c.AuthorityKeyId, p.Certificate.SubjectKeyId) || len(c.SubjectKeyId) != 20 || c.IsCA || !c.BasicConstraintsValid {
+		if !slices.Equal(c.AuthorityKeyId, p.Anchor().SubjectKeyId) || len(c.SubjectKeyId) != 20 || c.IsCA || !c.BasicConstraintsValid {
 			t.Errorf("%s: key identifiers %x, %x; CA %v", name, c.AuthorityKeyId, c.SubjectKeyId, c.IsCA)
 		}
 		if !p.Issued(c) {
@@ -96,7 +96,7 @@ func TestWhatIsIssued(t *testing.T) {
 		bits     int // of an RSA key
 		sign     x509.SignatureAlgorithm
 	}{
-		{"authority", p.Certificate, x509.KeyUsageCertSign | x509.KeyUsageCRLSign, nil, 2048, x509.SHA256WithRSA},
+		{"authority", p.Anchor(), x509.KeyUsageCertSign | x509.KeyUsageCRLSign, nil, 2048, x509.SHA256WithRSA},
 		{"organisation", org, x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, 2048, x509.SHA256WithRSA},
 		{"server", server, x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, 0, x509.SHA256WithRSA},
 	} {
@@ -110,7 +110,7 @@ func TestWhatIsIssued(t *testing.T) {
 			t.Errorf("%s: the key usage is not critical", tc.name)
 		}
 	}
-	if !p.Certificate.IsCA || p.Certificate.MaxPathLen != 0 || !p.Certificate.MaxPathLenZero {
-		t.Errorf("the authority: CA %v, path length %d", p.Certificate.IsCA, p.Certificate.MaxPathLen)
+	if !p.Anchor().IsCA || p.Anchor().MaxPathLen != 0 || !p.Anchor().MaxPathLenZero {
+		t.Errorf("the authority: CA %v, path length %d", p.Anchor().IsCA, p.Anchor().MaxPathLen)
 	}
 }

@@ -61,7 +61,7 @@ func TestOldKeysDecrypt(t *testing.T) {
 	now = now.Add(300 * day)
 	p.establish(t, options(now))
 	add()
-	check(t, p.Revoke(t.Context(), "test", certs[1].SerialNumber, now))
+	check(t, p.Revoke(t.Context(), "test", certs[1].SerialNumber, pilot.KeyCompromise, now))
 	if n := len(p.usable(t, now)); n != 0 {
 		t.Errorf("%d certificates are in use at the moment of the revocation", n)
 	}
@@ -87,11 +87,11 @@ func TestRevoke(t *testing.T) {
 	now := time.Now()
 	p := newPlace(t, now)
 	org, server := p.organisation(t, now), p.server(t)
-	check(t, p.Revoke(t.Context(), "test", org.SerialNumber, now))
-	if err := p.Revoke(t.Context(), "test", org.SerialNumber, now.Add(time.Hour)); !errors.Is(err, pilot.ErrRevoked) {
+	check(t, p.Revoke(t.Context(), "test", org.SerialNumber, pilot.KeyCompromise, now))
+	if err := p.Revoke(t.Context(), "test", org.SerialNumber, pilot.KeyCompromise, now.Add(time.Hour)); !errors.Is(err, pilot.ErrRevoked) {
 		t.Errorf("revoked twice: %v", err)
 	}
-	check(t, p.Revoke(t.Context(), "test", server.SerialNumber, now.Add(time.Minute)))
+	check(t, p.Revoke(t.Context(), "test", server.SerialNumber, pilot.KeyCompromise, now.Add(time.Minute)))
 	if n := len(p.audit(t, "certificate.revoke")); n != 2 {
 		t.Errorf("%d revocations in the audit, want 2", n)
 	}

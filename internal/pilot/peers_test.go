@@ -45,12 +45,12 @@ func newBench(t *testing.T) *bench {
 	key, err := b.keys.Signer(t.Context(), row.Key)
 	check(t, err)
 	sum := sha256.Sum256([]byte(text))
-	p7s, err := cms.SignDetached(map[crypto.Hash][]byte{crypto.SHA256: sum[:]}, rand.Reader, cms.Signer{Key: key, Certificate: b.org, Chain: []*x509.Certificate{b.Certificate}, Time: b.now})
+	p7s, err := cms.SignDetached(map[crypto.Hash][]byte{crypto.SHA256: sum[:]}, rand.Reader, cms.Signer{Key: key, Certificate: b.org, Chain: []*x509.Certificate{b.Anchor()}, Time: b.now})
 	check(t, err)
 	private, err := b.keys.Export(t.Context(), row.Key)
 	check(t, err)
 	for name, content := range map[string][]byte{
-		"ca.pem": certPEM(b.Certificate), "org.pem": certPEM(b.org), "server.pem": certPEM(b.server(t)), "org.key": private,
+		"ca.pem": certPEM(b.Anchor()), "org.pem": certPEM(b.org), "server.pem": certPEM(b.server(t)), "org.key": private,
 		"text": []byte(text), "text.p7s": p7s, "text.p7m": sealFor(t, text, b.org),
 	} {
 		check(t, os.WriteFile(filepath.Join(b.dir, name), content, 0o600))
@@ -66,7 +66,7 @@ func certPEM(c *x509.Certificate) []byte {
 
 func (b *bench) writeCRL(t *testing.T, now time.Time) {
 	t.Helper()
-	der, err := b.CRL(t.Context(), now)
+	der, err := b.CRL(t.Context(), pilot.Name, now)
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(b.dir, "ca.crl"), pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o600))
 }
@@ -126,7 +126,7 @@ func TestOpenSSL(t *testing.T) {
 		}
 	}
 
-	check(t, b.Revoke(t.Context(), "test", b.org.SerialNumber, b.now))
+	check(t, b.Revoke(t.Context(), "test", b.org.SerialNumber, pilot.KeyCompromise, b.now))
 	b.writeCRL(t, b.now)
 	if out, err := b.try(t, "openssl", append(verify, "org.pem")...); err == nil || !strings.Contains(out, "certificate revoked") {
 		t.Errorf("a revoked certificate: %v\n%s", err, out)
@@ -144,7 +144,7 @@ func TestGpgsm(t *testing.T) {
 		os.RemoveAll(home)
 	})
 	for name, content := range map[string]string{
-		"trustlist.txt": fmt.Sprintf("%X S relax\n", sha1.Sum(b.Certificate.Raw)), "gpgsm.conf": "disable-crl-checks\nbatch\n", "gpg-agent.conf": "allow-loopback-pinentry\n",
+		"trustlist.txt": fmt.Sprintf("%X S relax\n", sha1.Sum(b.Anchor().Raw)), "gpgsm.conf": "disable-crl-checks\nbatch\n", "gpg-agent.conf": "allow-loopback-pinentry\n",
 	} {
 		check(t, os.WriteFile(filepath.Join(home, name), []byte(content), 0o600))
 	}
@@ -204,7 +204,7 @@ func (w *web) Fetch(ctx context.Context, url string, _ int64) ([]byte, error) {
 	if url != w.URL+pilot.CRLPath {
 		return nil, errors.New("not found")
 	}
-	return w.CRL(ctx, w.now)
+	return w.CRL(ctx, pilot.Name, w.now)
 }
 
 // DIR-40, DIR-52, DIR-60 with our own judge: an address of the domain is trusted by its anchor and the list pointed to; one of another
@@ -214,7 +214,7 @@ func TestJudged(t *testing.T) {
 	judge := func(domain addr.Domain) trust.Verdict {
 		w := &web{bench: b, now: time.Now()}
 		v := trust.NewJudge(w).Judge(t.Context(), trust.Question{Certificate: b.org, Address: addr.Address{Endpoint: "desk", Domain: domain},
-			Anchors: []*x509.Certificate{b.Certificate}, Use: trust.Encryption, Now: w.now})
+			Anchors: []*x509.Certificate{b.Anchor()}, Use: trust.Encryption, Now: w.now})
 		if v.Status == trust.Trusted && fmt.Sprint(w.fetched) != "["+pilot.CRLPath+"]" {
 			t.Errorf("fetched %q", w.fetched)
 		}
@@ -226,11 +226,11 @@ func TestJudged(t *testing.T) {
 	if v := judge("south.example"); v.Status != trust.Refused {
 		t.Errorf("another domain: %+v", v)
 	}
-	check(t, b.Revoke(t.Context(), "test", big.NewInt(1), b.now)) // somebody else's
+	check(t, b.Revoke(t.Context(), "test", big.NewInt(1), pilot.KeyCompromise, b.now)) // somebody else's
 	if v := judge("north.example"); v.Status != trust.Trusted {
 		t.Errorf("another was revoked: %+v", v)
 	}
-	check(t, b.Revoke(t.Context(), "test", b.org.SerialNumber, b.now))
+	check(t, b.Revoke(t.Context(), "test", b.org.SerialNumber, pilot.KeyCompromise, b.now))
 	if v := judge("north.example"); v.Status != trust.Refused || !strings.Contains(v.Reason, "revoked") {
 		t.Errorf("revoked: %+v", v)
 	}

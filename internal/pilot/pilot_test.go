@@ -28,7 +28,7 @@ func options(now time.Time) pilot.Options {
 		IPs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}, Now: now}
 }
 
-func newPlace(t *testing.T, now time.Time) *place {
+func newPlace(t testing.TB, now time.Time) *place {
 	t.Helper()
 	s := storetest.SQLite(t)
 	err := s.Tx(t.Context(), func(tx *store.Tx) error { return tx.InsertDomain("north.example") })
@@ -38,7 +38,7 @@ func newPlace(t *testing.T, now time.Time) *place {
 	return p
 }
 
-func (p *place) establish(t *testing.T, o pilot.Options) {
+func (p *place) establish(t testing.TB, o pilot.Options) {
 	t.Helper()
 	var err error
 	p.Authority, err = pilot.Establish(t.Context(), p.store, p.keys, o)
@@ -85,7 +85,7 @@ func (p *place) organisation(t *testing.T, now time.Time) *x509.Certificate {
 
 func (p *place) server(t *testing.T) *x509.Certificate {
 	t.Helper()
-	c, err := p.ServerCertificate(t.Context())
+	c, err := p.ServerCertificate(t.Context(), time.Now())
 	check(t, err)
 	return parse(t, c.Certificate[0])
 }
@@ -155,7 +155,7 @@ func TestReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t, start)
-			anchor, oldOrg, oldServer := p.Certificate, p.organisation(t, start), p.server(t)
+			anchor, oldOrg, oldServer := p.Anchor(), p.organisation(t, start), p.server(t)
 			o := options(start)
 			tc.change(&o)
 			for range 2 { // the second time nothing is due any more
@@ -164,7 +164,7 @@ func TestReplaced(t *testing.T) {
 			if got := p.issues(t); !slices.Equal(got, tc.want) {
 				t.Errorf("issued %q, want %q", got, tc.want)
 			}
-			if !p.Certificate.Equal(anchor) {
+			if !p.Anchor().Equal(anchor) {
 				t.Error("the authority is another")
 			}
 			newOrg, newServer := p.organisation(t, o.Now), p.server(t)
@@ -179,27 +179,6 @@ func TestReplaced(t *testing.T) {
 				check(t, newServer.VerifyHostname(ip.Unmap().String()))
 			}
 		})
-	}
-}
-
-// No certificate outlives the authority, and near its end they are not replaced again and again. After it nothing is issued.
-func TestEndOfTheAuthority(t *testing.T) {
-	start := time.Now()
-	p := newPlace(t, start)
-	late := options(p.Certificate.NotAfter.Add(-10 * day))
-	p.establish(t, late)
-	if got := p.organisation(t, late.Now); !got.NotAfter.Equal(p.Certificate.NotAfter) {
-		t.Errorf("the certificate ends %v, the authority %v", got.NotAfter, p.Certificate.NotAfter)
-	}
-	late.Now = late.Now.Add(9 * day)
-	p.establish(t, late)
-	late.Now = late.Now.Add(2 * day)
-	p.establish(t, late)
-	if n := len(p.issues(t)); n != 2 {
-		t.Errorf("%d certificates were issued after the first, want the two of the end", n)
-	}
-	if n := len(p.usable(t, late.Now)); n != 0 {
-		t.Errorf("%d certificates are valid after their authority", n)
 	}
 }
 
@@ -226,7 +205,7 @@ func TestEstablishTogether(t *testing.T) {
 		if first == nil {
 			first = r.a
 		}
-		if !r.a.Certificate.Equal(first.Certificate) {
+		if !r.a.Anchor().Equal(first.Anchor()) {
 			t.Error("two authorities")
 		}
 	}

@@ -40,6 +40,7 @@ func sealedTables() []sealedTable {
 		{name: "bundle", key: "id", columns: []string{"owner", "detail"}},
 		{name: "pin", key: "id", columns: []string{"owner", "detail"}},
 		{name: "contact", key: "recipient", columns: []string{"detail"}},
+		{name: "issued", key: "id", columns: []string{"der"}},
 		{name: "account", key: "id", columns: []string{"addr", "password", "maildir", "studies"}},
 		{name: "mailbox", key: "id", columns: []string{"name"}},
 		{name: "blob", key: "id", columns: []string{"sha256", "dek"}, where: "state <> 'gone'"}, // dek: by package blob

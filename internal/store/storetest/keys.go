@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"slices"
 	"sync"
@@ -43,7 +44,7 @@ func fill(t testing.TB, s *store.Store) (f filling) {
 			tx.SetDrops(f.account.ID, store.Drops{Maildir: "/mail/lab", Studies: "/studies"}), tx.InsertPrivateKey(pk),
 			tx.InsertCert(&store.Cert{Owner: store.Owner{Address: lab}, Key: "key", DER: []byte("cert"), Chain: []byte("chain"), NotBefore: at("2026-01-01T00:00:00Z")}),
 			tx.InsertAnchor(&store.Anchor{Owner: store.Owner{Address: lab}, Direction: transit.Inbound, DER: []byte("root")}),
-			tx.SetSetting("k", []byte("value"), 0)); err != nil {
+			tx.InsertIssued("h.example", big.NewInt(7), []byte("issued")), tx.SetSetting("k", []byte("value"), 0)); err != nil {
 			return err
 		}
 		r := store.Recipient{Message: f.message.ID, Address: lab}
@@ -82,6 +83,8 @@ func (f filling) check(t testing.TB, s *store.Store) {
 		lab := f.account.Address
 		a, err := tx.Account(lab)
 		same("account", a, store.Account{ID: f.account.ID, Address: lab, Created: a.Created, HasPassword: true, Drops: store.Drops{Maildir: "/mail/lab", Studies: "/studies"}}, err)
+		issued, err := tx.Issued("h.example", big.NewInt(7))
+		same("issued", string(issued), "issued", err)
 		phc, err := tx.Password(a.ID)
 		same("password", phc, "$argon2id$", err)
 		boxes, err := tx.Mailboxes(a.ID)

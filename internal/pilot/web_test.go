@@ -1,0 +1,43 @@
+package pilot_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"carepost/addr"
+	"carepost/internal/store"
+)
+
+// Fetch serves what certd would.
+func (h *host) Fetch(ctx context.Context, url string, _ int64) ([]byte, error) {
+	path, ok := strings.CutPrefix(url, h.URL+"/")
+	h.fetched = append(h.fetched, path)
+	name, kind, _ := strings.Cut(path, ".")
+	var der []byte
+	var err error
+	switch kind {
+	case "cer":
+		der, ok = h.Certificate(name)
+	case "p7c":
+		der, ok = h.Bundle(name, h.now)
+	case "crl":
+		der, err = h.CRL(ctx, name, h.now)
+	default:
+		ok = false
+	}
+	if !ok || err != nil {
+		return nil, errors.New("not found")
+	}
+	return der, nil
+}
+
+// owner is a domain or an address, as the store knows it.
+func owner(name string) (o store.Owner) {
+	if strings.Contains(name, "@") {
+		o.Address, _ = addr.Parse(name)
+		return o
+	}
+	o.Domain = addr.Domain(name)
+	return o
+}
