@@ -1,10 +1,13 @@
 package casetest
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"carepost/trust"
 )
@@ -49,6 +52,32 @@ func Glob(tb testing.TB, pattern string) (all []Case) {
 			tb.Errorf("%s: the first line gives the reason", file)
 		}
 		all = append(all, Parse(strings.TrimSuffix(filepath.Base(file), ".txtar"), string(text)))
+	}
+	return all
+}
+
+// Archives reads files of many cases in txtar format: each after a line "-- name --", its reason on the first line. What stands before the
+// first case of a file is built for all of them.
+func Archives(tb testing.TB, pattern string) (all map[string][]Case) {
+	tb.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		tb.Fatal("no archives: ", err)
+	}
+	all = map[string][]Case{}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		for _, f := range archive.Files {
+			if !bytes.HasPrefix(f.Data, []byte("# ")) {
+				tb.Errorf("%s: %s: the first line gives the reason", file, f.Name)
+			}
+			reason, lines, _ := strings.Cut(string(f.Data), "\n")
+			all[name] = append(all[name], Parse(f.Name, reason+"\n"+string(archive.Comment)+lines))
+		}
 	}
 	return all
 }
