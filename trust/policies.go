@@ -20,6 +20,9 @@ func checkPolicies(path []*x509.Certificate) (_ Check, applies bool) {
 		if last {
 			break
 		}
+		if mapsAny(c) {
+			return Check{"policies", Refused, clauseMapping, describe(path, i) + " maps anyPolicy, which stands for no policy of its own"}, true
+		}
 		expected = remap(c, expected, wild, mapping > 0)
 		if !selfIssued(c) {
 			demand, mapping, any = max(demand-1, 0), max(mapping-1, 0), max(any-1, 0)
@@ -62,7 +65,17 @@ func narrow(c *x509.Certificate, expected map[string]bool, wild, anyAllowed bool
 	return next, stays && wild
 }
 
-// remap is §6.1.4 (a), (b): policies of the issuer's domain become those of the subject's.
+// mapsAny is §6.1.4 (a): nothing may be mapped from anyPolicy or to it, wherever policies are demanded or not.
+func mapsAny(c *x509.Certificate) bool {
+	for _, m := range c.PolicyMappings {
+		if m.IssuerDomainPolicy.String() == anyPolicy || m.SubjectDomainPolicy.String() == anyPolicy {
+			return true
+		}
+	}
+	return false
+}
+
+// remap is §6.1.4 (b): policies of the issuer's domain become those of the subject's.
 func remap(c *x509.Certificate, expected map[string]bool, wild, allowed bool) map[string]bool {
 	if len(c.PolicyMappings) == 0 {
 		return expected

@@ -101,5 +101,8 @@ func (o opinion) String() string {
 // all are the cases of package trust and the rows of the matrix.
 func all(t *testing.T) []casetest.Case {
 	cases := casetest.Glob(t, "../../trust/testdata/*.txtar")
+	for _, section := range sections {
+		cases = append(cases, rows(t)[section]...)
+	}
 	return cases
 }

@@ -23,6 +23,8 @@ type builder struct {
 	form    string // see odd.go
 	garbled bool   // no parser needs to read it
 
+	otherAlgorithm bool // outside than inside
+
 	names              []string // GeneralNames of the subjectAltName
 	permitted          []string // GeneralSubtrees
 	excluded           []string
@@ -155,6 +157,8 @@ func (b *builder) encoding(key, value string) bool {
 	case "no-version":
 		b.garbled = true
 		b.patches[0] = func([]byte) []byte { return nil }
+	case "outer-algorithm":
+		b.garbled, b.otherAlgorithm = true, true
 	case "garbled":
 		b.garbled = true
 	default:

@@ -1,6 +1,7 @@
 package casetest
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
@@ -20,6 +21,7 @@ func (w *World) authority(verb string, args []string) {
 		ca = certtest.NewCA(w, common, b.edits...)
 	} else {
 		from = w.ca(option(args, "from", "R"))
+		b.add(func(c *x509.Certificate) { c.AuthorityKeyId = from.Certificate.SubjectKeyId }) // self-issued ones have it too
 		ca = from.Intermediate(w, common, b.edits...)
 	}
 	w.retouch(&ca.Pair, b, from)
@@ -58,6 +60,11 @@ func (w *World) retouch(pair *certtest.Pair, b *builder, from *certtest.CA) {
 	}
 	if b.form != "" {
 		der = w.odd(from, pair.Certificate, b.form)
+	}
+	if b.otherAlgorithm { // the outer one is the last that is written: ecdsa-with-SHA256 becomes ecdsa-with-SHA512
+		i := bytes.LastIndex(der, []byte("\x2a\x86\x48\xce\x3d\x04\x03\x02"))
+		der = append([]byte(nil), der...)
+		der[i+7] = 4
 	}
 	if b.forged { // not a bit of the contents is changed: only the signature
 		der = append([]byte(nil), der...)

@@ -33,9 +33,9 @@ func (w *World) Fillers() (lists []*x509.RevocationList) {
 		}
 		point := asn1.ObjectIdentifier{2, 5, 29, 28}
 		scoped := slices.ContainsFunc(w.Lists, func(l *x509.RevocationList) bool {
-			return slices.ContainsFunc(l.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(point) && e.Value[2] == 0xa0 })
+			return slices.ContainsFunc(l.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(point) })
 		})
-		root := ca.Certificate == c && scoped // which no list for a distribution point speaks of
+		root := ca.Certificate == c && scoped && !w.issuesAuthorities(ca) // of which no list for a point, or for users, speaks
 		if !root && (w.lists(ca, append(w.Lists, lists...)) || w.points(ca)) {
 			continue
 		}
@@ -65,6 +65,16 @@ func (w *World) authorityOf(i int) *certtest.CA {
 func (w *World) lists(ca *certtest.CA, lists []*x509.RevocationList) bool {
 	for _, l := range lists {
 		if string(l.RawIssuer) == string(ca.Certificate.RawSubject) && l.CheckSignatureFrom(ca.Certificate) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// issuesAuthorities says that ca issued one beside itself.
+func (w *World) issuesAuthorities(ca *certtest.CA) bool {
+	for c, by := range w.signers {
+		if by == ca && c.IsCA {
 			return true
 		}
 	}
