@@ -32,6 +32,7 @@ type cacheKey struct {
 
 type cacheEntry struct {
 	records []dns.RR
+	proven  bool
 	expires time.Time
 }
 
@@ -67,7 +68,7 @@ func (c *Cache) get(n name, kind uint16) (answer, bool) {
 		delete(c.entries, key)
 		return answer{}, false
 	}
-	return answer{e.records, left}, true
+	return answer{e.records, left, e.proven}, true
 }
 
 func (c *Cache) put(n name, kind uint16, a answer) {
@@ -87,7 +88,7 @@ func (c *Cache) put(n name, kind uint16, a answer) {
 	if len(c.entries) >= c.max {
 		c.shrink(now)
 	}
-	c.entries[cacheKey{n, kind}] = cacheEntry{a.records, now.Add(a.ttl)}
+	c.entries[cacheKey{n, kind}] = cacheEntry{a.records, a.proven, now.Add(a.ttl)}
 }
 
 // shrink makes room: what has expired goes, or else whatever the map shows first, which is as good as chance.

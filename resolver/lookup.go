@@ -20,6 +20,7 @@ const (
 type answer struct {
 	records []dns.RR
 	ttl     time.Duration
+	proven  bool // every server on the way said that DNSSEC proves it (AD, RFC 4035 §3.2.3)
 }
 
 // question is what is asked of a server.
@@ -50,7 +51,7 @@ func (c *Client) lookup(ctx context.Context, text string, kind uint16) (answer, 
 }
 
 func (c *Client) resolve(ctx context.Context, n name, kind uint16) (answer, error) {
-	ttl := maxTTL
+	ttl, proven := maxTTL, true
 	for hops := 0; ; {
 		servers, zone := c.serversFor(n)
 		q := question{n, kind, zone}
@@ -59,9 +60,9 @@ func (c *Client) resolve(ctx context.Context, n name, kind uint16) (answer, erro
 			return answer{}, err
 		}
 		r := read(m, q)
-		ttl = min(ttl, r.ttl)
+		ttl, proven = min(ttl, r.ttl), proven && m.AuthenticatedData
 		if r.next == "" {
-			return answer{r.records, ttl}, nil
+			return answer{r.records, ttl, proven}, nil
 		}
 		if hops += r.hops; hops > maxHops {
 			return answer{}, errors.New("resolver: too many CNAME records")

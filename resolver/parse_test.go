@@ -15,7 +15,7 @@ func TestCache(t *testing.T) {
 	c := NewCache(3, func() time.Time { return now })
 	rr, _ := dns.NewRR("h.example. 60 IN MX 10 m.example.")
 	n, _ := parseName("H.example")
-	c.put(n, dns.TypeMX, answer{[]dns.RR{rr}, time.Minute})
+	c.put(n, dns.TypeMX, answer{[]dns.RR{rr}, time.Minute, false})
 	now = now.Add(20 * time.Second)
 	lower, _ := parseName("h.example.")
 	if a, ok := c.get(lower, dns.TypeMX); !ok || len(a.records) != 1 || a.ttl != 40*time.Second {
@@ -30,7 +30,7 @@ func TestCache(t *testing.T) {
 	}
 	for i := range 50 {
 		n, _ := parseName(fmt.Sprintf("n%d.example", i))
-		c.put(n, dns.TypeMX, answer{[]dns.RR{rr}, time.Minute})
+		c.put(n, dns.TypeMX, answer{[]dns.RR{rr}, time.Minute, false})
 	}
 	if len(c.entries) > 3 {
 		t.Errorf("%d entries, at most 3", len(c.entries))
@@ -39,9 +39,9 @@ func TestCache(t *testing.T) {
 	if len(c.entries) != 0 {
 		t.Error("Flush leaves something")
 	}
-	c.put(n, dns.TypeMX, answer{nil, 0})
+	c.put(n, dns.TypeMX, answer{nil, 0, false})
 	big := &dns.CERT{Hdr: dns.RR_Header{Name: "h.example."}, Certificate: string(make([]byte, 40000))}
-	c.put(n, dns.TypeCERT, answer{[]dns.RR{big}, time.Minute})
+	c.put(n, dns.TypeCERT, answer{[]dns.RR{big}, time.Minute, false})
 	if len(c.entries) != 0 {
 		t.Error("no TTL, or too big: not kept")
 	}
@@ -50,7 +50,7 @@ func TestCache(t *testing.T) {
 		rr, _ := dns.NewRR("h.example. 60 IN A 192.0.2.1")
 		many = append(many, rr)
 	}
-	c.put(n, dns.TypeA, answer{many, time.Minute})
+	c.put(n, dns.TypeA, answer{many, time.Minute, false})
 	if len(c.entries) != 0 {
 		t.Error("an answer that is big once it is read: not kept")
 	}

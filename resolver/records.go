@@ -66,7 +66,7 @@ func (c *Client) CERT(ctx context.Context, name string) ([]CERT, error) {
 		if err != nil {
 			return nil, fmt.Errorf("resolver: CERT: %v", err)
 		}
-		out = append(out, CERT{Type: cert.Type, KeyTag: cert.KeyTag, Algorithm: cert.Algorithm, Data: data, TTL: a.ttl})
+		out = append(out, CERT{Type: cert.Type, KeyTag: cert.KeyTag, Algorithm: cert.Algorithm, Data: data, TTL: a.ttl, DNSSEC: a.proven})
 	}
 	return out, nil
 }
@@ -114,7 +114,7 @@ func (c *Client) SRV(ctx context.Context, name string) ([]SRV, error) {
 	for _, rr := range a.records {
 		if srv, ok := rr.(*dns.SRV); ok {
 			if host, ok := hostname(srv.Target); ok {
-				out = append(out, SRV{srv.Priority, srv.Weight, srv.Port, host, a.ttl})
+				out = append(out, SRV{srv.Priority, srv.Weight, srv.Port, host, a.ttl, a.proven})
 			}
 		}
 	}

@@ -8,7 +8,8 @@
 // it does not recurse, so its servers must, or be the zone's own (Stub); search lists and single labels are not completed; SRV
 // records of one priority come heaviest first, not at random, since the conformance tests of Direct demand a fixed order.
 //
-// BUG(resolver): it does not validate DNSSEC. What DNS says is a hint where to find a certificate; trust never hangs on it.
+// BUG(resolver): it does not validate DNSSEC. It asks its server whether it did (RFC 6840 §5.7), and keeps what it says as evidence.
+// What DNS says is a hint where to find a certificate; trust never hangs on it.
 package resolver
 
 import (
@@ -51,6 +52,7 @@ type CERT struct {
 	Algorithm    uint8
 	Data         []byte // shared with the cache: read only
 	TTL          time.Duration
+	DNSSEC       bool // the server says that DNSSEC proves the record: evidence, as good as the way to the server
 }
 
 // SRV is a server location (RFC 2782).
@@ -58,4 +60,5 @@ type SRV struct {
 	Priority, Weight, Port uint16
 	Host                   string // lower case, without the final dot
 	TTL                    time.Duration
+	DNSSEC                 bool // as in CERT
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"carepost/addr"
 	"carepost/resolver"
 	"carepost/resolver/resolvertest"
@@ -83,7 +85,7 @@ func TestSRV(t *testing.T) {
 	)
 	c := s.Client()
 	got, err := c.SRV(t.Context(), "_ldap._tcp.h.example")
-	if err != nil || len(got) != 3 || got[0] != (resolver.SRV{0, 100, 10389, "a.h.example", time.Minute}) || got[1].Host != "b.h.example" {
+	if err != nil || len(got) != 3 || got[0] != (resolver.SRV{0, 100, 10389, "a.h.example", time.Minute, false}) || got[1].Host != "b.h.example" {
 		t.Errorf("SRV: %v, %v", got, err)
 	}
 	if got, err := c.SRV(t.Context(), "_ldap._tcp.none.example"); !errors.Is(err, resolver.ErrNotFound) {
@@ -255,6 +257,38 @@ func TestServers(t *testing.T) {
 	for in, want := range map[string]string{"h.example": "h.example:53", "127.0.0.1:5353": "127.0.0.1:5353", "::1": "[::1]:53", "[::1]:54": "[::1]:54"} {
 		if got := resolver.WithPort(in); got != want {
 			t.Errorf("WithPort(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Whether DNSSEC proves a record is asked for, told, and remembered with it; a server that only echoes the wish in a denial changes
+// nothing.
+func TestDNSSEC(t *testing.T) {
+	s := resolvertest.Start(t)
+	proven := true
+	s.Raw(func(network string, q []byte) [][]byte {
+		return [][]byte{craft(t, q, []string{"_ldap._tcp.h.example. 60 IN SRV 0 0 389 d.h.example.", "lab.h.example. 60 IN CERT 1 0 0 AAAA"}, func(m *dns.Msg) {
+			var asked dns.Msg
+			if err := asked.Unpack(q); err != nil || !asked.AuthenticatedData {
+				t.Error("AD was not asked for")
+			}
+			m.AuthenticatedData = proven
+		})}
+	})
+	c := s.Client()
+	c.Cache = resolver.NewCache(0, time.Now)
+	for _, want := range []bool{true, false} {
+		proven = want
+		c.Cache.Flush()
+		for range 2 { // the second from the cache
+			srv, err := c.SRV(t.Context(), "_ldap._tcp.h.example")
+			if err != nil || srv[0].DNSSEC != want {
+				t.Errorf("%+v, %v", srv, err)
+			}
+			cert, err := c.CERT(t.Context(), "lab.h.example")
+			if err != nil || cert[0].DNSSEC != want {
+				t.Errorf("%+v, %v", cert, err)
+			}
 		}
 	}
 }

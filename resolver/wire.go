@@ -118,6 +118,7 @@ func newQuery(q question, edns bool) (packet []byte, id uint16, err error) {
 	m := new(dns.Msg)
 	m.Id = binary.BigEndian.Uint16(b[:])
 	m.RecursionDesired = true
+	m.AuthenticatedData = true // RFC 6840 §5.7: tell us whether DNSSEC proves it
 	m.Question = []dns.Question{{Name: q.name.text(), Qtype: q.kind, Qclass: dns.ClassINET}}
 	if edns {
 		m.SetEdns0(udpSize, false)
