@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"carepost/resolver"
@@ -28,29 +27,42 @@ const (
 	maxURL         = 2048
 )
 
-// haul gathers what the records of one name yield.
-type haul struct {
-	*search
-	name    string
-	found   []Found
-	notes   []string
-	times   map[string]int // how often each note was made
-	fetches int
-	pending error // a certificate is published here, and could not be got now
+// at asks for the certificate records of one name.
+func (f *Finder) at(ctx context.Context, name string) (*answer, error) {
+	records, err := f.Resolver.CERT(ctx, name)
+	a := &answer{ttl: shortly}
+	switch {
+	case errors.Is(err, resolver.ErrNotFound):
+		return a, nil
+	case err != nil:
+		a.note("%s", strings.TrimPrefix(err.Error(), "resolver: "))
+		return a, fmt.Errorf("discovery: %w", err)
+	}
+	h := haul{Finder: f, answer: a}
+	a.dnssec = true
+	for i, r := range records {
+		if i == maxRecords {
+			a.note("more than %d records: the rest is left aside", maxRecords)
+			break
+		}
+		a.ttl, a.dnssec = min(r.TTL, longest), a.dnssec && r.DNSSEC
+		h.record(ctx, r)
+	}
+	return a, nil
 }
 
-func (h *haul) note(format string, a ...any) {
-	text := fmt.Sprintf(format, a...)
-	if h.times[text]++; h.times[text] == 1 {
-		h.notes = append(h.notes, text)
-	}
+// haul gathers what the records of one name yield.
+type haul struct {
+	*Finder
+	*answer
+	fetches int
 }
 
 // record reads one record. Direct 5.3: the other fields of the record mean nothing.
 func (h *haul) record(ctx context.Context, r resolver.CERT) {
 	switch r.Type {
 	case typePKIX:
-		h.certificate(r, r.Data, "")
+		h.certificate(r.Data, published{})
 	case typeIPKIX, typeURI:
 		target, _, _ := bytes.Cut(r.Data, []byte{0}) // RFC 4398 §2.1: a URI of type 253 ends in a null octet
 		if err := usableURL(string(target)); err != nil {
@@ -58,7 +70,7 @@ func (h *haul) record(ctx context.Context, r resolver.CERT) {
 			return
 		}
 		if body, ok := h.fetch(ctx, string(target)); ok {
-			h.certificate(r, body, string(target))
+			h.certificate(body, published{url: string(target)})
 		}
 	default:
 		h.note("a record of type %d, which Direct 5.3 does not know", r.Type)
@@ -96,47 +108,18 @@ func (*fetchError) Error() string {
 }
 func (e *fetchError) Unwrap() error { return e.cause }
 
-// certificate takes a DER certificate (Direct 5.3, RFC 2585 §3) if it is one of the address.
-func (h *haul) certificate(r resolver.CERT, der []byte, source string) {
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		h.note("a record that is no readable X.509 certificate")
+// certificate takes a DER certificate (Direct 5.3, RFC 2585 §3, RFC 4523).
+func (a *answer) certificate(der []byte, p published) {
+	if len(der) > maxCertificate {
+		a.note("a certificate of more than %d octets", maxCertificate)
 		return
 	}
-	if slices.ContainsFunc(h.found, func(f Found) bool { return f.Certificate.Equal(cert) }) {
+	var err error
+	if p.cert, err = x509.ParseCertificate(der); err != nil {
+		a.note("a record that is no readable X.509 certificate")
 		return
 	}
-	binding, why := trust.Names(cert, h.address)
-	if binding == trust.Unbound {
-		h.note("a certificate of somebody else (Direct 4.1, 5.1): %s", why)
-		return
-	}
-	h.found = append(h.found, Found{cert, SourceCERT, h.name, source, binding, r.TTL})
-}
-
-// outcome tells what came of the name.
-func (h *haul) outcome() string {
-	first := "no certificate of use"
-	if n := len(h.found); n > 0 {
-		kinds := make([]string, 0, n)
-		for _, f := range h.found {
-			kinds = append(kinds, f.Binding.String())
-		}
-		slices.Sort(kinds)
-		first = "1 certificate, "
-		if n > 1 {
-			first = fmt.Sprintf("%d certificates, ", n)
-		}
-		first += strings.Join(slices.Compact(kinds), " and ")
-	}
-	parts := []string{first}
-	for _, note := range h.notes {
-		if n := h.times[note]; n > 1 {
-			note += fmt.Sprintf(" (%d times)", n)
-		}
-		parts = append(parts, note)
-	}
-	return strings.Join(parts, "; ")
+	a.add(p)
 }
 
 // usableURL says why s is no URL to fetch.
