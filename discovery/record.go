@@ -3,12 +3,12 @@ package discovery
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
+	"carepost/certificate"
 	"carepost/resolver"
 	"carepost/trust"
 )
@@ -115,7 +115,7 @@ func (a *answer) certificate(der []byte, p published) {
 		return
 	}
 	var err error
-	if p.cert, err = x509.ParseCertificate(der); err != nil {
+	if p.cert, err = certificate.Parse(der); err != nil {
 		a.note("a record that is no readable X.509 certificate")
 		return
 	}
