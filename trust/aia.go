@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -77,7 +76,7 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 
 // issued says whether issuer signed c, as long as signatures are checked at all.
 func (in *inquiry) issued(issuer, c *x509.Certificate) bool {
-	if !bytes.Equal(issuer.RawSubject, c.RawIssuer) {
+	if !sameName(issuer.RawSubject, c.RawIssuer) {
 		return false
 	}
 	in.signed++

@@ -98,7 +98,7 @@ func (in *inquiry) turn(c Check) {
 
 // sameEntity keeps paths from going in circles: one name with one key stands in a path once, however many certificates it has.
 func sameEntity(a, b *x509.Certificate) bool {
-	return bytes.Equal(a.RawSubject, b.RawSubject) && bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo)
+	return bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo) && sameName(a.RawSubject, b.RawSubject)
 }
 
 // validate judges a whole path, from the certificate to its anchor: every certificate, the anchor included, must be valid

@@ -11,7 +11,7 @@ import (
 // pool holds the certificates at hand, without any trust in them but for the anchors.
 type pool struct {
 	watch    *watch
-	byName   map[string][]*candidate // by RawSubject, best first
+	byName   map[string][]*candidate // by the canonical form of the subject, best first
 	anchors  map[[32]byte]bool
 	seen     map[[32]byte]bool
 	capacity int
@@ -57,7 +57,7 @@ func (p *pool) add(c *x509.Certificate) bool {
 	}
 	p.seen[n.hash] = true
 	p.watch.moments(c.NotBefore, c.NotAfter) // by which they are put in order, and judged
-	name := string(c.RawSubject)
+	name := canonical(c.RawSubject)
 	p.byName[name] = append(p.byName[name], n)
 	slices.SortFunc(p.byName[name], p.order)
 	return true
@@ -84,7 +84,7 @@ func (p *pool) isAnchor(c *x509.Certificate) bool { return p.anchors[sha256.Sum2
 // hint and no more: what counts is the signature.
 func (p *pool) issuers(c *x509.Certificate) []*x509.Certificate {
 	var agree, others []*x509.Certificate
-	for _, i := range p.byName[string(c.RawIssuer)] {
+	for _, i := range p.byName[canonical(c.RawIssuer)] {
 		if len(c.AuthorityKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, i.cert.SubjectKeyId) {
 			agree = append(agree, i.cert)
 		} else {

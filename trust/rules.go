@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -113,9 +112,11 @@ func checkCritical(c *x509.Certificate, who string, leaf bool) Check {
 	if leaf {
 		clause = clauseCriticalLeaf
 	}
-	if len(c.UnhandledCriticalExtensions) > 0 {
-		return Check{"extensions", Refused, clause,
-			fmt.Sprintf("%s has the critical extension %v, which is not understood", who, c.UnhandledCriticalExtensions[0])}
+	for _, id := range c.UnhandledCriticalExtensions {
+		if id.Equal(oidConstraints) || id.Equal(oidAltName) && knownNames(c) {
+			continue // crypto/x509 does not know some kinds of names; they are looked at here
+		}
+		return Check{"extensions", Refused, clause, fmt.Sprintf("%s has the critical extension %v, which is not understood", who, id)}
 	}
 	return Check{"extensions", Trusted, clause, who + " has no critical extension that is not understood"}
 }
@@ -167,4 +168,4 @@ func checkAuthority(c *x509.Certificate, who string, below int) Check {
 }
 
 // selfIssued is RFC 5280 §6.1: the same name in Subject and Issuer. It says nothing of the signature.
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+func selfIssued(c *x509.Certificate) bool { return sameName(c.RawSubject, c.RawIssuer) }
