@@ -23,15 +23,22 @@
 //
 // Stricter than RFC 5280: the anchor is itself checked for dates, signature and revocation (Direct 4.2.3), and above others must
 // say that it is a CA (so no version 1 roots); SHA-1 signatures and short RSA keys are refused; name constraints compare local
-// parts without regard to case (Direct 4.1.1).
+// parts without regard to case (Direct 4.1.1), bind the legacy emailAddress of a Subject always, and refuse names of kinds that are not
+// known here whether they are critical or not.
 //
 // Wider: a CRL made after the moment asked about answers for that moment too, while the certificate would still be on it; a CRL
 // that is out of date still revokes.
 //
 // Narrower than RFC 5280: a CRL counts only when it is complete (no delta, not indirect, for all reasons) and signed by the very
 // key that signed the certificate in question; OCSP is not asked, so a certificate that points to nothing but OCSP stays
-// undecided; name constraints on directory names refuse the path when they are critical, and are not applied otherwise;
-// Subject and Issuer are compared byte for byte. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy).
+// undecided. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy). Names are compared by RFC 5280 §7.1 with Unicode's
+// own case folding and compatibility forms; of RFC 4518 the rest, prohibited and unassigned characters, is not looked at. SmtpUTF8Mailbox
+// (RFC 9598) is read for name constraints; no address with a local part beyond ASCII is a Direct address, so it binds to none.
+//
+// # Odd certificates
+//
+// Certificates that crypto/x509 refuses and package certificate reads are refused, with what is odd about them as the reason, or judged
+// like others where a Question is Tolerant, with the oddity as a finding.
 //
 // # Hostile input
 //
