@@ -64,5 +64,5 @@ func refuse(clause, reason string) trust.Verdict {
 	return trust.Verdict{Status: trust.Refused, Clause: clause, Reason: reason}
 }
 
-// deadline bounds the work for one recipient.
+// deadline bounds the search for one recipient, and then the judging.
 const deadline = 30 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 const (
-	maxLookups = 8               // recipients looked up at a time
+	maxLookups = 128             // recipients looked up at a time: each waits for the network
+	maxJudges  = 8               // judged at a time, as their certificates come: that is work
 	maxGroup   = 100             // recipients sealed together, and
 	maxSealed  = 200             // certificates they are sealed for: readers have limits of their own (package cms: 1000)
 	lookupTime = 5 * time.Minute // for all recipients of one message; who is left is asked about again
@@ -54,13 +56,19 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	d := Decision{Recipients: make([]Judged, len(m.To))}
-	slots := make(chan struct{}, maxLookups)
+	slots, judges := make(chan struct{}, maxLookups), make(chan struct{}, maxJudges)
 	var wg sync.WaitGroup
 	for i, rcpt := range m.To {
 		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
-			d.Recipients[i] = a.recipient(ctx, from, rcpt, m.Now)
+			j := &d.Recipients[i]
+			found := a.lookup(ctx, rcpt, j)
+			judges <- struct{}{}
+			<-slots // held until here: who looks does not run far ahead of who judges
+			if len(found) > 0 {
+				a.judge(ctx, from, found, m.Now, j)
+			}
+			<-judges
 			if m.Progress != nil && m.Progress() != nil {
 				cancel()
 			}
@@ -85,28 +93,39 @@ func (d *Decision) of(g Group) []Judged {
 	})
 }
 
-// recipient finds and judges the certificates of one recipient.
-func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now time.Time) Judged {
+// lookup finds the certificates of one recipient. Without any it is decided.
+func (a *Agent) lookup(ctx context.Context, to addr.Address, j *Judged) []discovery.Found {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	j := Judged{Address: to}
+	j.Address = to
 	if ctx.Err() != nil {
 		j.Verdict = undecided("there was no time to look for a certificate")
-		return j
+		return nil
 	}
 	found, steps, err := a.Directory.Lookup(ctx, to)
 	j.Steps = steps
 	switch {
 	case err != nil:
 		j.Verdict = undecided("the directory of " + to.Domain.String() + " gave no answer")
-		return j
+		return nil
 	case len(found) == 0:
 		j.Verdict = refuse("Direct 2.3", "no certificate is published for this address or its domain")
-		return j
+		return nil
+	}
+	return found
+}
+
+// judge judges the certificates found for one recipient.
+func (a *Agent) judge(ctx context.Context, from Party, found []discovery.Found, now time.Time, j *Judged) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	if ctx.Err() != nil {
+		j.Verdict = undecided("there was no time to judge the certificates")
+		return
 	}
 	budget := trust.NewBudget(maxRecipientFetches)
 	for i, f := range found {
-		v := a.encryptable(ctx, from, to, f.Certificate, now, budget)
+		v := a.encryptable(ctx, from, j.Address, f.Certificate, now, budget)
 		if v.Status == trust.Trusted {
 			j.Found = append(j.Found, f)
 		}
@@ -114,7 +133,6 @@ func (a *Agent) recipient(ctx context.Context, from Party, to addr.Address, now 
 			j.Verdict = v
 		}
 	}
-	return j
 }
 
 // encryptable is the verdict on one certificate of a recipient. A trusted key that we cannot encrypt to is of no use.
@@ -179,10 +197,18 @@ func sameName(a, b *x509.Certificate) bool {
 	return a.SerialNumber.Cmp(b.SerialNumber) == 0 && string(a.RawIssuer) == string(b.RawIssuer)
 }
 
-// Where says in words where the certificates were found: "DNS CERT practice.example".
+// Where says in words where the certificates were found: "DNS CERT practice.example", "LDAP directory.practice.example:389".
 func Where(found []discovery.Found) string {
 	if len(found) == 0 {
 		return ""
 	}
-	return found[0].Source + " " + found[0].Name
+	f, name := found[0], found[0].Name
+	if f.Server != "" {
+		name = f.Server
+	}
+	where := strings.TrimSpace(f.Source + " " + name)
+	if f.Stale {
+		where += ", outdated"
+	}
+	return where
 }

@@ -17,7 +17,7 @@ func (c *Client) guard(_ context.Context, network, address string, _ syscall.Raw
 		return errGuard
 	}
 	ip := to.Addr().Unmap()
-	if slices.ContainsFunc(c.o.AllowPrefixes, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+	if c.allowed(ip) {
 		if webPort(to.Port()) || slices.Contains(c.o.AllowPorts, to.Port()) {
 			return nil
 		}

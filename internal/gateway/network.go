@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"carepost/addr"
 	"carepost/discovery"
@@ -21,6 +22,15 @@ type Network struct {
 	Routes    map[addr.Domain]string   // domain → host:port, instead of MX
 	RelayPort int                      // of MX hosts [25]; a trial on one machine has others
 	Trial     Trial
+	Discovery Discovery
+}
+
+// Discovery says how certificates of others are looked for.
+type Discovery struct {
+	NoLDAP   bool          // DNS alone is asked
+	Deadline time.Duration // for one recipient; zero = 20 s
+	Stale    time.Duration // for how long what has ended serves where there is no answer; zero = 24 h, less than zero = not at all
+	Remember bool          // certificates of verified signed mail serve where nothing was found or answered
 }
 
 // Trial lets fetches reach what they must not reach otherwise.
@@ -39,8 +49,15 @@ type outside struct {
 func (g *Gateway) newOutside(n Network) *outside {
 	dns := &resolver.Client{Servers: n.Servers, Stub: n.Stub, Cache: resolver.NewCache(0, g.opts.Clock)}
 	fetcher := fetch.New(fetch.Options{AllowPrefixes: n.Trial.Prefixes, AllowPorts: n.Trial.Ports})
+	finder := &discovery.Finder{
+		Resolver: dns, Fetcher: fetcher, Dial: fetcher.DialLDAP, Deadline: n.Discovery.Deadline,
+		Cache: discovery.NewCache(0, n.Discovery.Stale, g.opts.Clock),
+	}
+	if n.Discovery.NoLDAP {
+		finder.Dial = nil
+	}
 	return &outside{
-		finder: &discovery.Finder{Resolver: dns, Fetcher: fetcher}, judge: trust.NewJudge(fetcher),
+		finder: finder, judge: trust.NewJudge(fetcher),
 		relay: relay.New(relay.Options{Hostname: g.opts.Hostname, Routes: n.Routes, Resolver: dns, Port: n.RelayPort}),
 	}
 }
