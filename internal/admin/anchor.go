@@ -205,6 +205,12 @@ func (s *Service) owners(tx *store.Tx) (out []Owner, err error) {
 	return out, nil
 }
 
+// Resolve says whether o is ours, and which domain the zero Owner is. ErrNoDomain, ErrNoAccount, *Invalid.
+func (s *Service) Resolve(ctx context.Context, o Owner) (out Owner, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) (err error) { out, err = s.owner(tx, o); return err })
+	return out, known("owner", err)
+}
+
 // owner says whether o is ours, and which domain the zero Owner is.
 func (s *Service) owner(tx *store.Tx, o Owner) (Owner, error) {
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"carepost/internal/admin"
 	"carepost/internal/blob"
+	"carepost/internal/bundle"
 	"carepost/internal/flow"
 	"carepost/internal/mailbox"
 )
@@ -62,6 +63,8 @@ func (s *Server) known(err error) *Error {
 	var e *Error
 	var refusal *flow.Refusal
 	var invalid *admin.Invalid
+	var bad *bundle.Invalid
+	var untaken *bundle.Refused
 	switch {
 	case errors.As(err, &e):
 		return e
@@ -69,6 +72,16 @@ func (s *Server) known(err error) *Error {
 		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Clause: refusal.Clause, Reason: refusal.Reason}
 	case errors.As(err, &invalid):
 		return wrong(invalid.Reason)
+	case errors.As(err, &bad):
+		return wrong(bad.Reason)
+	case errors.As(err, &untaken):
+		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Reason: "the bundle was not taken, the anchors before stay: " + untaken.Reason}
+	case errors.Is(err, bundle.ErrNoBundle):
+		return notFound("there is no bundle of that name")
+	case errors.Is(err, bundle.ErrTaken):
+		return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "there is a bundle of that name already: remove it first"}
+	case errors.Is(err, admin.ErrNoPin):
+		return notFound("there is no such pin")
 	case errors.Is(err, admin.ErrNoDomain):
 		return notFound("that domain is none of this installation")
 	case errors.Is(err, admin.ErrNoAnchor):

@@ -14,6 +14,7 @@ import (
 	"carepost/addr"
 	"carepost/internal/admin"
 	"carepost/internal/audit"
+	"carepost/internal/bundle"
 	"carepost/internal/flow"
 	"carepost/internal/mailbox"
 )
@@ -23,6 +24,7 @@ type Options struct {
 	Flow      *flow.Flow
 	Mailboxes *mailbox.Service
 	Admin     *admin.Service
+	Bundles   *bundle.Service
 	Host      Host
 	Log       *slog.Logger
 }
@@ -98,6 +100,12 @@ func (s *Server) routes() *http.ServeMux {
 
 		"POST /v1/explain":      s.explain,
 		"POST /v1/explain/mail": s.explainMail,
+
+		"GET /v1/bundles":                  s.bundles,
+		"POST /v1/bundles":                 s.addBundle,
+		"DELETE /v1/bundles/{name}":        s.removeBundle,
+		"POST /v1/bundles/{name}/refresh":  s.refreshBundle,
+		"POST /v1/bundles/{name}/evaluate": s.evaluateBundle,
 
 		"GET /v1/queue":      s.queue,
 		"GET /v1/queue/{id}": s.work,

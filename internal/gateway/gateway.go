@@ -22,6 +22,7 @@ import (
 	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/bundle"
 	"carepost/internal/certd"
 	"carepost/internal/dnsd"
 	"carepost/internal/drop"
@@ -93,6 +94,7 @@ type Gateway struct {
 	authority *pilot.Authority // nil without a pilot authority
 	mailboxes *mailbox.Service
 	admin     *admin.Service
+	bundles   *bundle.Service
 	sweep     *sweep.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
@@ -238,6 +240,7 @@ func (g *Gateway) build(ctx context.Context) error {
 		Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Algorithms: o.Algorithms, Revocation: o.Revocation, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
+	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
 	var err error
 	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.sweep.Handlers())...); err != nil {

@@ -44,6 +44,7 @@ type outside struct {
 	finder *discovery.Finder
 	judge  *trust.Judge
 	relay  *relay.Client
+	fetch  *fetch.Client
 }
 
 func (g *Gateway) newOutside(n Network) *outside {
@@ -59,6 +60,7 @@ func (g *Gateway) newOutside(n Network) *outside {
 	return &outside{
 		finder: finder, judge: trust.NewJudge(fetcher),
 		relay: relay.New(relay.Options{Hostname: g.opts.Hostname, Routes: n.Routes, Resolver: dns, Port: n.RelayPort}),
+		fetch: fetcher,
 	}
 }
 
@@ -76,6 +78,11 @@ func (w *ways) Lookup(ctx context.Context, a addr.Address) ([]discovery.Found, [
 // Judge says whether a certificate may be trusted.
 func (w *ways) Judge(ctx context.Context, q trust.Question) trust.Verdict {
 	return w.now.Load().judge.Judge(ctx, q)
+}
+
+// Fetch brings what is behind a URL.
+func (w *ways) Fetch(ctx context.Context, url string, max int64) ([]byte, error) {
+	return w.now.Load().fetch.Fetch(ctx, url, max)
 }
 
 // Deliver hands sealed mail to other servers.

@@ -19,5 +19,9 @@ func (g *Gateway) trustWarnings(ctx context.Context) (out []string, err error) {
 	for _, r := range reviews {
 		out = append(out, r.Words())
 	}
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	bundles, err := g.bundles.Warnings(ctx)
+	return append(out, bundles...), err
 }
