@@ -160,7 +160,7 @@ func cas(t *testing.T, names ...string) (out []*x509.Certificate) {
 	return out
 }
 
-// What comes takes the place of what was there; what is not good changes nothing, and alarms until it is. DIR-59.
+// What comes takes the place of what was there; what is not good changes nothing, and alarms until it is. DIR-37, DIR-59.
 func TestRefresh(t *testing.T) {
 	g := newGiver(t)
 	h := newHouse(t, g)
