@@ -23,7 +23,7 @@ func TestCases(t *testing.T) {
 func TestRefusalsOutnumber(t *testing.T) {
 	cases := casetest.Glob(t, "testdata/*.txtar")
 	refused, accepted := casetest.Count(cases)
-	if len(cases) < 120 || refused <= accepted {
+	if len(cases) < 175 || refused <= accepted {
 		t.Errorf("%d cases want %d refusals and %d acceptances", len(cases), refused, accepted)
 	}
 }

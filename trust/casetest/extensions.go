@@ -79,6 +79,7 @@ func (b *builder) finish() {
 // generalName reads "rfc822:A", "dns:D", "uri:U", "ip:N", "dir:DN", "smtputf8:A".
 func (b *builder) generalName(s string) string {
 	kind, name, _ := strings.Cut(s, ":")
+	name = strings.ReplaceAll(name, "%00", "\x00")
 	switch kind {
 	case "rfc822":
 		return tlv(0x81, name)
