@@ -15,6 +15,7 @@ const (
 
 	clauseForm         = "RFC 5280 §4.1, §4.2"
 	clauseNames        = "RFC 5280 §6.1.3 (b)"
+	clauseExcluded     = "RFC 5280 §6.1.3 (c)"
 	clausePolicies     = "RFC 5280 §6.1.3 (f)"
 	clauseMapping      = "RFC 5280 §6.1.4 (a)"
 	clauseNotCA        = "RFC 5280 §6.1.4 (k)"

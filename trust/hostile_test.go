@@ -177,7 +177,7 @@ func TestNamesOfManyPaths(t *testing.T) {
 	start := time.Now()
 	v := trust.NewJudge(nil).Judge(t.Context(), trust.Question{Certificate: leaf.Certificate, Address: lab, Now: now, Intermediates: bag, Anchors: []*x509.Certificate{root.Certificate}})
 	d := time.Since(start)
-	if v.Status != trust.Refused || !strings.HasPrefix(v.Clause, "RFC 5280 §6.1.3 (b)") {
+	if v.Status != trust.Refused || !strings.HasPrefix(v.Clause, "RFC 5280 §6.1.3 (c)") {
 		t.Errorf("%v %s %s", v.Status, v.Clause, v.Reason)
 	}
 	if t.Log(d); d > time.Second {

@@ -45,28 +45,32 @@ func (in *inquiry) within(path []*x509.Certificate, i, k int, s subtree) Check {
 		return Check{"names", Refused, clauseNames, "the path has more names and name constraints than are compared"}
 	}
 	for _, name := range names {
-		if !s.allow(name) {
-			return Check{"names", Refused, clauseNames, fmt.Sprintf("%s does not allow %s's %s", describe(path, i), describe(path, k), s.word())}
+		if clause := s.breach(name); clause != "" {
+			return Check{"names", Refused, clause, fmt.Sprintf("%s does not allow %s's %s", describe(path, i), describe(path, k), s.word())}
 		}
 	}
 	return Check{}
 }
 
-func (s subtree) allow(name generalName) bool {
+// breach is the clause by which the constraints do not allow name; "" if they do.
+func (s subtree) breach(name generalName) string {
 	within := len(s.permitted) == 0
 	for _, p := range s.permitted {
 		match, ok := s.match(name, p)
 		if !ok {
-			return false
+			return clauseNames
 		}
 		within = within || match
 	}
 	for _, e := range s.excluded {
 		if match, ok := s.match(name, e); match || !ok {
-			return false
+			return clauseExcluded
 		}
 	}
-	return within
+	if !within {
+		return clauseNames
+	}
+	return ""
 }
 
 // matchMail knows the three forms of RFC 5280 §4.2.1.10: a mailbox, a host, and ".domain" for the hosts below it.
