@@ -88,7 +88,8 @@ func coded(err error) error {
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 	return gateway.Options{
 		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Algorithms: c.Algorithms, Revocation: c.Revocation, Log: log,
-		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address)},
+		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address), LDAP: face(c.Listen.LDAP, c.Address)},
+		Publish: gateway.Publish(c.Publish),
 		Network: networkOf(c),
 		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience},
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
@@ -222,7 +223,7 @@ func (i *installation) reload(ctx context.Context) error {
 	}{
 		{"domain", c.Domain != i.conf.Domain}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres},
-		{"queue", c.Queue != i.conf.Queue}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms || !reflect.DeepEqual(c.Revocation, i.conf.Revocation)},
+		{"queue", c.Queue != i.conf.Queue}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms || !reflect.DeepEqual(c.Revocation, i.conf.Revocation)},
 	} {
 		if x.changed {
 			i.log.Warn("takes effect at the next start", "key", x.key)

@@ -15,7 +15,7 @@ func newReloadCmd() *cobra.Command {
 		Short: "Has a running gateway read its configuration again",
 		Long: `Has the gateway read carepost.toml, the partners' cards and the TLS certificate again, as SIGHUP does; sessions go on. Where something
 in the files is wrong, it says what and in which line, and nothing changes. What takes effect at the next start only is named in
-the gateway's log: domain, hostname, address, listeners, store, queue, policy.`,
+the gateway's log: domain, hostname, address, listeners, publication, store, queue, policy.`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
 		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {

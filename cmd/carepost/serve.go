@@ -177,7 +177,7 @@ func listen(c config.Listen) (l gateway.Listeners, err error) {
 		key, at string
 		to      *net.Listener
 	}{{"mx", c.MX, &l.MX}, {"submission", c.Submission, &l.Submission}, {"submissions", c.Submissions, &l.Submissions},
-		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}} {
+		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}, {"ldap", c.LDAP, &l.LDAP}} {
 		if x.at == "" {
 			continue
 		}
@@ -212,7 +212,7 @@ func hears(l gateway.Listeners) string {
 	for _, x := range []struct {
 		name string
 		l    net.Listener
-	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"certificates", l.HTTP}} {
+	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"LDAP", l.LDAP}, {"certificates", l.HTTP}} {
 		if x.l != nil {
 			out = append(out, x.name+" "+x.l.Addr().String())
 		}

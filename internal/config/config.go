@@ -40,6 +40,7 @@ type Config struct {
 
 	Listen   Listen
 	TLS      TLS
+	Publish  Publish
 	Postgres Secret // connection string; none = SQLite in Dir/data
 	Queue    Queue
 	Servers  []string // of DNS, host:port; empty = those of the system
@@ -59,6 +60,7 @@ type Listen struct {
 	Submissions string // TLS from the first byte (RFC 8314)
 	DNS         string // UDP and TCP
 	HTTP        string // the pilot authority's certificate and revocation list
+	LDAP        string // the directory of our certificates
 }
 
 // TLS names the server certificate that mail clients and servers are shown, PEM files; both empty = the pilot authority's own, or a
@@ -84,8 +86,10 @@ type file struct {
 		Submissions hostPort `toml:"submissions"`
 		DNS         hostPort `toml:"dns"`
 		HTTP        hostPort `toml:"http"`
+		LDAP        hostPort `toml:"ldap"`
 	} `toml:"listen"`
-	TLS struct {
+	Publish publication `toml:"publish"`
+	TLS     struct {
 		Certificate string `toml:"certificate"`
 		Key         string `toml:"key"`
 	} `toml:"tls"`
@@ -192,7 +196,7 @@ func Parse(path, text string) (*Config, error) {
 	}
 	c := &Config{
 		Dir: dir, Domain: addr.Domain(f.Domain), Hostname: string(f.Hostname), Address: netip.Addr(f.Address), Pilot: f.Pilot,
-		Listen: Listen{string(f.Listen.MX), string(f.Listen.Submission), string(f.Listen.Submissions), string(f.Listen.DNS), string(f.Listen.HTTP)},
+		Listen: Listen{string(f.Listen.MX), string(f.Listen.Submission), string(f.Listen.Submissions), string(f.Listen.DNS), string(f.Listen.HTTP), string(f.Listen.LDAP)},
 		TLS:    TLS{within(f.TLS.Certificate), within(f.TLS.Key)},
 		Queue:  Queue{time.Duration(f.Queue.Lifetime), time.Duration(f.Queue.DelayNotice), time.Duration(f.Queue.Patience)},
 		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile), Tolerant: f.Policy.Tolerant,
@@ -208,6 +212,9 @@ func Parse(path, text string) (*Config, error) {
 		return nil, err
 	}
 	if c.Revocation, err = revocations(f.Policy.Revocation, wrong); err != nil {
+		return nil, err
+	}
+	if c.Publish, err = publish(c, f.Publish, wrong); err != nil {
 		return nil, err
 	}
 	return c, c.Listen.check(wrong)
@@ -236,7 +243,7 @@ func read(path string) (string, error) {
 // check finds two listeners on one address.
 func (l Listen) check(wrong func(key, format string, a ...any) error) error {
 	seen := map[string]string{}
-	for _, x := range []struct{ key, address string }{{"mx", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"dns", l.DNS}, {"http", l.HTTP}} {
+	for _, x := range []struct{ key, address string }{{"mx", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"dns", l.DNS}, {"http", l.HTTP}, {"ldap", l.LDAP}} {
 		if _, port, _ := net.SplitHostPort(x.address); x.address == "" || port == "0" {
 			continue
 		}

@@ -101,6 +101,15 @@ submissions = "{submissions}"   # the same, TLS from the first byte
 dns         = "{dns}"   # name server that publishes our MX and CERT records
 http        = "{http}"   # certificate and revocation list of the pilot authority
 
+# ldap      = ":389"   # directory with the same certificates, for partners who look for them by LDAP; read only
+
+[publish]   # how our certificates are published; "carepost cert publish" shows what, with what is to be known about it
+# dns         = true    # CERT records
+# ldap        = true    # directory: the listener ldap, and dns/DOMAIN.ldif for another server
+# url         = false   # true: CERT records lead to the listener http (type 4) in place of holding the certificates (type 1)
+# nameservers = ["ns1.provider.example"]   # of the zone; without: this server
+# records     = ['@ TXT "v=spf1 mx -all"', '@ CAA 0 issuemail "ca.example"']   # further records of the zone
+
 [tls]   # what mail servers and mail programs are shown, PEM. Without: a certificate of the pilot authority, or a self-signed one.
 # certificate = "keys/server.pem"
 # key         = "keys/server.key"

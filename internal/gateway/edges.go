@@ -31,6 +31,9 @@ func (g *Gateway) edges(rooms map[string]func(context.Context) error) {
 	if l.DNS != nil {
 		rooms["dnsd"] = func(ctx context.Context) error { return g.dns.Serve(ctx, l.DNS, l.DNSTCP) }
 	}
+	if l.LDAP != nil {
+		rooms["ldapd"] = func(ctx context.Context) error { return g.ldap.Serve(ctx, l.LDAP) }
+	}
 	if l.HTTP != nil {
 		rooms["certd"] = func(ctx context.Context) error { return g.http.Serve(ctx, l.HTTP) }
 	}

@@ -28,6 +28,7 @@ import (
 	"carepost/internal/drop"
 	"carepost/internal/flow"
 	"carepost/internal/keyring"
+	"carepost/internal/ldapd"
 	"carepost/internal/mailbox"
 	"carepost/internal/pilot"
 	"carepost/internal/queue"
@@ -56,6 +57,7 @@ type Options struct {
 	Network   Network
 	Queue     Queue
 	TLS       TLS
+	Publish   Publish
 
 	Policy     trust.Policy
 	Tolerant   bool           // odd certificates of others are judged
@@ -78,6 +80,7 @@ type Options struct {
 type Face struct {
 	Address netip.Addr // of the MX host, for the DNS records
 	HTTP    string     // host:port of the pilot authority's certificate and revocation list
+	LDAP    string     // host:port of the directory; the host is told by the name of the MX host
 }
 
 // Queue says how long what is tried. Zero = the defaults of package flow.
@@ -104,13 +107,16 @@ type Gateway struct {
 	mx         *smtpd.Server
 	submission *smtpd.Server
 	dns        *dnsd.Server
+	ldap       *ldapd.Server
 	http       *certd.Server
 	admind     *admind.Server
 
 	showing    sync.Mutex // held from choosing the server certificate until it is shown
 	tls        TLS
-	shown      atomic.Pointer[tls.Certificate] // to those who deliver or submit
-	publishing sync.Mutex                      // held from reading what to publish until it is published
+	shown      atomic.Pointer[tls.Certificate]   // to those who deliver or submit
+	publishing sync.Mutex                        // held from reading what to publish until it is published
+	warned     int                               // warnings about that, as far as the log tells
+	served     atomic.Pointer[map[string][]byte] // certificates that are fetched by name
 }
 
 // Open opens the installation in o.Dir, or makes it: directories, key-encryption key, database, and with a pilot authority its
@@ -152,6 +158,9 @@ func (f *Face) complete(l Listeners) error {
 	}
 	if f.HTTP == "" && l.HTTP != nil {
 		f.HTTP = l.HTTP.Addr().String()
+	}
+	if f.LDAP == "" && l.LDAP != nil {
+		f.LDAP = l.LDAP.Addr().String()
 	}
 	return nil
 }
@@ -253,8 +262,11 @@ func (g *Gateway) build(ctx context.Context) error {
 	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
 	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Accept: g.submit})
 	g.admind = admind.New(g.operators())
-	g.http = certd.New(g.certdOptions())
+	g.http = certd.New(g.withPublished(g.certdOptions()))
 	if g.dns, err = dnsd.New(dnsd.Options{}); err != nil {
+		return err
+	}
+	if g.ldap, err = ldapd.New(ldapd.Options{}); err != nil {
 		return err
 	}
 	return g.publish(ctx)

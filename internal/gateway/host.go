@@ -87,7 +87,7 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 		s.Serving, s.Started = true, *since
 	}
 	l := g.opts.Listeners
-	for name, x := range map[string]net.Listener{"mx": l.MX, "submission": l.Submission, "submissions": l.Submissions, "dns": l.DNSTCP, "http": l.HTTP} {
+	for name, x := range map[string]net.Listener{"mx": l.MX, "submission": l.Submission, "submissions": l.Submissions, "dns": l.DNSTCP, "ldap": l.LDAP, "http": l.HTTP} {
 		if x != nil {
 			s.Listeners[name] = x.Addr().String()
 		}

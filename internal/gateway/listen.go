@@ -10,8 +10,9 @@ type Listeners struct {
 	MX          net.Listener
 	Submission  net.Listener   // STARTTLS
 	Submissions net.Listener   // TLS from the first byte; the listener itself knows nothing of it
-	DNS         net.PacketConn // publication of MX and CERT; DNSTCP goes with it
+	DNS         net.PacketConn // publication of MX, CERT and the like; DNSTCP goes with it
 	DNSTCP      net.Listener
+	LDAP        net.Listener // the same certificates by LDAP
 	HTTP        net.Listener // AIA and CRL of the pilot CA
 	Admin       net.Listener // unix socket of the operator's commands
 }
@@ -36,7 +37,7 @@ func Loopback() (Listeners, error) {
 
 // Close closes those that are there. Run has done so when it returns; who never comes to run them does it himself.
 func (l Listeners) Close() {
-	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.Admin} {
+	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.LDAP, l.Admin} {
 		if x != nil {
 			x.Close()
 		}

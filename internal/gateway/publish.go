@@ -1,0 +1,230 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"carepost/addr"
+	"carepost/certificate"
+	"carepost/internal/certd"
+	"carepost/internal/dnsd"
+	"carepost/internal/ldapd"
+	"carepost/internal/store"
+	"carepost/trust"
+)
+
+// Publish says how the domain's certificates are published. The zero Publish: by DNS as they are, and by LDAP where somebody is told
+// of a directory.
+type Publish struct {
+	NoDNS       bool     // no CERT records: those who look find the directory by its SRV record
+	NoLDAP      bool     // no directory
+	URL         bool     // CERT records of type 4, which lead to Face.HTTP, in place of type 1
+	NameServers []string // of the zone [the MX host, where it is in the domain]
+	Records     []string // further records; see dnsd.CheckRecord
+}
+
+// published is one certificate that others may encrypt with.
+type published struct {
+	owner addr.Address // without endpoint: the organisation
+	leaf  *x509.Certificate
+}
+
+// published are the certificates in use, the one source of all that is published (Direct 1.1, 5.2). What is retired, revoked or
+// expired is left out, and so is what is for signing only: whoever found it would encrypt with it in vain, or find nothing else.
+func (g *Gateway) published(ctx context.Context) (out []published, err error) {
+	now := g.opts.Clock()
+	err = g.store.View(ctx, func(tx *store.Tx) error {
+		cs, err := tx.AllCerts()
+		out = nil
+		for _, c := range cs {
+			if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+				continue
+			}
+			leaf, err := certificate.Parse(c.DER)
+			if err != nil {
+				return err
+			}
+			if !trust.Allows(leaf, trust.Encryption) {
+				continue
+			}
+			owner := c.Owner.Address
+			if owner.IsZero() {
+				owner.Domain = c.Owner.Domain
+			}
+			out = append(out, published{owner, leaf})
+		}
+		return err
+	})
+	return out, err
+}
+
+// publication is all that is published at one moment.
+type publication struct {
+	certs    []published
+	zone     dnsd.Zone
+	records  string // of the zone, to paste
+	tree     ldapd.Directory
+	ldif     string // "" without a directory
+	byName   map[string][]byte
+	warnings []string // for the operator: they may tell addresses
+}
+
+func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
+	if p.certs, err = g.published(ctx); err != nil {
+		return p, err
+	}
+	p.byName = make(map[string][]byte)
+	p.zone = g.zone(p.certs)
+	if p.records, err = p.zone.Records(); err != nil {
+		return p, err
+	}
+	for _, c := range p.certs {
+		p.byName[certificateName(c.leaf)] = c.leaf.Raw
+	}
+	if !g.opts.Publish.NoLDAP {
+		p.tree = directory(g.opts.Domain, p.certs)
+		if p.ldif, err = p.tree.LDIF(); err != nil {
+			return p, err
+		}
+	}
+	p.warnings = p.zone.Warnings()
+	if _, port, err := net.SplitHostPort(g.opts.Face.HTTP); g.opts.Publish.URL && (err != nil || port != "80") {
+		p.warnings = append(p.warnings, "certificates are published by URL at another port than 80, where many do not fetch")
+	}
+	if len(p.certs) == 0 {
+		p.warnings = append(p.warnings, "no certificate is published: nobody can write to this domain (Direct 2.3)")
+	}
+	return p, nil
+}
+
+// publish gives our own listeners what the domain publishes now, and writes it to Dir/dns/DOMAIN.zone and DOMAIN.ldif for those whose
+// zone or directory is served elsewhere: ready to paste, and to load.
+func (g *Gateway) publish(ctx context.Context) error {
+	g.publishing.Lock() // or an older view of the store could come last
+	defer g.publishing.Unlock()
+	p, err := g.publication(ctx)
+	if err != nil {
+		return err
+	}
+	if err := g.dns.Replace(p.zone); err != nil {
+		return err
+	}
+	if err := g.ldap.Replace(p.tree); err != nil {
+		return err
+	}
+	g.served.Store(&p.byName)
+	if n := len(p.warnings); n != g.warned { // they may tell addresses: a log does not
+		g.opts.Log.Warn("about what is published there is something to know: carepost cert publish tells it", "warnings", n)
+		g.warned = n
+	}
+	at := filepath.Join(g.opts.Dir, "dns", g.opts.Domain.String())
+	if err := replace(at+".zone", p.records); err != nil {
+		return fmt.Errorf("records to paste: %w", err)
+	}
+	if p.ldif == "" {
+		err = os.Remove(at + ".ldif")
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	} else {
+		err = replace(at+".ldif", p.ldif)
+	}
+	if err != nil {
+		return fmt.Errorf("entries to load: %w", err)
+	}
+	return nil
+}
+
+// zone is what the domain publishes by DNS: where its mail goes, its certificates, and where its directory is.
+func (g *Gateway) zone(certs []published) dnsd.Zone {
+	o := g.opts
+	z := dnsd.Zone{
+		Origin: o.Domain, MX: []dnsd.MX{{Pref: 10, Host: o.Hostname}}, NS: o.Publish.NameServers, Extra: o.Publish.Records,
+		SOA: dnsd.SOA{Serial: uint32(o.Clock().Unix())},
+	}
+	// The address of a host in somebody else's zone is published by somebody else.
+	ours := o.Face.Address.IsValid() && strings.HasSuffix("."+o.Hostname, "."+o.Domain.String())
+	if ours {
+		z.Hosts = []dnsd.Host{{Name: o.Hostname, Addr: o.Face.Address}}
+	}
+	switch {
+	case len(z.NS) > 0:
+		z.SOA.Primary = z.NS[0]
+	case ours:
+		z.SOA.Primary = o.Hostname
+	}
+	if at, ok := g.directoryAt(); ok {
+		z.SRV = []dnsd.SRV{at}
+	}
+	for _, c := range certs {
+		switch cert := (dnsd.CERT{For: c.owner, Certificate: c.leaf.Raw}); {
+		case o.Publish.NoDNS:
+		case o.Publish.URL:
+			cert.Certificate, cert.URL = nil, "http://"+o.Face.HTTP+"/"+certificateName(c.leaf)+".cer"
+			z.CERT = append(z.CERT, cert)
+		default:
+			z.CERT = append(z.CERT, cert)
+		}
+	}
+	return z
+}
+
+// ldapService is where a directory is looked for: of the domain, for all of its addresses.
+const ldapService = "_ldap._tcp"
+
+// directoryAt leads to our own directory, unless the operator's records lead to another.
+func (g *Gateway) directoryAt() (dnsd.SRV, bool) {
+	_, port, err := net.SplitHostPort(g.opts.Face.LDAP)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || bad != nil || g.opts.Publish.NoLDAP {
+		return dnsd.SRV{}, false
+	}
+	for _, line := range g.opts.Publish.Records {
+		if owner, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " "); strings.HasPrefix(owner, ldapService) {
+			return dnsd.SRV{}, false
+		}
+	}
+	return dnsd.SRV{Service: ldapService, Port: uint16(n), Host: g.opts.Hostname}, true
+}
+
+// directory is what the domain publishes by LDAP: an entry for each address and for the organisation.
+func directory(d addr.Domain, certs []published) ldapd.Directory {
+	out := ldapd.Directory{Domain: d}
+	for _, c := range certs {
+		out.Entries = append(out.Entries, ldapd.Entry{For: c.owner, Certificates: [][]byte{c.leaf.Raw}})
+	}
+	return out
+}
+
+// certificateName is what a certificate is fetched by (CERT type 4). It tells nothing of whose it is.
+func certificateName(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return "cert-" + hex.EncodeToString(sum[:20])
+}
+
+// withPublished has certd serve what is published, besides what it serves already.
+func (g *Gateway) withPublished(o certd.Options) certd.Options {
+	other := o.Certificate
+	o.Certificate = func(ctx context.Context, name string) ([]byte, bool) {
+		if all := g.served.Load(); all != nil {
+			if der, ok := (*all)[name]; ok {
+				return der, true
+			}
+		}
+		if other == nil {
+			return nil, false
+		}
+		return other(ctx, name)
+	}
+	return o
+}
