@@ -23,6 +23,7 @@ func newCertCmd() *cobra.Command {
 		Short: "Certificates: finds those of others, has our own issued",
 	}
 	cmd.AddCommand(newCertFindCmd(), newCertRequestCmd(), newCertImportCmd())
+	cmd.AddCommand(newCertPublishCmd())
 	return cmd
 }
 

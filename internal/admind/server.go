@@ -45,6 +45,8 @@ type Host struct {
 	Request func(ctx context.Context, by audit.Actor) (pem []byte, err error)
 	Import  func(ctx context.Context, by audit.Actor, chain []*x509.Certificate) error
 
+	Publication func(ctx context.Context) (Publication, error)
+
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
 }
@@ -116,6 +118,7 @@ func (s *Server) routes() *http.ServeMux {
 
 		"GET /v1/certificate/request": s.certificateRequest,
 		"POST /v1/certificate":        s.importCertificate,
+		"GET /v1/publication":         s.publication,
 
 		"GET /v1/keys":         s.keys,
 		"POST /v1/keys/rotate": s.rotateKey,

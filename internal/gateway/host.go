@@ -27,7 +27,7 @@ func (g *Gateway) Operate(l net.Listener) { g.opts.Listeners.Admin = l }
 func (g *Gateway) operators() admind.Options {
 	h := admind.Host{
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
-		Request: g.Request, Import: g.Import, Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Code: codeOf,
+		Request: g.Request, Import: g.Import, Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
 	}
 	if reload := g.opts.Reload; reload != nil {
 		h.Reload = func(ctx context.Context, by audit.Actor) error {

@@ -170,7 +170,7 @@ func (g *Gateway) zone(certs []published) dnsd.Zone {
 		switch cert := (dnsd.CERT{For: c.owner, Certificate: c.leaf.Raw}); {
 		case o.Publish.NoDNS:
 		case o.Publish.URL:
-			cert.Certificate, cert.URL = nil, "http://"+o.Face.HTTP+"/"+certificateName(c.leaf)+".cer"
+			cert.Certificate, cert.URL = nil, g.certificateURL(c.leaf)
 			z.CERT = append(z.CERT, cert)
 		default:
 			z.CERT = append(z.CERT, cert)
@@ -210,6 +210,10 @@ func directory(d addr.Domain, certs []published) ldapd.Directory {
 func certificateName(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return "cert-" + hex.EncodeToString(sum[:20])
+}
+
+func (g *Gateway) certificateURL(c *x509.Certificate) string {
+	return "http://" + g.opts.Face.HTTP + "/" + certificateName(c) + ".cer"
 }
 
 // withPublished has certd serve what is published, besides what it serves already.

@@ -68,13 +68,13 @@ func newTree(d Directory) (*tree, error) {
 		if e.For.Domain == "" || len(e.Certificates) == 0 || slices.ContainsFunc(e.Certificates, func(c []byte) bool { return len(c) == 0 }) {
 			return nil, fmt.Errorf("ldapd: entry %d has no owner or no certificate", i+1)
 		}
-		t.enter(e)
+		t.enter(d, e)
 	}
 	return t, nil
 }
 
 // enter adds the certificates of one owner; what is entered of him already stays.
-func (t *tree) enter(e Entry) {
+func (t *tree) enter(d Directory, e Entry) {
 	mail, person := string(e.For.Domain), e.For.Endpoint != ""
 	if person {
 		mail = e.For.String()
@@ -82,7 +82,7 @@ func (t *tree) enter(e Entry) {
 	key := name("mail=" + escape(fold(mail)) + "," + unit + "," + t.suffix)
 	n := t.nodes[key]
 	if n == nil {
-		n = &node{dn: "mail=" + escape(mail) + "," + unit + "," + t.suffix, person: person, attrs: []attribute{
+		n = &node{dn: d.DN(e.For), person: person, attrs: []attribute{
 			{"objectClass", []string{"top", "person", "organizationalPerson", "inetOrgPerson"}},
 			{"cn", []string{mail}}, {"sn", []string{mail}}, {"mail", []string{mail}}, {"userCertificate;binary", nil},
 		}}

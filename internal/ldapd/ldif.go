@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"carepost/addr"
 )
 
 // LDIF is the directory as a file for another server (RFC 2849): slapadd and ldapadd take it, with the schemas core, cosine and
@@ -28,6 +30,15 @@ func (d Directory) LDIF() (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// DN is the distinguished name of the entry of an address or a domain.
+func (d Directory) DN(of addr.Address) string {
+	mail := string(of.Domain)
+	if of.Endpoint != "" {
+		mail = of.String()
+	}
+	return "mail=" + escape(mail) + "," + unit + "," + suffix(d.Domain)
 }
 
 // width of a line (RFC 2849, note 10).

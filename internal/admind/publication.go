@@ -1,0 +1,45 @@
+package admind
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"carepost/addr"
+)
+
+// Publication is what the domain publishes, and where.
+type Publication struct {
+	Domain       addr.Domain            `json:"domain"`
+	Certificates []PublishedCertificate `json:"certificates"`
+	Records      string                 `json:"records"`             // of the zone, to paste
+	Zone         string                 `json:"zone"`                // the whole zone, SOA and NS included
+	LDIF         string                 `json:"ldif,omitempty"`      // entries to load
+	Directory    string                 `json:"directory,omitempty"` // host:port that the SRV record leads to, where it is ours
+	Listens      []string               `json:"listens"`             // listeners of ours that serve it: dns, ldap
+	Warnings     []string               `json:"warnings"`            // for people
+}
+
+// PublishedCertificate is one of an address or of the domain.
+type PublishedCertificate struct {
+	Owner    string    `json:"owner"`
+	Name     string    `json:"name,omitempty"` // of its CERT record
+	URL      string    `json:"url,omitempty"`  // where that leads to
+	DN       string    `json:"dn,omitempty"`   // of its entry
+	SHA256   string    `json:"sha256"`
+	NotAfter time.Time `json:"not_after"`
+}
+
+// Publication tells what is published.
+func (c *Client) Publication(ctx context.Context) (out Publication, err error) {
+	return out, c.ask(ctx, path("publication"), &out)
+}
+
+func (s *Server) publication(w http.ResponseWriter, r *http.Request) {
+	if s.o.Host.Publication == nil {
+		s.absent(w)
+		return
+	}
+	p, err := s.o.Host.Publication(r.Context())
+	s.answer(w, p, err)
+}
