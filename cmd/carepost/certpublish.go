@@ -18,7 +18,7 @@ func newCertPublishCmd() *cobra.Command {
 	var whole bool
 	cmd := &cobra.Command{
 		Use:   "publish",
-		Short: "Shows what an installation publishes, and prints it for other servers",
+		Short: "Shows what is published, and prints it for other servers",
 		Long: `Shows the certificates that an installation publishes, where they are found, and what a publisher should know about that: two
 addresses that share a name in DNS, a host that nobody finds, nothing published at all. Expired, retired and revoked
 certificates are not published, nor those that are for signing only.
