@@ -254,9 +254,7 @@ func (in *inquiry) delegated(ctx context.Context, c *x509.Certificate, r *respon
 		return ""
 	}
 	// Its status is asked by list alone: it would itself say that it is good.
-	alone := *c
-	alone.OCSPServer = nil
-	check, blocks := in.revocation(ctx, subject{&alone, s.issuer, who})
+	check, blocks := in.revocation(ctx, subject{c, s.issuer, who, true})
 	if check.Status == Refused || blocks {
 		return "is signed by a responder of whom this is said: " + check.Evidence
 	}

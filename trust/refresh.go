@@ -87,7 +87,7 @@ func (j *Judge) refresh(ctx context.Context, d dueStatus, now time.Time) bool {
 		return false
 	}
 	defer release()
-	s := subject{k.subject, k.issuer, "the certificate"}
+	s := subject{Certificate: k.subject, issuer: k.issuer, who: "the certificate"}
 	fresh := &kept{issuer: k.issuer, subject: k.subject, at: now, used: d.used}
 	host := httpHost(from.url)
 	if k.list != nil {

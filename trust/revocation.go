@@ -20,7 +20,7 @@ func (in *inquiry) revocations(ctx context.Context, path []*x509.Certificate, ab
 		if i > 0 && issuer == c && !hasPointer(c) && len(in.q.CRLs) == 0 {
 			continue // a root without a pointer: there is nobody above it to ask, which is no finding
 		}
-		check, blocks := in.revocation(ctx, subject{c, issuer, describe(path, i)})
+		check, blocks := in.revocation(ctx, subject{c, issuer, describe(path, i), false})
 		in.tell("status", nameOf(c), check.Clause, check.Evidence)
 		v.Checks = append(v.Checks, check)
 		if check.Status == Refused {
@@ -53,6 +53,15 @@ type subject struct {
 	*x509.Certificate
 	issuer *x509.Certificate // nil if it is not at hand
 	who    string            // for people
+	listed bool              // lists alone are asked: it answers OCSP questions itself
+}
+
+// responders are the OCSP responders to ask.
+func (s subject) responders() []string {
+	if s.listed {
+		return nil
+	}
+	return s.OCSPServer[:min(len(s.OCSPServer), maxResponders)]
 }
 
 // state of a certificate as one source tells it. What is not known is silence, and never good.
@@ -145,7 +154,7 @@ func (in *inquiry) status(ctx context.Context, s subject) (t tally) {
 	if t.state != silent {
 		return t
 	}
-	for _, u := range s.OCSPServer[:min(len(s.OCSPServer), maxResponders)] {
+	for _, u := range s.responders() {
 		if t.add(in.askResponder(ctx, u, s)); t.state != silent {
 			return t
 		}
@@ -171,7 +180,7 @@ func (in *inquiry) remembered(ctx context.Context, s subject) (out []answer) {
 			out = append(out, a)
 		}
 	}
-	for _, u := range s.OCSPServer[:min(len(s.OCSPServer), maxResponders)] {
+	for _, u := range s.responders() {
 		if k, fresh := in.recall(ctx, sourceOf(u, s.issuer).about(s), s); k != nil {
 			take(in.consultReply(k.reply, s), fresh)
 		}

@@ -39,7 +39,7 @@ func (w *World) build(args []string) *builder {
 	b := &builder{World: w, patches: map[int]func([]byte) []byte{}}
 	for _, arg := range args {
 		key, value, assigned := strings.Cut(arg, "=")
-		if !b.plain(key, value) && !b.extension(key, value) && !b.signature(key, value) && !b.encoding(key, value) && (assigned || key != args[0]) {
+		if !b.plain(key, value) && !b.status(key, value) && !b.extension(key, value) && !b.signature(key, value) && !b.encoding(key, value) && (assigned || key != args[0]) {
 			w.Fatalf("unknown option %q", arg)
 		}
 	}
@@ -74,7 +74,7 @@ func (b *builder) plain(key, value string) bool {
 		return b.add(func(c *x509.Certificate) { c.KeyUsage = usage(value) })
 	case "eku":
 		return b.add(func(c *x509.Certificate) {
-			c.ExtKeyUsage = map[string][]x509.ExtKeyUsage{"server": {x509.ExtKeyUsageServerAuth}, "any": {x509.ExtKeyUsageAny}}[value]
+			c.ExtKeyUsage = map[string][]x509.ExtKeyUsage{"server": {x509.ExtKeyUsageServerAuth}, "any": {x509.ExtKeyUsageAny}, "ocsp": {x509.ExtKeyUsageOCSPSigning}}[value]
 		})
 	case "not-ca":
 		return b.add(func(c *x509.Certificate) { c.IsCA = false })

@@ -107,6 +107,10 @@ func (w *World) serve(args []string) {
 		w.server.Put(path, pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: CertsOnly(named()...)}))
 	case "crl":
 		w.server.Put(path, w.crl(args).Raw)
+	case "ocsp":
+		w.server.Put(path, w.ocsp(args))
+	case "ocsp-refusal": // tryLater
+		w.server.Put(path, []byte{0x30, 3, 0x0a, 1, 3})
 	case "junk":
 		w.server.Put(path, []byte("not what was asked for"))
 	case "big":

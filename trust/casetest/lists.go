@@ -93,7 +93,7 @@ func (w *World) listExtensions(l *x509.RevocationList, args []string) {
 		point = tlv(0xa0, tlv(0xa0, point))
 	}
 	for _, part := range []struct{ word, der string }{
-		{"user-only", "\x81\x01\xff"}, {"ca-only", "\x82\x01\xff"}, {"some-reasons", "\x83\x02\x06\x40"},
+		{"user-only", "\x81\x01\xff"}, {"ca-only", "\x82\x01\xff"}, {"some-reasons", "\x83\x02\x06\x40"}, {"other-reasons", "\x83\x03\x07\x3f\x80"},
 		{"indirect", "\x84\x01\xff"}, {"attributes-only", "\x85\x01\xff"},
 	} {
 		if has(args, part.word) {
@@ -103,6 +103,7 @@ func (w *World) listExtensions(l *x509.RevocationList, args []string) {
 	if point != "" {
 		extension(28, true, tlv(0x30, point))
 	}
+	w.statusExtensions(l, args)
 	if has(args, "strange") {
 		extension(99, true, "\x05\x00")
 	}

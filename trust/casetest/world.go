@@ -113,6 +113,8 @@ func (w *World) Line(verb string, args []string) {
 		w.authority(verb, args)
 	case "leaf":
 		w.leaf(args)
+	case "responder":
+		w.responder(args)
 	case "anchor":
 		w.anchored = true
 		for _, name := range args {
@@ -146,6 +148,8 @@ func (w *World) ask(verb string, args []string) {
 		w.Question.Policy = map[string]trust.Policy{"v1.2": trust.V12, "v1.3": trust.V13, "lenient": trust.Lenient}[args[0]]
 	case "use":
 		w.Question.Use = map[string]trust.Use{"any": trust.AnyUse, "signing": trust.Signing, "encryption": trust.Encryption}[args[0]]
+	case "revocation":
+		w.revocationAsked(args)
 	case "tolerant":
 		w.Question.Tolerant = true
 	case "offline":
