@@ -45,6 +45,9 @@ func ask(t *testing.T, w *casetest.World) opinion {
 			args = append(args, "-CRLfile", file(t, dir, "lists", "X509 CRL", raws(lists)...))
 		}
 	}
+	if w.Deltas {
+		args = append(args, "-use_deltas")
+	}
 	leaf := w.Garbled
 	if leaf == nil {
 		leaf = w.Question.Certificate.Raw

@@ -28,6 +28,7 @@ func (b *builder) status(key, value string) bool {
 	case "freshest":
 		return extension(freshest, tlv(0x30, tlv(0x30, full(value))))
 	case "cdp-split": // one distribution point for key compromise, one for the other reasons: URL,URL
+		b.Split = true
 		some, others, _ := strings.Cut(value, ",")
 		return extension(points, tlv(0x30, tlv(0x30, full(some)+"\x81\x02\x06\x40")+tlv(0x30, full(others)+"\x81\x03\x07\x3f\x80")))
 	case "cdp-indirect": // another issuer signs the list
@@ -45,6 +46,7 @@ func (w *World) statusExtensions(l *x509.RevocationList, args []string) {
 		l.ExtraExtensions = append(l.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, last}, Critical: critical, Value: []byte(value)})
 	}
 	if s := option(args, "base", ""); s != "" {
+		w.Deltas = true
 		n, _ := strconv.Atoi(s)
 		add(27, true, tlv(2, string([]byte{byte(n)})))
 	}
@@ -69,6 +71,7 @@ func (w *World) responder(args []string) {
 // ocsp is an OCSP answer about a certificate: NAME from=CA by=RESPONDER status=… this= next= since= reason=I sha256 bare …
 func (w *World) ocsp(args []string) []byte {
 	w.Helper()
+	w.Answers = true
 	c, issuer := w.cert(args[0]), w.ca(option(args, "from", "R"))
 	signer := w.ca(option(args, "by", option(args, "from", "R")))
 	t := ocsp.Response{SerialNumber: c.SerialNumber, ThisUpdate: certtest.NotBefore, NextUpdate: certtest.NotAfter, RevokedAt: certtest.NotBefore,

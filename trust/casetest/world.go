@@ -26,6 +26,9 @@ type World struct {
 	Issued   []*x509.Certificate    // all there are, anchors included
 	Garbled  []byte                 // the certificate asked about, where no parser reads it; Question.Certificate is nil then
 	Offline  bool                   // nothing is fetched
+	Answers  bool                   // an OCSP answer is served
+	Deltas   bool                   // a list is a delta CRL
+	Split    bool                   // a distribution point is for some reasons
 	Stopped  bool                   // the context has ended
 
 	cas      map[string]*certtest.CA
