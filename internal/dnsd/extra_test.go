@@ -13,6 +13,7 @@ import (
 
 	"carepost/addr"
 	"carepost/resolver"
+	"carepost/resolver/resolvertest"
 )
 
 const tlsa = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -78,7 +79,7 @@ func TestCheckzone(t *testing.T) {
 	if w := z.Warnings(); len(w) != 0 {
 		t.Errorf("warnings %v", w)
 	}
-	named := startNamed(t, "h.example", text)
+	named := resolvertest.Named(t, map[string]string{"h.example": text})
 	_, ours := serve(t, Options{Zones: []Zone{z}})
 	for _, server := range []string{named, ours} {
 		srv, err := (&resolver.Client{Servers: []string{server}}).SRV(t.Context(), "_ldap._tcp.h.example")

@@ -1,7 +1,6 @@
 package dnsd
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -18,6 +17,7 @@ import (
 	"carepost/addr"
 	"carepost/discovery"
 	"carepost/resolver"
+	"carepost/resolver/resolvertest"
 	"carepost/trust/certtest"
 )
 
@@ -182,7 +182,7 @@ func TestNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := startNamed(t, "h.example", text+"alias.h.example. 60 IN CNAME lab.h.example.\n")
+	named := resolvertest.Named(t, map[string]string{"h.example": text + "alias.h.example. 60 IN CNAME lab.h.example.\n"})
 	_, ours := serve(t, Options{Zones: []Zone{p.zone}})
 	for _, server := range []string{named, ours} {
 		c := &resolver.Client{Servers: []string{server}}
@@ -212,62 +212,4 @@ func TestNamed(t *testing.T) {
 	if got, err := (&resolver.Client{Servers: []string{named}}).CERT(t.Context(), "alias.h.example"); err != nil || len(got) != 1 {
 		t.Errorf("alias: %v, %v", got, err)
 	}
-}
-
-// startNamed runs BIND with one zone on loopback and returns its host:port.
-func startNamed(t *testing.T, origin, text string) string {
-	t.Helper()
-	dir := t.TempDir()
-	l, p := listen(t)
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	p.Close()
-	conf := fmt.Sprintf(`options { directory %[1]q; listen-on port %[2]s { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none;
-session-keyfile "%[1]s/session.key"; managed-keys-directory %[1]q; recursion no; notify no; dnssec-validation no; };
-controls { };
-zone %[3]q { type primary; file "zone"; };
-`, dir, port, origin)
-	for name, body := range map[string]string{"named.conf": conf, "zone": text} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(peer(t, "named"), "-g", "-n", "1", "-c", filepath.Join(dir, "named.conf"))
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-done
-		cmd.Wait()
-	})
-	running := make(chan string, 1)
-	go func() {
-		defer close(done)
-		var seen strings.Builder
-		for lines := bufio.NewScanner(log); lines.Scan(); {
-			fmt.Fprintln(&seen, lines.Text())
-			if strings.HasSuffix(lines.Text(), " running") {
-				running <- ""
-			}
-		}
-		select {
-		case running <- seen.String():
-		default:
-		}
-	}()
-	select {
-	case trouble := <-running:
-		if trouble != "" {
-			t.Fatalf("named does not run:\n%s", trouble)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("named does not come up")
-	}
-	return net.JoinHostPort("127.0.0.1", port)
 }
