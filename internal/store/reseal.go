@@ -36,6 +36,7 @@ func sealedTables() []sealedTable {
 		{name: "setting", key: "k", columns: []string{"v"}},
 		{name: "privkey", key: "id", columns: []string{"public", "wrapped"}}, // wrapped: by package keyring
 		{name: "cert", key: "id", columns: []string{"owner", "der", "chain"}},
+		{name: "keyrequest", key: "id", columns: []string{"owner"}},
 		{name: "anchor", key: "id", columns: []string{"owner", "evaluation"}},
 		{name: "bundle", key: "id", columns: []string{"owner", "detail"}},
 		{name: "pin", key: "id", columns: []string{"owner", "detail"}},

@@ -43,6 +43,7 @@ func fill(t testing.TB, s *store.Store) (f filling) {
 		if err := errors.Join(err, tx.InsertBlob(f.body), tx.InsertMessage(&f.message), tx.SetPassword(f.account.ID, "$argon2id$"),
 			tx.SetDrops(f.account.ID, store.Drops{Maildir: "/mail/lab", Studies: "/studies"}), tx.InsertPrivateKey(pk),
 			tx.InsertCert(&store.Cert{Owner: store.Owner{Address: lab}, Key: "key", DER: []byte("cert"), Chain: []byte("chain"), NotBefore: at("2026-01-01T00:00:00Z")}),
+			tx.InsertKeyRequest(&store.KeyRequest{Owner: store.Owner{Address: lab}, Key: "key", Uses: "both", Kind: "RSA 2048"}),
 			tx.InsertAnchor(&store.Anchor{Owner: store.Owner{Address: lab}, Direction: transit.Inbound, DER: []byte("root")}),
 			tx.InsertIssued("h.example", big.NewInt(7), []byte("issued")), tx.SetSetting("k", []byte("value"), 0)); err != nil {
 			return err
@@ -101,6 +102,8 @@ func (f filling) check(t testing.TB, s *store.Store) {
 		same("work", w.Error, "reason", err)
 		certs, err := tx.Certs(store.Owner{Address: lab})
 		same("cert", string(certs[0].DER)+string(certs[0].Chain), "certchain", err)
+		requests, err := tx.KeyRequests(store.Owner{Address: lab})
+		same("request", requests[0].Owner.Address, lab, err)
 		anchors, err := tx.Anchors(store.Owner{Address: lab}, transit.Inbound)
 		same("anchor", anchors[0].Owner.Address, lab, err)
 		v, _, err := tx.Setting("k")

@@ -24,6 +24,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"Blob": blobs, "BodyLife": life, "BodyReferred": referred, "Operate": operate, "AccountClosed": closed, "Mailbox": mailbox, "MailExactlyOnce": mailOnce, "Account": account, "Setting": setting, "Cert": cert, "Anchor": anchor, "Evaluation": evaluation, "Bundle": bundle, "Pin": pin, "Contact": contact,
 		"Issued": issued, "WrittenWith": writtenWith, "AnchorsOfAll": anchorsOfAll,
 		"CRL": crl, "Announcement": announcement, "Audit": audits, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
+		"KeyRequest": keyRequest,
 		"Work": work, "WorkUnique": workUnique, "Lease": lease, "LeaseFence": leaseFence, "ClaimOnce": claimOnce, "PerDest": perDest, "Release": release, "Concurrent": concurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
