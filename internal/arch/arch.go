@@ -75,7 +75,9 @@ var Forbidden = map[string][]string{
 	"github.com/go-ldap/ldap":        {"ldap"},
 	"github.com/go-asn1-ber":         {"ldap", "internal/ldapd"},
 	"github.com/hanwen/go-fuse":      {"internal/crashfs"},
-	"golang.org/x/crypto/cryptobyte": {"certificate", "cms", "trust"},
+	"golang.org/x/crypto/cryptobyte": {"certificate", "cms", "trust", "internal/keyring"},
+	"software.sslmate.com/src":       {"internal/keyring"},
+	"github.com/miekg/pkcs11":        {"internal/keyring"},
 }
 
 // Values that say how they look in a log (slog.LogValuer) name log/slog without being loggers.

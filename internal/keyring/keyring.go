@@ -1,5 +1,5 @@
 // Package keyring keeps private keys. Others hold handles and use keys through crypto.Signer and crypto.Decrypter; the bytes stay here,
-// sealed in the table privkey as PKCS #8 (RFC 5958).
+// sealed in the table privkey as PKCS #8 (RFC 5958). A key that lies on a PKCS #11 token has its URI (RFC 7512) there instead: see Token.
 //
 // Keys that were used lately are kept in memory, for the parsing and checking of an RSA key costs as much as a signature.
 package keyring
@@ -10,8 +10,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -29,18 +27,10 @@ var (
 	ErrKind  = errors.New("keyring: the key cannot do that") // an EC key decrypts nothing
 )
 
-// Spec is a kind of key to generate. The zero Spec is none.
-type Spec uint8
-
-const (
-	RSA2048 Spec = iota + 1
-	RSA3072
-	P256
-)
-
 // Keyring gives the keys of one store. It is safe for concurrent use.
 type Keyring struct {
 	store *store.Store
+	token *Token // nil: none
 
 	mu     sync.Mutex
 	cached map[string]crypto.Signer // by handle
@@ -53,24 +43,19 @@ const cacheSize = 256
 const column = "privkey.wrapped"
 
 // New makes a keyring on a store.
-func New(s *store.Store) *Keyring { return &Keyring{store: s, cached: make(map[string]crypto.Signer)} }
+func New(s *store.Store) *Keyring { return NewWith(s, nil) }
+
+// NewWith makes a keyring on a store and a token (nil: none). Whoever opened the token closes it.
+func NewWith(s *store.Store, t *Token) *Keyring {
+	return &Keyring{store: s, token: t, cached: make(map[string]crypto.Signer)}
+}
 
 // Generate makes a key, adds it in tx and returns its handle. RSA takes a fraction of a second, during which tx holds up other
-// writers: a server that makes many generates first and uses Import.
+// writers: who has the time makes the key before, with NewKey, and uses Import.
 func (k *Keyring) Generate(ctx context.Context, tx *store.Tx, spec Spec) (id string, err error) {
-	var key crypto.Signer
-	switch spec {
-	case RSA2048:
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
-	case RSA3072:
-		key, err = rsa.GenerateKey(rand.Reader, 3072)
-	case P256:
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	default:
-		return "", errors.New("keyring: no such kind of key")
-	}
+	key, err := NewKey(spec)
 	if err != nil {
-		return "", fmt.Errorf("keyring: %w", err)
+		return "", err
 	}
 	return k.Import(ctx, tx, key)
 }
@@ -91,12 +76,17 @@ func (k *Keyring) Import(_ context.Context, tx *store.Tx, key crypto.Signer) (id
 		return "", fmt.Errorf("keyring: %w", err)
 	}
 	defer clear(der)
+	return k.insert(tx, key, der)
+}
+
+// insert adds what stands for a key to the table.
+func (k *Keyring) insert(tx *store.Tx, key crypto.Signer, inside []byte) (id string, err error) {
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return "", fmt.Errorf("keyring: %w", err)
 	}
 	id = tx.NewID()
-	if err := tx.InsertPrivateKey(store.PrivateKey{ID: id, Public: public, Wrapped: k.store.Box().Seal(column, id, der)}); err != nil {
+	if err := tx.InsertPrivateKey(store.PrivateKey{ID: id, Public: public, Wrapped: k.store.Box().Seal(column, id, inside)}); err != nil {
 		return "", fmt.Errorf("keyring: %w", err)
 	}
 	k.remember(id, key) // usable within tx; if tx fails, nobody has the handle
@@ -119,7 +109,7 @@ func (k *Keyring) Decrypter(ctx context.Context, id string) (crypto.Decrypter, e
 		return nil, err
 	}
 	d, ok := key.(crypto.Decrypter)
-	if !ok {
+	if _, transport := key.Public().(*rsa.PublicKey); !ok || !transport {
 		return nil, fmt.Errorf("%w: %s decrypts nothing", ErrKind, id)
 	}
 	return decrypter{d}, nil
@@ -132,6 +122,9 @@ func (k *Keyring) Opener(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t, ok := key.(*tokenKey); ok {
+		return t.opener()
+	}
 	curve, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
 		return k.Decrypter(ctx, id)
@@ -143,9 +136,10 @@ func (k *Keyring) Opener(ctx context.Context, id string) (any, error) {
 	return exchanger{e}, nil
 }
 
-// Export writes the private key in clear, as PKCS #8 in PEM. Only for a person who asked for exactly that.
+// Export writes the private key in clear, as PKCS #8 in PEM. Only for a person who asked for exactly that. ErrNoKey; ErrKind if it lies on a
+// token.
 func (k *Keyring) Export(ctx context.Context, id string) ([]byte, error) {
-	der, err := k.bytes(ctx, id)
+	der, err := k.plain(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +159,13 @@ func (k *Keyring) key(ctx context.Context, id string) (crypto.Signer, error) {
 		return nil, err
 	}
 	defer clear(der)
+	if isURI(der) {
+		key, err := k.onToken(ctx, id, string(der))
+		if err == nil {
+			k.remember(id, key)
+		}
+		return key, err
+	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: key %s does not parse", id) // not err: it may show the key
@@ -177,7 +178,16 @@ func (k *Keyring) key(ctx context.Context, id string) (crypto.Signer, error) {
 	return key, nil
 }
 
-// bytes gives the PKCS #8 of a key; the caller clears it.
+// plain gives the PKCS #8 of a key; the caller clears it. ErrNoKey; ErrKind if the key lies on a token.
+func (k *Keyring) plain(ctx context.Context, id string) ([]byte, error) {
+	der, err := k.bytes(ctx, id)
+	if err == nil && isURI(der) {
+		return nil, fmt.Errorf("%w: %s lies on a token and does not leave it", ErrKind, id)
+	}
+	return der, err
+}
+
+// bytes gives what stands for a key, PKCS #8 or the URI of one on a token; the caller clears it.
 func (k *Keyring) bytes(ctx context.Context, id string) ([]byte, error) {
 	var row store.PrivateKey
 	err := k.store.View(ctx, func(tx *store.Tx) (err error) { row, err = tx.PrivateKey(id); return err })
