@@ -22,7 +22,7 @@ func newCertCmd() *cobra.Command {
 		Use:   "cert",
 		Short: "Certificates: finds those of others, has our own issued",
 	}
-	cmd.AddCommand(newCertFindCmd(), newCertRequestCmd(), newCertImportCmd())
+	cmd.AddCommand(newCertFindCmd(), newCertRequestCmd(), newCertImportCmd(), newCertListCmd(), newCertExportCmd(), newCertExpireCmd())
 	cmd.AddCommand(newCertPublishCmd())
 	return cmd
 }

@@ -72,22 +72,16 @@ func (p *passwordFlags) read(cmd *cobra.Command, a addr.Address) (password strin
 
 // fromInput asks twice on a terminal, and reads a line of anything else.
 func (p *passwordFlags) fromInput(cmd *cobra.Command, a addr.Address) (string, error) {
-	file, ok := cmd.InOrStdin().(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		password, err := onePassword(newInterruptible(cmd.Context(), cmd.InOrStdin()))
-		if cmd.Context().Err() != nil {
-			return "", cmd.Context().Err()
-		}
-		if err != nil {
-			return "", usage(fmt.Errorf("standard input: %w", err))
-		}
-		return password, nil
+	return askTwice(cmd, "New password of "+plain(a.String())+": ")
+}
+
+// askTwice asks for a new password on a terminal, and reads a line of anything else.
+func askTwice(cmd *cobra.Command, prompt string) (string, error) {
+	first, typed, err := askLine(cmd, prompt)
+	if err != nil || !typed {
+		return first, err
 	}
-	first, err := askHidden(cmd, file, "New password of "+plain(a.String())+": ")
-	if err != nil {
-		return "", err
-	}
-	again, err := askHidden(cmd, file, "Once more: ")
+	again, _, err := askLine(cmd, "Once more: ")
 	switch {
 	case err != nil:
 		return "", err
@@ -95,6 +89,29 @@ func (p *passwordFlags) fromInput(cmd *cobra.Command, a addr.Address) (string, e
 		return "", usage(errors.New("the two differ; nothing was changed"))
 	}
 	return first, nil
+}
+
+// askOnce asks for a password that is there already.
+func askOnce(cmd *cobra.Command, prompt string) (string, error) {
+	password, _, err := askLine(cmd, prompt)
+	return password, err
+}
+
+// askLine reads a line, hidden where it is typed on a terminal.
+func askLine(cmd *cobra.Command, prompt string) (password string, typed bool, err error) {
+	file, ok := cmd.InOrStdin().(*os.File)
+	if ok && term.IsTerminal(int(file.Fd())) {
+		password, err = askHidden(cmd, file, prompt)
+		return password, true, err
+	}
+	password, err = onePassword(newInterruptible(cmd.Context(), cmd.InOrStdin()))
+	if cmd.Context().Err() != nil {
+		return "", false, cmd.Context().Err()
+	}
+	if err != nil {
+		return "", false, usage(fmt.Errorf("standard input: %w", err))
+	}
+	return password, false, nil
 }
 
 // askHidden reads a line of a terminal without showing it. An interrupt gives the terminal back as it was.

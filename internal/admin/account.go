@@ -116,7 +116,7 @@ func object(a Account) string { return "account:" + a.ID }
 
 // known leaves our own errors as they are and prefixes the others.
 func known(what string, err error) error {
-	for _, own := range []error{ErrNoAccount, ErrNoDomain, ErrNoAnchor, ErrNoPin} {
+	for _, own := range []error{ErrNoAccount, ErrNoDomain, ErrNoAnchor, ErrNoPin, ErrNoCertificate} {
 		if errors.Is(err, own) {
 			return own
 		}

@@ -1,4 +1,5 @@
-// Package admin looks after the people and the trust of an installation: accounts, their passwords and folders, and anchors.
+// Package admin looks after the people and the trust of an installation: accounts, their passwords and folders, anchors, and our own
+// certificates.
 //
 // Documents: Direct 1.4 (the organisation vouches for existing, authenticated accounts: DIR-46) and 4.2.1 (anchors belong to an address
 // or a domain), RFC 9106 (argon2id), RFC 8265 §4 (OpaqueString: how passwords are compared), RFC 4616 (what a mail program can send).
@@ -16,13 +17,16 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"time"
 
+	"carepost/internal/keyring"
 	"carepost/internal/store"
 	"carepost/internal/transit"
+	"carepost/trust"
 )
 
 // Errors that callers branch on.
@@ -62,6 +66,10 @@ type Options struct {
 	Private []string      // directories that drops must stay out of: data, keys
 	Clock   transit.Clock // [time.Now]
 
+	Keys    *keyring.Keyring            // certificates need it
+	Publish func(context.Context) error // has what the domains publish follow the store; nil: nothing is published
+	Fetcher func() trust.Fetcher        // brings what is missing above an imported certificate; nil: nothing is fetched
+
 	// Suits says why a folder that need not be there yet cannot take drops [every folder can].
 	Suits func(dir string) error
 
@@ -72,6 +80,9 @@ type Options struct {
 // Service is made by New and safe for concurrent use.
 type Service struct {
 	store   *store.Store
+	keys    *keyring.Keyring
+	publish func(context.Context) error
+	fetcher func() trust.Fetcher
 	private []string
 	suits   func(dir string) error
 	clock   transit.Clock
@@ -90,7 +101,7 @@ func New(o Options) *Service {
 	}
 	hashes := cmp.Or(o.Hashes, min(max(runtime.GOMAXPROCS(0)/4, 1), 4))
 	return &Service{
-		store: o.Store, private: o.Private, suits: o.Suits, clock: o.Clock, turns: make(chan struct{}, hashes), wait: cmp.Or(o.Wait, 10*time.Second),
+		store: o.Store, keys: o.Keys, publish: o.Publish, fetcher: o.Fetcher, private: o.Private, suits: o.Suits, clock: o.Clock, turns: make(chan struct{}, hashes), wait: cmp.Or(o.Wait, 10*time.Second),
 		tries: newTries(),
 	}
 }

@@ -26,7 +26,9 @@ type Refusal struct{ Clause, Reason string }
 
 func (e *Refusal) Error() string { return "admin: " + e.Clause + ": " + e.Reason }
 
-func refuse(clause, format string, a ...any) error { return &Refusal{clause, fmt.Sprintf(format, a...)} }
+func refuse(clause, format string, a ...any) error {
+	return &Refusal{clause, fmt.Sprintf(format, a...)}
+}
 
 // Files are what an authority, or another program, has written.
 type Files struct {

@@ -26,6 +26,9 @@ type Order struct {
 	Token bool         // the key is made on the token
 }
 
+// ParseKind reads a kind of key: rsa2048, rsa3072, rsa4096, p256, p384.
+func ParseKind(text string) (keyring.Spec, error) { return keyring.ParseSpec(text) }
+
 // RequestCertificate is a certificate request (PKCS #10, PEM) for the authority that the owner's partners trust. The key is made and kept
 // before, and stays the same until its certificate has been imported; the next request is for a new one. ErrNoDomain, ErrNoAccount,
 // *Invalid.
@@ -157,11 +160,9 @@ func formerRequest(tx *store.Tx, owner Owner) ([]store.KeyRequest, error) {
 func formerSetting(owner Owner) string { return "request:" + owner.Domain.String() }
 
 var (
-	oidKeyUsage     = asn1.ObjectIdentifier{2, 5, 29, 15}
-	oidExtKeyUsage  = asn1.ObjectIdentifier{2, 5, 29, 37}
-	oidSAN          = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidEmail        = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 4} // id-kp-emailProtection
-	oidSmtpUTF8Name = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9} // RFC 9598 §3
+	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+	oidEmail       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 4} // id-kp-emailProtection
 )
 
 // requestTemplate asks for the names by which Direct 4.1 binds, and for the key usage of RFC 8550 §4.4.2.
@@ -171,16 +172,9 @@ func requestTemplate(owner Owner, use string, public crypto.PublicKey) (*x509.Ce
 	case a.IsZero():
 		t.Subject = pkix.Name{CommonName: owner.Domain.String()}
 		t.DNSNames = []string{owner.Domain.String()} // Direct 4.1.2
-	case ascii(a.String()):
-		t.Subject = pkix.Name{CommonName: a.String()}
-		t.EmailAddresses = []string{a.String()} // Direct 4.1.1
 	default:
 		t.Subject = pkix.Name{CommonName: a.String()}
-		name, err := smtpUTF8Name(a.String())
-		if err != nil {
-			return nil, err
-		}
-		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidSAN, Value: name})
+		t.EmailAddresses = []string{a.String()} // Direct 4.1.1
 	}
 	usage := byte(0) // the first bits of KeyUsage (RFC 5280 §4.2.1.3), from the left
 	if use != UseEncrypt {
@@ -205,22 +199,4 @@ func requestTemplate(owner Owner, use string, public crypto.PublicKey) (*x509.Ce
 	}
 	t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidKeyUsage, Critical: true, Value: value}, pkix.Extension{Id: oidExtKeyUsage, Value: extended})
 	return t, nil
-}
-
-// smtpUTF8Name is a subjectAltName with one SmtpUTF8Mailbox, for local parts beyond ASCII (RFC 9598 §3).
-func smtpUTF8Name(address string) ([]byte, error) {
-	text, err := asn1.MarshalWithParams(address, "utf8,explicit,tag:0")
-	if err != nil {
-		return nil, err
-	}
-	id, err := asn1.Marshal(oidSmtpUTF8Name)
-	if err != nil {
-		return nil, err
-	}
-	other := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: append(id, text...)}
-	return asn1.Marshal([]asn1.RawValue{other})
-}
-
-func ascii(s string) bool {
-	return !slices.ContainsFunc([]byte(s), func(c byte) bool { return c >= 0x80 })
 }

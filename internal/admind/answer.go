@@ -16,7 +16,10 @@ import (
 )
 
 // The sizes of requests that are values, in bytes.
-const mostJSON = 1 << 20
+const (
+	mostJSON     = 1 << 20
+	mostDelivery = 8 << 20 // files of certificates
+)
 
 // answer writes a value.
 func (s *Server) answer(w http.ResponseWriter, v any, err error) {
@@ -65,11 +68,14 @@ func (s *Server) known(err error) *Error {
 	var invalid *admin.Invalid
 	var bad *bundle.Invalid
 	var untaken *bundle.Refused
+	var unfit *admin.Refusal
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &refusal):
 		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Clause: refusal.Clause, Reason: refusal.Reason}
+	case errors.As(err, &unfit):
+		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Clause: unfit.Clause, Reason: unfit.Reason}
 	case errors.As(err, &invalid):
 		return wrong(invalid.Reason)
 	case errors.As(err, &bad):
@@ -84,6 +90,8 @@ func (s *Server) known(err error) *Error {
 		return notFound("there is no such pin")
 	case errors.Is(err, admin.ErrNoDomain):
 		return notFound("that domain is none of this installation")
+	case errors.Is(err, admin.ErrNoCertificate):
+		return notFound("there is no such certificate or request; carepost cert list shows those there are")
 	case errors.Is(err, admin.ErrNoAnchor):
 		return notFound("there is no such anchor")
 	case errors.Is(err, admin.ErrOpen):
@@ -124,8 +132,11 @@ func wrong(reason string) *Error {
 
 // read reads the value of a request. An unknown member is an error: a newer command must not believe that an older gateway has
 // understood it.
-func read(r *http.Request, v any) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, mostJSON))
+func read(r *http.Request, v any) error { return readUpTo(r, v, mostJSON) }
+
+// readUpTo is read of a value of so many bytes at most.
+func readUpTo(r *http.Request, v any, most int64) error {
+	d := json.NewDecoder(io.LimitReader(r.Body, most))
 	d.DisallowUnknownFields()
 	if d.Decode(v) != nil {
 		return wrong("the request is not the JSON that this route wants")

@@ -2,7 +2,6 @@ package admind
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -41,9 +40,6 @@ type Host struct {
 	RotateKey func(ctx context.Context, by audit.Actor, progress func(done, total int64)) (Rotation, error)
 	Rekey     func(ctx context.Context, by audit.Actor) error
 	Backup    func(ctx context.Context, by audit.Actor, dir string, progress func(done, total int64)) (Backup, error)
-
-	Request func(ctx context.Context, by audit.Actor) (pem []byte, err error)
-	Import  func(ctx context.Context, by audit.Actor, chain []*x509.Certificate) error
 
 	Publication func(ctx context.Context) (Publication, error)
 
@@ -116,9 +112,12 @@ func (s *Server) routes() *http.ServeMux {
 		"POST /v1/queue/{id}/cancel": s.cancel,
 		"POST /v1/queue/{id}/hold":   s.hold,
 
-		"GET /v1/certificate/request": s.certificateRequest,
-		"POST /v1/certificate":        s.importCertificate,
-		"GET /v1/publication":         s.publication,
+		"GET /v1/publication":               s.publication,
+		"GET /v1/certificates":              s.certificates,
+		"POST /v1/certificates/request":     s.certificateRequest,
+		"POST /v1/certificates/import":      s.importCertificates,
+		"POST /v1/certificates/{id}/export": s.exportCertificate,
+		"POST /v1/certificates/{id}/expire": s.expireCertificate,
 
 		"GET /v1/keys":         s.keys,
 		"POST /v1/keys/rotate": s.rotateKey,

@@ -16,6 +16,7 @@ import (
 	"carepost/internal/keyring"
 	"carepost/internal/store"
 	"carepost/internal/transit"
+	"carepost/trust"
 )
 
 // errNoCertificate says that one of our own addresses has no certificate that it could sign with now.
@@ -63,8 +64,8 @@ func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.S
 		if err != nil {
 			return cms.Signer{}, fmt.Errorf("flow: own certificate: %w", err)
 		}
-		if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
-			continue // a single-use certificate for encryption
+		if !trust.Fits(leaf, trust.Signing) {
+			continue // one for encryption alone
 		}
 		chain, err := x509.ParseCertificates(c.Chain)
 		if err != nil {
@@ -89,6 +90,9 @@ func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipien
 		leaf, err := x509.ParseCertificate(c.DER)
 		if err != nil {
 			return nil, fmt.Errorf("flow: own certificate: %w", err)
+		}
+		if !trust.Fits(leaf, trust.Encryption) {
+			continue // one for signing alone: RFC 8550 §4.4.2
 		}
 		key, err := f.Keys.Opener(ctx, c.Key)
 		if errors.Is(err, keyring.ErrKind) || errors.Is(err, keyring.ErrNoKey) {
@@ -154,11 +158,18 @@ func (d directory) Lookup(ctx context.Context, a addr.Address) ([]discovery.Foun
 	if err != nil {
 		return nil, nil, err
 	}
+	now := d.f.Clock()
 	var out []discovery.Found
 	for _, c := range cs {
+		if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			continue // not in use yet, or no more
+		}
 		leaf, err := x509.ParseCertificate(c.DER)
 		if err != nil {
 			return nil, nil, fmt.Errorf("flow: own certificate: %w", err)
+		}
+		if !trust.Fits(leaf, trust.Encryption) {
+			continue // one for signing alone
 		}
 		out = append(out, discovery.Found{Certificate: leaf, Source: "local store", Name: a.Domain.String()})
 	}

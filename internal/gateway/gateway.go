@@ -58,6 +58,7 @@ type Options struct {
 	Queue     Queue
 	TLS       TLS
 	Publish   Publish
+	Token     keyring.TokenOptions // where private keys lie besides the database; zero = nowhere
 
 	Policy     trust.Policy
 	Tolerant   bool           // odd certificates of others are judged
@@ -94,6 +95,7 @@ type Gateway struct {
 	store     *store.Store
 	blobs     *blob.Store
 	keys      *keyring.Keyring
+	token     *keyring.Token   // nil without one
 	authority *pilot.Authority // nil without a pilot authority
 	mailboxes *mailbox.Service
 	admin     *admin.Service
@@ -196,9 +198,14 @@ func (g *Gateway) openState(ctx context.Context) error {
 	if g.blobs, err = blob.New(blob.Options{Dir: data, Box: g.store.Box(), Clock: o.Clock}); err != nil {
 		return err
 	}
-	g.keys = keyring.New(g.store)
+	if g.keys, err = g.openKeys(); err != nil {
+		return err
+	}
 	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs}
-	g.admin = admin.New(admin.Options{Store: g.store, Private: []string{data, filepath.Join(o.Dir, "keys")}, Clock: o.Clock, Suits: drop.Suits})
+	g.admin = admin.New(admin.Options{
+		Store: g.store, Keys: g.keys, Publish: g.publish, Fetcher: g.ways.issuers,
+		Private: []string{data, filepath.Join(o.Dir, "keys")}, Clock: o.Clock, Suits: drop.Suits,
+	})
 	g.sweep = &sweep.Service{Store: g.store, Blobs: g.blobs, Clock: o.Clock, Log: o.Log}
 	return nil
 }

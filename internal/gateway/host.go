@@ -27,7 +27,7 @@ func (g *Gateway) Operate(l net.Listener) { g.opts.Listeners.Admin = l }
 func (g *Gateway) operators() admind.Options {
 	h := admind.Host{
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
-		Request: g.Request, Import: g.Import, Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
+		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
 	}
 	if reload := g.opts.Reload; reload != nil {
 		h.Reload = func(ctx context.Context, by audit.Actor) error {
@@ -47,8 +47,6 @@ func codeOf(err error) string {
 		return admind.NotFound
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrDuplicate), errors.Is(err, admin.ErrOpen), errors.Is(err, backup.ErrExists):
 		return admind.Conflict
-	case errors.Is(err, ErrCertificate):
-		return admind.Refused
 	case errors.Is(err, backup.ErrIncomplete):
 		return admind.Damaged
 	case errors.Is(err, backup.ErrPlace), errors.Is(err, store.ErrUnsupported):

@@ -75,6 +75,9 @@ func (w *ways) Lookup(ctx context.Context, a addr.Address) ([]discovery.Found, [
 	return w.now.Load().finder.Lookup(ctx, a)
 }
 
+// issuers brings what certificates point to.
+func (w *ways) issuers() trust.Fetcher { return w.now.Load().fetch }
+
 // Judge says whether a certificate may be trusted.
 func (w *ways) Judge(ctx context.Context, q trust.Question) trust.Verdict {
 	return w.now.Load().judge.Judge(ctx, q)

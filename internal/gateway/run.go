@@ -57,6 +57,9 @@ func (g *Gateway) Close() error {
 	if g.store != nil {
 		err = g.store.Close()
 	}
+	if g.token != nil {
+		err = errors.Join(err, g.token.Close())
+	}
 	if g.lock != nil {
 		g.lock.Close()
 	}

@@ -25,7 +25,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"Issued": issued, "WrittenWith": writtenWith, "AnchorsOfAll": anchorsOfAll,
 		"CRL": crl, "Announcement": announcement, "Audit": audits, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
 		"KeyRequest": keyRequest,
-		"Work": work, "WorkUnique": workUnique, "Lease": lease, "LeaseFence": leaseFence, "ClaimOnce": claimOnce, "PerDest": perDest, "Release": release, "Concurrent": concurrent,
+		"Work":       work, "WorkUnique": workUnique, "Lease": lease, "LeaseFence": leaseFence, "ClaimOnce": claimOnce, "PerDest": perDest, "Release": release, "Concurrent": concurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
