@@ -148,7 +148,7 @@ With --key its private key is written as well, encrypted with a password of 12 c
 PEM. Whoever has that file and the password can sign in the owner's name and read the owner's mail. A key on a token does not
 leave it.`,
 		Example: `  carepost cert export 3f9a04c2 >clinic.pem
-  carepost cert export 3f9a04c2 --key --form p12 --output clinic.p12 --password-file clinic.password`,
+  carepost cert export 3f9a04c2 --key --form p12 --output clinic.p12`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"carepost/certificate"
 )
 
 // ErrPassword says that what is to be read is encrypted, and the password does not open it, or none was given.
@@ -97,7 +99,7 @@ func (r *reading) block(b *pem.Block) error {
 		if !r.key(b.Bytes) {
 			return unreadable("a private key cannot be read, or is of a kind that is not used here")
 		}
-	case b.Type == "CERTIFICATE", b.Type == "X509 CERTIFICATE", b.Type == "TRUSTED CERTIFICATE", b.Type == "PKCS7", b.Type == "CMS":
+	case b.Type == "CERTIFICATE", b.Type == "X509 CERTIFICATE", b.Type == "TRUSTED CERTIFICATE", b.Type == "PKCS7", b.Type == "PKCS #7 SIGNED DATA", b.Type == "CMS":
 		return r.certificates(b.Bytes)
 	}
 	return r.enough()
@@ -147,11 +149,16 @@ func (r *reading) keep(key any) bool {
 	return true
 }
 
-// certificates takes those of a DER text: one or more in a row, or PKCS #7.
+// certificates takes those of a DER text: one or more in a row, or PKCS #7. Our own are read strictly: what is odd in them, partners refuse.
 func (r *reading) certificates(der []byte) error {
-	list, err := x509.ParseCertificates(bytes.Clone(der)) // who asks clears der
+	list, err := certificate.ParseSome(bytes.Clone(der), maxCertificates+1) // who asks clears der
 	if err != nil {
 		return unreadable("a certificate cannot be read: ask for it in PEM, DER, PKCS #7 or PKCS #12")
+	}
+	for _, c := range list {
+		if odd := certificate.Oddities(c); len(odd) > 0 {
+			return unreadable("a certificate is not as RFC 5280 wants it (%s): ask its authority for another", odd[0])
+		}
 	}
 	return r.add(list)
 }
