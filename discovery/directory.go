@@ -14,6 +14,7 @@ import (
 	"carepost/addr"
 	"carepost/ldap"
 	"carepost/resolver"
+	"carepost/trust"
 )
 
 const (
@@ -132,7 +133,10 @@ func (f *Finder) open(ctx context.Context, s resolver.SRV) (*ldap.Session, error
 			attempt, cancel := context.WithTimeout(ctx, serverTime/time.Duration(len(addresses)))
 			defer cancel()
 			conn, err := f.Dial(attempt, "tcp", net.JoinHostPort(ip.String(), strconv.Itoa(int(s.Port))))
-			if err != nil {
+			switch {
+			case errors.Is(err, trust.ErrAbsent): // as with a Fetcher: asking again will not help
+				return nil, errNotAllowed
+			case err != nil:
 				return nil, errConnect
 			}
 			return ldap.Open(attempt, conn)
@@ -145,7 +149,10 @@ func (f *Finder) open(ctx context.Context, s resolver.SRV) (*ldap.Session, error
 	return nil, last
 }
 
-var errConnect = errors.New("there is no connection to the server")
+var (
+	errConnect    = errors.New("there is no connection to the server")
+	errNotAllowed = errors.New("the server's address is not public, or its port is not one of a directory")
+)
 
 // ask searches one server, all its bases at once.
 func (f *Finder) ask(ctx context.Context, c *Cache, s resolver.SRV, bases []string, mail string, a *answer) error {

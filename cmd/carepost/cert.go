@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carepost/discovery"
+	"carepost/internal/fetch"
 	"carepost/resolver"
 	"carepost/trust"
 )
@@ -22,7 +23,7 @@ func newCertCmd() *cobra.Command {
 		Use:   "cert",
 		Short: "Certificates: finds those of others, has our own issued",
 	}
-	cmd.AddCommand(newCertFindCmd(), newCertRequestCmd(), newCertImportCmd(), newCertListCmd(), newCertExportCmd(), newCertExpireCmd())
+	cmd.AddCommand(newCertFindCmd(), newCertFlushCmd(), newCertRequestCmd(), newCertImportCmd(), newCertListCmd(), newCertExportCmd(), newCertExpireCmd())
 	cmd.AddCommand(newCertPublishCmd())
 	return cmd
 }
@@ -30,8 +31,10 @@ func newCertCmd() *cobra.Command {
 // certFind holds the flags of `cert find`.
 type certFind struct {
 	judging
-	dns  string
-	json bool
+	dns    string
+	ldap   []string
+	noLDAP bool
+	json   bool
 }
 
 func newCertFindCmd() *cobra.Command {
@@ -40,7 +43,8 @@ func newCertFindCmd() *cobra.Command {
 		Use:   "find ADDRESS",
 		Short: "Finds the certificate of an address and judges it",
 		Long: `Finds the certificates published for an address, step by step: DNS CERT records under the address (dr.lee@h.example is
-looked for at dr.lee.h.example), then under its domain. The first step that yields certificates is the last. With --anchor
+looked for at dr.lee.h.example), then under its domain; then the directory that the domain's SRV record (_ldap._tcp.h.example) names,
+by LDAP: entries whose mail is the address, then the domain. The first step that yields certificates is the last. With --anchor
 each is judged as a recipient of a message, check by check; without, what is found is shown and nothing is said of trust.
 
 Exit codes:
@@ -50,7 +54,8 @@ Exit codes:
   3  nothing is published, or nothing of it is trusted`,
 		Example: `  carepost cert find dr.lee@h.example
   carepost cert find dr.lee@h.example --anchor network-root.pem --fetch
-  carepost cert find dr.lee@h.example --dns 127.0.0.1:5353 --json`,
+  carepost cert find dr.lee@h.example --dns 127.0.0.1:5353 --json
+  carepost cert find dr.lee@h.example --ldap-allow 127.0.0.1:10389`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(errors.New("cert find: one address, please"))
@@ -61,6 +66,8 @@ Exit codes:
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.dns, "dns", "", "ask this DNS server, `HOST:PORT` (default: those of this system)")
+	flags.StringArrayVar(&f.ldap, "ldap-allow", nil, "ask an LDAP server at this `IP:PORT` too, although it is not public (trials); may be repeated")
+	flags.BoolVar(&f.noLDAP, "no-ldap", false, "ask DNS alone")
 	flags.BoolVar(&f.json, "json", false, "write JSON")
 	f.register(cmd, "our own side")
 	return cmd
@@ -82,12 +89,15 @@ func (f *certFind) run(cmd *cobra.Command, arg string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	finder := discovery.Finder{Resolver: client, Fetcher: t.fetcher}
+	finder := discovery.Finder{Resolver: client, Fetcher: t.fetcher, Deadline: searchTime}
+	if finder.Dial, err = f.dialer(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), searchTime)
 	defer cancel()
 	defer waiting(cmd)()
 	found, steps, err := finder.Lookup(ctx, address)
-	r := certReport{Address: address.String(), At: t.now.UTC(), Steps: steps, Judged: len(t.anchors) > 0, Certificates: []certEntry{}}
+	r := certReport{Address: address.String(), At: t.now.UTC(), Steps: steps, Judged: len(t.anchors) > 0, noLDAP: f.noLDAP, Certificates: []certEntry{}}
 	judge := trust.NewJudge(t.fetcher)
 	for _, c := range found {
 		entry := newCertEntry(c)
@@ -117,6 +127,21 @@ func waiting(cmd *cobra.Command) (stop func()) {
 		fmt.Fprintf(os.Stderr, "%s: waiting for the network, at most %s; Ctrl-C ends it\n", cmd.CommandPath(), searchTime)
 	})
 	return func() { t.Stop() }
+}
+
+// dialer is the way to LDAP servers; nil where none is to be asked.
+func (f *certFind) dialer() (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	if f.noLDAP {
+		if len(f.ldap) > 0 {
+			return nil, usage(errors.New("--ldap-allow and --no-ldap contradict each other"))
+		}
+		return nil, nil
+	}
+	o, err := places("--ldap-allow", f.ldap)
+	if err != nil {
+		return nil, err
+	}
+	return fetch.New(o).DialLDAP, nil
 }
 
 func (f *certFind) resolver() (*resolver.Client, error) {

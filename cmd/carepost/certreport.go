@@ -29,6 +29,8 @@ type certReport struct {
 	Judged       bool             `json:"judged"`
 	Steps        []discovery.Step `json:"steps"`
 	Certificates []certEntry      `json:"certificates"`
+
+	noLDAP bool
 }
 
 type certEntry struct {
@@ -44,6 +46,9 @@ type certEntry struct {
 	Source    string       `json:"source"`
 	Name      string       `json:"name"`
 	URL       string       `json:"url,omitempty"`
+	Server    string       `json:"server,omitempty"`
+	Entry     string       `json:"entry,omitempty"`
+	DNSSEC    bool         `json:"dnssec,omitempty"`
 	TTL       int64        `json:"ttl_seconds"`
 	Verdict   *certVerdict `json:"verdict,omitempty"`
 }
@@ -64,7 +69,7 @@ func newCertEntry(f discovery.Found) certEntry {
 		Subject: distinguished(c.Subject.String()), Issuer: distinguished(c.Issuer.String()), Serial: c.SerialNumber.Text(16),
 		Names: append(append([]string{}, c.EmailAddresses...), c.DNSNames...), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 		Key: keyText(c), SHA256: hex.EncodeToString(sum[:]),
-		Binding: f.Binding.String(), Source: f.Source, Name: f.Name, URL: f.URL, TTL: int64(f.TTL / time.Second),
+		Binding: f.Binding.String(), Source: f.Source, Name: f.Name, URL: f.URL, Server: f.Server, Entry: f.Entry, DNSSEC: f.DNSSEC, TTL: int64(f.TTL / time.Second),
 	}
 }
 
@@ -126,6 +131,9 @@ func (r *certReport) conclude(err error) {
 func (r *certReport) exit(err error, remedy func(trust.Status, string) string) error {
 	switch r.Result {
 	case "no answer":
+		if errors.Is(err, discovery.ErrDirectory) {
+			return notNow(errors.New("no answer now: the domain names LDAP servers, and none of them answers; try again later"))
+		}
 		return notNow(fmt.Errorf("no answer now: %s; try again later, or another server with --dns", strings.TrimPrefix(strings.TrimPrefix(err.Error(), "discovery: "), "resolver: ")))
 	case "not found":
 		return refused(errors.New("no certificate is published for this address (Direct 2.3)"))
@@ -175,7 +183,7 @@ func (r *certReport) text(b *strings.Builder) {
 		if name == "" {
 			name = "-"
 		}
-		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\n", i+1, s.Source, printable(name), s.Outcome)
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\n", i+1, s.Source, printable(name), printable(s.Outcome))
 	}
 	t.Flush()
 	for i, c := range r.Certificates {
@@ -189,6 +197,12 @@ func (c *certEntry) text(b *strings.Builder) {
 	const day = "2006-01-02"
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	where := c.Source + " at " + c.Name
+	if c.Server != "" {
+		where = c.Source + " server " + c.Server + ", entry " + c.Entry
+	}
+	if c.DNSSEC {
+		where += " (proven by DNSSEC, as the DNS server says)"
+	}
 	if c.URL != "" {
 		where += ", fetched from " + c.URL
 	}
@@ -224,7 +238,10 @@ func (r *certReport) summary() string {
 	case "found":
 		return "Found. Trust was not judged: no --anchor was given."
 	case "not found":
-		return "Nothing is published in DNS. LDAP is not asked yet."
+		if r.noLDAP {
+			return "Nothing is published in DNS. LDAP was not asked."
+		}
+		return "Nothing is published, neither in DNS nor by LDAP."
 	case "no answer":
 		return "No answer now. What is published there is not known."
 	case trust.Trusted.String():

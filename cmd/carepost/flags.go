@@ -105,14 +105,9 @@ func (f *judging) read(now time.Time) (t terms, err error) {
 
 // fetcher returns nil where nothing may be fetched: a nil interface, as trust and discovery ask.
 func (f *judging) fetcher() (trust.Fetcher, error) {
-	var o fetch.Options
-	for _, s := range f.allow {
-		ap, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return nil, usage(fmt.Errorf("--fetch-allow: %q is not IP:PORT", s))
-		}
-		o.AllowPrefixes = append(o.AllowPrefixes, netip.PrefixFrom(ap.Addr(), ap.Addr().BitLen()))
-		o.AllowPorts = append(o.AllowPorts, ap.Port())
+	o, err := places("--fetch-allow", f.allow)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case f.fetch:
@@ -121,6 +116,19 @@ func (f *judging) fetcher() (trust.Fetcher, error) {
 		return nil, usage(errors.New("--fetch-allow does nothing without --fetch"))
 	}
 	return nil, nil
+}
+
+// places reads the IP:PORTs of a flag: what may be reached although it is not public.
+func places(flag string, allow []string) (o fetch.Options, err error) {
+	for _, s := range allow {
+		ap, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return o, usage(fmt.Errorf("%s: %q is not IP:PORT", flag, s))
+		}
+		o.AllowPrefixes = append(o.AllowPrefixes, netip.PrefixFrom(ap.Addr(), ap.Addr().BitLen()))
+		o.AllowPorts = append(o.AllowPorts, ap.Port())
+	}
+	return o, nil
 }
 
 // remedy says what the one who typed the command may do about a certificate that is not trusted.

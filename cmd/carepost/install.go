@@ -111,6 +111,11 @@ func face(listen string, public netip.Addr) string {
 // networkOf says how an installation reaches others: by DNS, and partners on trial as their cards say.
 func networkOf(c *config.Config) gateway.Network {
 	n := gateway.Network{Servers: c.Servers, Stub: map[addr.Domain][]string{}, Routes: map[addr.Domain]string{}}
+	d := c.Discovery
+	n.Discovery = gateway.Discovery{NoLDAP: d.NoLDAP, Deadline: d.Deadline, Stale: d.Stale}
+	for _, at := range d.Allow {
+		allow(&n.Trial, at.String())
+	}
 	if len(n.Servers) == 0 {
 		conf, _ := os.ReadFile("/etc/resolv.conf") // without it: the server on this host
 		n.Servers = resolver.Servers(string(conf))

@@ -432,6 +432,9 @@ func TestLong(t *testing.T) {
 		t.Error(err)
 	}
 	coded(t, "no reload", c.Reload(t.Context()), admind.NotFound)
+	if err := c.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // A gateway that hangs does not make those hang who ask; one that has nothing to hurry for is waited for.

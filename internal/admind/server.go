@@ -35,6 +35,7 @@ type Host struct {
 	AddPartner    func(ctx context.Context, by audit.Actor, c Card) error
 	RemovePartner func(ctx context.Context, by audit.Actor, d addr.Domain) error
 	Reload        func(ctx context.Context, by audit.Actor) error
+	Flush         func(ctx context.Context, by audit.Actor) error // of what discovery keeps
 
 	Keys      func(ctx context.Context) (Keys, error)
 	RotateKey func(ctx context.Context, by audit.Actor, progress func(done, total int64)) (Rotation, error)
@@ -95,6 +96,8 @@ func (s *Server) routes() *http.ServeMux {
 		"GET /v1/anchors":                   s.anchors,
 		"POST /v1/anchors":                  s.addAnchor,
 		"DELETE /v1/anchors/{id}":           s.removeAnchor,
+
+		"DELETE /v1/discovery": s.flush,
 
 		"POST /v1/explain":      s.explain,
 		"POST /v1/explain/mail": s.explainMail,

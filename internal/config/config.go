@@ -38,15 +38,16 @@ type Config struct {
 	Address  netip.Addr
 	Pilot    bool // the installation has an authority of its own
 
-	Listen   Listen
-	TLS      TLS
-	Publish  Publish
-	Postgres Secret // connection string; none = SQLite in Dir/data
-	Queue    Queue
-	Servers  []string // of DNS, host:port; empty = those of the system
-	Policy   trust.Policy
-	Profile  string // Policy by its name
-	Tolerant bool   // of odd certificates
+	Listen    Listen
+	TLS       TLS
+	Publish   Publish
+	Postgres  Secret // connection string; none = SQLite in Dir/data
+	Queue     Queue
+	Servers   []string // of DNS, host:port; empty = those of the system
+	Discovery Discovery
+	Policy    trust.Policy
+	Profile   string // Policy by its name
+	Tolerant  bool   // of odd certificates
 
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Revocation agent.Revocations
@@ -105,7 +106,8 @@ type file struct {
 	DNS struct {
 		Servers []server `toml:"servers"`
 	} `toml:"dns"`
-	Policy struct {
+	Discovery discovery `toml:"discovery"`
+	Policy    struct {
 		Profile    profile        `toml:"profile"`
 		Tolerant   bool           `toml:"tolerant"`
 		Algorithms map[string]use `toml:"algorithms"`
@@ -206,6 +208,9 @@ func Parse(path, text string) (*Config, error) {
 	}
 	for _, s := range f.DNS.Servers {
 		c.Servers = append(c.Servers, string(s))
+	}
+	if c.Discovery, err = f.Discovery.checked(wrong); err != nil {
+		return nil, err
 	}
 	c.Postgres = Secret{within(f.Store.Postgres), f.Store.PostgresEnv}
 	if c.Algorithms, err = algorithms(c.Policy, f.Policy.Algorithms, wrong); err != nil {

@@ -26,6 +26,7 @@ func (g *Gateway) Operate(l net.Listener) { g.opts.Listeners.Admin = l }
 // operators is what the admin socket offers.
 func (g *Gateway) operators() admind.Options {
 	h := admind.Host{
+		Flush:  g.flush,
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
 		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
 	}

@@ -30,7 +30,6 @@ type Discovery struct {
 	NoLDAP   bool          // DNS alone is asked
 	Deadline time.Duration // for one recipient; zero = 20 s
 	Stale    time.Duration // for how long what has ended serves where there is no answer; zero = 24 h, less than zero = not at all
-	Remember bool          // certificates of verified signed mail serve where nothing was found or answered
 }
 
 // Trial lets fetches reach what they must not reach otherwise.
