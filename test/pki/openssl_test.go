@@ -48,6 +48,9 @@ func ask(t *testing.T, w *casetest.World) opinion {
 	if w.Deltas {
 		args = append(args, "-use_deltas")
 	}
+	if w.Split {
+		args = append(args, "-extended_crl") // lists for some reasons; otherwise not, for with it indirect lists count too
+	}
 	leaf := w.Garbled
 	if leaf == nil {
 		leaf = w.Question.Certificate.Raw
