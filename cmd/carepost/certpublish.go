@@ -15,13 +15,14 @@ import (
 
 func newCertPublishCmd() *cobra.Command {
 	var format string
-	var whole bool
+	var whole, check bool
 	cmd := &cobra.Command{
 		Use:   "publish",
 		Short: "Shows what is published, and prints it for other servers",
 		Long: `Shows the certificates that an installation publishes, where they are found, and what a publisher should know about that: two
 addresses that share a name in DNS, a host that nobody finds, nothing published at all. Expired, retired and revoked
-certificates are not published, nor those that are for signing only.
+certificates are not published, nor those that are for signing only. With --check it also asks DNS, as partners do, what of that is
+found there.
 
 With --format the text for another server is printed, and nothing else; warnings go to standard error. The same texts lie in dns/
 and are written anew whenever a certificate changes:
@@ -29,7 +30,7 @@ and are written anew whenever a certificate changes:
   ldif  entries for OpenLDAP (dns/DOMAIN.ldif): slapadd and ldapadd take them, with the schemas core, cosine and inetorgperson
 
 A directory of ours shows an address to who names it; whether another server lists all of them is for its access rules to say.`,
-		Example: `  carepost cert publish --config /srv/carepost
+		Example: `  carepost cert publish --config /srv/carepost --check
   carepost cert publish --format zone --whole >clinic.example.zone
   carepost cert publish --format ldif | slapadd -b dc=clinic,dc=example`,
 		Args: cobra.NoArgs,
@@ -40,7 +41,7 @@ A directory of ours shows an address to who names it; whether another server lis
 			if whole && format != "zone" {
 				return usage(fmt.Errorf("--whole goes with --format zone"))
 			}
-			p, err := client.Publication(cmd.Context())
+			p, err := client.Publication(cmd.Context(), check)
 			if err != nil {
 				return clientError(err)
 			}
@@ -48,6 +49,7 @@ A directory of ours shows an address to who names it; whether another server lis
 		}),
 	}
 	cmd.Flags().StringVar(&format, "format", "", "print the text for another server: `zone` or ldif")
+	cmd.Flags().BoolVar(&check, "check", false, "ask DNS whether it is found there, as partners do")
 	cmd.Flags().BoolVar(&whole, "whole", false, "with --format zone: SOA and NS too")
 	return reports(ofInstallation(cmd))
 }

@@ -3,6 +3,8 @@ package admind
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"carepost/addr"
@@ -30,9 +32,9 @@ type PublishedCertificate struct {
 	NotAfter time.Time `json:"not_after"`
 }
 
-// Publication tells what is published.
-func (c *Client) Publication(ctx context.Context) (out Publication, err error) {
-	return out, c.ask(ctx, path("publication"), &out)
+// Publication tells what is published; with check the warnings say what DNS lacks of that.
+func (c *Client) Publication(ctx context.Context, check bool) (out Publication, err error) {
+	return out, c.call(ctx, http.MethodGet, path("publication")+"?"+url.Values{"check": {strconv.FormatBool(check)}}.Encode(), nil, &out)
 }
 
 func (s *Server) publication(w http.ResponseWriter, r *http.Request) {
@@ -40,6 +42,6 @@ func (s *Server) publication(w http.ResponseWriter, r *http.Request) {
 		s.absent(w)
 		return
 	}
-	p, err := s.o.Host.Publication(r.Context())
+	p, err := s.o.Host.Publication(r.Context(), r.URL.Query().Get("check") == "true")
 	s.answer(w, p, err)
 }

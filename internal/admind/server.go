@@ -42,7 +42,7 @@ type Host struct {
 	Rekey     func(ctx context.Context, by audit.Actor) error
 	Backup    func(ctx context.Context, by audit.Actor, dir string, progress func(done, total int64)) (Backup, error)
 
-	Publication func(ctx context.Context) (Publication, error)
+	Publication func(ctx context.Context, check bool) (Publication, error)
 
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string

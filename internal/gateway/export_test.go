@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"carepost/internal/admind"
 	"carepost/internal/pilot"
 )
 
@@ -11,3 +12,8 @@ func (g *Gateway) Authority() *pilot.Authority { return g.authority }
 
 // PublishNow publishes what is in use.
 func (g *Gateway) PublishNow(ctx context.Context) error { return g.publish(ctx) }
+
+// Told is what the operator is told of what is published.
+func (g *Gateway) Told(ctx context.Context, check bool) (admind.Publication, error) {
+	return g.tellPublication(ctx, check)
+}

@@ -239,3 +239,37 @@ func TestHostingByURL(t *testing.T) {
 		t.Errorf("%+v, %v, %+v", found, err, steps)
 	}
 }
+
+// What the operator is told of what he publishes: two who share a name, and what DNS lacks of it; nothing where all is well. DIR-02, DIR-54.
+func TestPublicationWarnings(t *testing.T) {
+	h := newHosts(t, func(o *gateway.Options) { o.Network.Stub[o.Domain] = []string{o.Listeners.DNSTCP.Addr().String()} }, "north.example")[0]
+	told := func(check bool) string {
+		p, err := h.Told(t.Context(), check)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(p.Warnings, "\n")
+	}
+	if w := told(true); w != "" {
+		t.Errorf("all is well, and: %s", w)
+	}
+	mx := addr.Address{Endpoint: "mx", Domain: "north.example"}
+	if err := h.AddAccount(t.Context(), gatewaytest.Actor, mx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Authority().Issue(t.Context(), gatewaytest.Actor, pilot.Order{Owner: store.Owner{Address: mx}, Kind: pilot.P256, Use: pilot.Both}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if w := told(false); !strings.Contains(w, "mx@north.example shares the name mx.north.example with a host") {
+		t.Errorf("warnings: %s", w)
+	}
+	bind := resolvertest.Named(t, map[string]string{"north.example": "$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 86400 60\n@ IN NS ns\nns IN A 127.0.0.1\n" +
+		"@ IN MX 10 mail.provider.example.\nlab IN CERT 1 0 0 AAAA\n"})
+	h.Reach(gateway.Network{Stub: map[addr.Domain][]string{"north.example": {bind}}})
+	w := told(true)
+	for _, want := range []string{"lead to others than mx.north.example", "such as direct.north.example", "another certificate at lab.north.example", "no certificate at north.example", "does not lead to our directory"} {
+		if !strings.Contains(w, want) {
+			t.Errorf("no %q in\n%s", want, w)
+		}
+	}
+}

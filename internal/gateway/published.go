@@ -9,8 +9,8 @@ import (
 	"carepost/internal/admind"
 )
 
-// tellPublication says to the operator what is published now.
-func (g *Gateway) tellPublication(ctx context.Context) (admind.Publication, error) {
+// tellPublication says to the operator what is published now, and with check what DNS says of that.
+func (g *Gateway) tellPublication(ctx context.Context, check bool) (admind.Publication, error) {
 	p, err := g.publication(ctx)
 	if err != nil {
 		return admind.Publication{}, err
@@ -18,6 +18,9 @@ func (g *Gateway) tellPublication(ctx context.Context) (admind.Publication, erro
 	out := admind.Publication{
 		Domain: g.opts.Domain, Records: p.records, LDIF: p.ldif, Listens: []string{}, Warnings: append([]string{}, p.warnings...),
 		Certificates: []admind.PublishedCertificate{},
+	}
+	if check {
+		out.Warnings = append(out.Warnings, g.check(ctx, p)...)
 	}
 	if out.Zone, err = p.zone.Text(); err != nil {
 		return out, err
