@@ -112,7 +112,7 @@ func face(listen string, public netip.Addr) string {
 func networkOf(c *config.Config) gateway.Network {
 	n := gateway.Network{Servers: c.Servers, Stub: map[addr.Domain][]string{}, Routes: map[addr.Domain]string{}}
 	d := c.Discovery
-	n.Discovery = gateway.Discovery{NoLDAP: d.NoLDAP, Deadline: d.Deadline, Stale: d.Stale}
+	n.Discovery = gateway.Discovery{NoLDAP: d.NoLDAP, Deadline: d.Deadline, Stale: d.Stale, Remember: d.Remember}
 	for _, at := range d.Allow {
 		allow(&n.Trial, at.String())
 	}
@@ -228,7 +228,7 @@ func (i *installation) reload(ctx context.Context) error {
 	}{
 		{"domain", c.Domain != i.conf.Domain}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres},
-		{"queue", c.Queue != i.conf.Queue}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms || !reflect.DeepEqual(c.Revocation, i.conf.Revocation)},
+		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms || !reflect.DeepEqual(c.Revocation, i.conf.Revocation)},
 	} {
 		if x.changed {
 			i.log.Warn("takes effect at the next start", "key", x.key)

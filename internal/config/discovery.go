@@ -11,6 +11,7 @@ type Discovery struct {
 	NoLDAP   bool             // DNS alone is asked
 	Deadline time.Duration    // for one recipient; zero = 20 s
 	Stale    time.Duration    // for how long what has ended serves where there is no answer; zero = 24 h, less than zero = not at all
+	Remember bool             // certificates of signed mail serve where nothing was found or answered
 	Allow    []netip.AddrPort // places that may be asked although they are not public
 }
 
@@ -19,6 +20,7 @@ type discovery struct {
 	LDAP     *bool    `toml:"ldap"`
 	Deadline duration `toml:"deadline"`
 	Stale    *span    `toml:"stale"`
+	Remember bool     `toml:"remember"`
 	Allow    []place  `toml:"allow"`
 }
 
@@ -48,7 +50,7 @@ func (p *place) UnmarshalText(text []byte) error {
 
 func (d discovery) checked(wrong func(key, format string, a ...any) error) (out Discovery, err error) {
 	const least, most = time.Second, 5 * time.Minute
-	out = Discovery{NoLDAP: d.LDAP != nil && !*d.LDAP, Deadline: time.Duration(d.Deadline)}
+	out = Discovery{NoLDAP: d.LDAP != nil && !*d.LDAP, Deadline: time.Duration(d.Deadline), Remember: d.Remember}
 	if out.Deadline != 0 && (out.Deadline < least || out.Deadline > most) {
 		return out, wrong("discovery.deadline", "it is to lie between %v and %v", least, most)
 	}

@@ -19,6 +19,7 @@ func TestDiscovery(t *testing.T) {
 	}{
 		{text: ""},
 		{text: "ldap = true"},
+		{text: "remember = true", want: config.Discovery{Remember: true}},
 		{text: "ldap = false\ndeadline = \"45s\"\nstale = \"0s\"", want: config.Discovery{NoLDAP: true, Deadline: 45 * time.Second, Stale: -1}},
 		{text: "stale = \"12h\"\nallow = [\"10.0.0.5:389\"]", want: config.Discovery{Stale: 12 * time.Hour, Allow: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:389")}}},
 		{text: "deadline = \"1ms\"", wrong: "carepost.toml:3: it is to lie between 1s and 5m0s"},

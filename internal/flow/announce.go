@@ -38,12 +38,18 @@ func (f *Flow) announced(ctx context.Context, d addr.Domain) func(addr.Address, 
 func (f *Flow) learn(tx *store.Tx, a *arrival, r store.Recipient) error {
 	j := a.judged[r.ID]
 	for _, s := range j.Signatures {
-		if s.Verdict.Status != trust.Trusted || s.Capabilities == nil {
+		if s.Verdict.Status != trust.Trusted {
 			continue
 		}
 		signed := s.SigningTime
 		if signed.IsZero() {
 			signed = a.Received
+		}
+		if err := f.remember(tx, r.Address.Domain, j.Senders, s.Certificate, signed); err != nil {
+			return err
+		}
+		if s.Capabilities == nil {
+			continue
 		}
 		said := make([]string, 0, len(s.Capabilities))
 		for _, x := range s.Capabilities {

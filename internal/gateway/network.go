@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type Discovery struct {
 	NoLDAP   bool          // DNS alone is asked
 	Deadline time.Duration // for one recipient; zero = 20 s
 	Stale    time.Duration // for how long what has ended serves where there is no answer; zero = 24 h, less than zero = not at all
+	Remember bool          // certificates of signed mail that was trusted serve where nothing was found or answered
 }
 
 // Trial lets fetches reach what they must not reach otherwise.
@@ -52,6 +54,11 @@ func (g *Gateway) newOutside(n Network) *outside {
 	finder := &discovery.Finder{
 		Resolver: dns, Fetcher: fetcher, Dial: fetcher.DialLDAP, Deadline: n.Discovery.Deadline,
 		Cache: discovery.NewCache(0, n.Discovery.Stale, g.opts.Clock),
+	}
+	if n.Discovery.Remember {
+		finder.Remembered = func(ctx context.Context, a addr.Address) ([]*x509.Certificate, error) {
+			return g.flow.Remembered(ctx, g.opts.Domain, a)
+		}
 	}
 	if n.Discovery.NoLDAP {
 		finder.Dial = nil

@@ -40,6 +40,7 @@ func sealedTables() []sealedTable {
 		{name: "anchor", key: "id", columns: []string{"owner", "evaluation"}},
 		{name: "bundle", key: "id", columns: []string{"owner", "detail"}},
 		{name: "pin", key: "id", columns: []string{"owner", "detail"}},
+		{name: "remembered", key: "id", columns: []string{"detail"}},
 		{name: "contact", key: "recipient", columns: []string{"detail"}},
 		{name: "issued", key: "id", columns: []string{"der"}},
 		{name: "account", key: "id", columns: []string{"addr", "password", "maildir", "studies"}},
