@@ -15,8 +15,8 @@ type Shelf interface {
 	// Load returns what was saved under that name last; ErrAbsent if there is nothing.
 	Load(ctx context.Context, name [32]byte) (Stored, error)
 	Save(ctx context.Context, name [32]byte, s Stored) error
-	// Recent calls f with what was used since then, the latest first, until it returns false.
-	Recent(ctx context.Context, since time.Time, f func(Stored) bool) error
+	// Recent lists what was used since then, the latest first, so many at most.
+	Recent(ctx context.Context, since time.Time, most int) ([]Stored, error)
 }
 
 // Stored is a status as it was fetched.
@@ -31,7 +31,7 @@ type Stored struct {
 }
 
 // maxStored bounds what is put on a shelf: a larger list is fetched again by the next process.
-const maxStored = 4 << 20
+const maxStored = 1 << 20
 
 // name is what a source is called on a shelf.
 func (from source) name() [32]byte {
@@ -102,11 +102,7 @@ func (j *Judge) Restore(ctx context.Context, since, now time.Time) error {
 	if j.Shelf == nil {
 		return nil
 	}
-	var all []Stored // proving may load too: not while the shelf reads
-	err := j.Shelf.Recent(ctx, since, func(s Stored) bool {
-		all = append(all, s)
-		return len(all) < maxRestored
-	})
+	all, err := j.Shelf.Recent(ctx, since, maxRestored)
 	for _, s := range all {
 		in := j.inquiry(Question{Now: now})
 		in.Judge = &Judge{Shelf: j.Shelf} // asks nobody: the responder of an answer may be proven by a list on the shelf

@@ -63,8 +63,10 @@ func (g *Gateway) newOutside(n Network) *outside {
 	if n.Discovery.NoLDAP {
 		finder.Dial = nil
 	}
+	judge := trust.NewJudge(fetcher)
+	judge.Shelf = shelf{g.store}
 	return &outside{
-		finder: finder, judge: trust.NewJudge(fetcher),
+		finder: finder, judge: judge,
 		relay: relay.New(relay.Options{Hostname: g.opts.Hostname, Routes: n.Routes, Resolver: dns, Port: n.RelayPort}),
 		fetch: fetcher,
 	}

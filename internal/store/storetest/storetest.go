@@ -20,7 +20,7 @@ type Opener func(t *testing.T) *store.Store
 // Run runs the suite. fresh is called once per case.
 func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	for name, test := range map[string]func(*testing.T, *store.Store){
-		"Message": message, "Dedupe": dedupe, "Recipient": recipient, "Moves": moves, "Notice": notice, "Correlation": correlation,
+		"Status": status, "Message": message, "Dedupe": dedupe, "Recipient": recipient, "Moves": moves, "Notice": notice, "Correlation": correlation,
 		"Blob": blobs, "BodyLife": life, "BodyReferred": referred, "Operate": operate, "AccountClosed": closed, "Mailbox": mailbox, "MailExactlyOnce": mailOnce, "Account": account, "Setting": setting, "Cert": cert, "Anchor": anchor, "Evaluation": evaluation, "Bundle": bundle, "Pin": pin, "Contact": contact,
 		"Issued": issued, "WrittenWith": writtenWith, "AnchorsOfAll": anchorsOfAll,
 		"CRL": crl, "Announcement": announcement, "Remembered": remembered, "Audit": audits, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
