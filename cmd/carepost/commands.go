@@ -7,7 +7,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
 		newInitCmd(), newServeCmd(), newStatusCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
-		newSendCmd(), newMailCmd(), newQueueCmd(), newBackupCmd(), newKeyCmd(),
+		newSendCmd(), newHelloCmd(), newMailCmd(), newQueueCmd(), newBackupCmd(), newKeyCmd(),
 		newDicomCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
 	}
 }

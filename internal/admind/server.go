@@ -44,6 +44,9 @@ type Host struct {
 
 	Publication func(ctx context.Context, check bool) (Publication, error)
 
+	// Vouch pins a certificate, and has what waited for that judged again.
+	Vouch func(ctx context.Context, by audit.Actor, n admin.NewPin) (p admin.Pin, waiting int, err error)
+
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
 }
@@ -101,6 +104,13 @@ func (s *Server) routes() *http.ServeMux {
 
 		"POST /v1/explain":      s.explain,
 		"POST /v1/explain/mail": s.explainMail,
+
+		"GET /v1/pins":                  s.pins,
+		"POST /v1/pins":                 s.pin,
+		"DELETE /v1/pins/{id}":          s.unpin,
+		"GET /v1/requests":              s.requests,
+		"POST /v1/requests/{id}/accept": s.acceptRequest,
+		"POST /v1/hello":                s.hello,
 
 		"GET /v1/bundles":                  s.bundles,
 		"POST /v1/bundles":                 s.addBundle,

@@ -36,11 +36,13 @@ type Agent struct {
 // Party is one of our own addresses or domains with whom it trusts.
 type Party struct {
 	Anchors       []*x509.Certificate // Direct 4.2.1
+	Pinned        []Pin               // believed for one address each
 	Intermediates []*x509.Certificate
 	Policy        trust.Policy
 	Tolerant      bool           // odd certificates of others are judged (package certificate)
 	Configured    cms.Algorithms // zero: what goes with Policy
 	Revocation    Revocations
+	Introducing   bool              // every certificate is believed for the address that it names: to write, or to find, a first letter that says nothing
 	Trace         func(trust.Event) // told of each step of judging; nil: nobody
 }
 

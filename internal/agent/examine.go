@@ -17,7 +17,7 @@ func (a *Agent) Examine(ctx context.Context, p Party, whose addr.Address, use tr
 	if use == trust.Encryption {
 		return a.encryptable(ctx, p, whose, cert, now, trust.NewBudget(maxRecipientFetches))
 	}
-	q := p.question(whose, NewBudget())
-	q.Certificate, q.Use, q.Now = cert, use, now
+	q := p.ask(cert, whose, NewBudget())
+	q.Use, q.Now = use, now
 	return a.Judge.Judge(ctx, q)
 }

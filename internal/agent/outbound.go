@@ -62,7 +62,10 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 		slots <- struct{}{}
 		wg.Go(func() {
 			j := &d.Recipients[i]
-			found := a.lookup(ctx, rcpt, j)
+			found := from.pinned(rcpt, m.Now)
+			if j.Address = rcpt; len(found) == 0 {
+				found = a.lookup(ctx, rcpt, j)
+			}
 			judges <- struct{}{}
 			<-slots // held until here: who looks does not run far ahead of who judges
 			if len(found) > 0 {
@@ -137,8 +140,8 @@ func (a *Agent) judge(ctx context.Context, from Party, found []discovery.Found, 
 
 // encryptable is the verdict on one certificate of a recipient. A trusted key that we cannot encrypt to is of no use.
 func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, cert *x509.Certificate, now time.Time, budget *trust.Budget) trust.Verdict {
-	q := from.question(to, budget)
-	q.Certificate, q.Use, q.Now = cert, trust.Encryption, now
+	q := from.ask(cert, to, budget)
+	q.Use, q.Now = trust.Encryption, now
 	v := a.Judge.Judge(ctx, q)
 	if v.Status == trust.Trusted && !from.encrypts(cert) {
 		v.Status, v.Clause, v.Reason = trust.Refused, "RFC 8551 §2.3", "the certificate's key is of a kind that nothing can be encrypted to here"

@@ -64,8 +64,8 @@ func faulty(s smime.Signature, received time.Time) trust.Verdict {
 // signer judges the certificate of a good signature: for every sender that it must be bound to.
 func (a *Agent) signer(ctx context.Context, to Party, in Arrival, s smime.Signature, senders []addr.Address, now time.Time) (v trust.Verdict) {
 	for i, sender := range senders {
-		q := to.question(sender, in.Budget)
-		q.Certificate, q.Use, q.Now = s.Certificate, trust.Signing, now
+		q := to.ask(s.Certificate, sender, in.Budget)
+		q.Use, q.Now = trust.Signing, now
 		q.Intermediates = slices.Concat(in.Opened.Certificates, q.Intermediates)
 		next := a.Judge.Judge(ctx, q)
 		if i == 0 || next.Status != trust.Trusted {

@@ -37,7 +37,12 @@ func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope,
 	case len(env.To) == 0:
 		return "", &Refusal{"RFC 5321 §3.3", "the message is for nobody"}
 	}
-	return f.take(ctx, by, transit.Outbound, env, body, func(h message.Header) error {
+	return f.submit(ctx, by, transit.Mail, env, body)
+}
+
+// submit is Submit for mail of a kind; its sender is an account of ours.
+func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, env transit.Envelope, body io.Reader) (string, error) {
+	return f.take(ctx, by, transit.Outbound, kind, env, body, func(h message.Header) error {
 		if missing := agent.Missing(h); len(missing) > 0 {
 			return &Refusal{"Direct 2.2", "the header lacks " + strings.Join(missing, ", ")}
 		}
@@ -55,11 +60,12 @@ func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope,
 // Accept takes a message from the network for our own domains. When it returns nil the message is durable. A repeat of a
 // message taken before gets the first one's id and is not taken again.
 func (f *Flow) Accept(ctx context.Context, env transit.Envelope, body io.Reader) (id string, err error) {
-	return f.take(ctx, "smtpd", transit.Inbound, env, body, func(message.Header) error { return nil })
+	return f.take(ctx, "smtpd", transit.Inbound, transit.Mail, env, body, func(message.Header) error { return nil })
 }
 
 // take spools, checks the header and commits. The body is durable before the rows are, the rows before it returns.
-func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, env transit.Envelope, r io.Reader, check func(message.Header) error) (string, error) {
+func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, kind transit.Kind, env transit.Envelope, r io.Reader,
+	check func(message.Header) error) (string, error) {
 	d, err := f.Blobs.Create()
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
@@ -90,7 +96,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	crash.Point("accept.body-durable")
 	env.To = once(env.To)
 	m := store.Message{
-		Direction: dir, Kind: transit.Mail, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
+		Direction: dir, Kind: kind, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
 	}
 	if dir == transit.Outbound {
 		m.Header = shown(header)

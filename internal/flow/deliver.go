@@ -205,10 +205,11 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 	if err != nil || p.message.Kind == transit.Report || r.State != transit.Sealed {
 		return err
 	}
-	if err := tx.SetDeadline(r.ID, f.Clock().Add(f.Patience)); err != nil {
+	patience := f.patience(p.message)
+	if err := tx.SetDeadline(r.ID, f.Clock().Add(patience)); err != nil {
 		return err
 	}
-	return tx.InsertWork(&store.Work{Kind: kindDeadline, Ref: r.ID, After: f.Patience, Unique: kindDeadline + ":" + r.ID})
+	return tx.InsertWork(&store.Work{Kind: kindDeadline, Ref: r.ID, After: patience, Unique: kindDeadline + ":" + r.ID})
 }
 
 // answerFor picks the answer about one recipient; where the transport said nothing, it is tried again.

@@ -34,7 +34,9 @@ type arrival struct {
 	opened  *smime.Opened
 	judged  map[string]agent.Judged // by recipient id
 	trusted []store.Recipient
-	report  bool
+
+	strangers map[string]store.Contact // by recipient id: nothing is missing but an anchor
+	report    bool
 
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
@@ -44,7 +46,7 @@ type arrival struct {
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
 // be opened or believed is set aside: audited, kept, never shown and never answered (Direct 3).
 func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
-	a := &arrival{judged: map[string]agent.Judged{}}
+	a := &arrival{judged: map[string]agent.Judged{}, strangers: map[string]store.Contact{}}
 	if err := f.Store.View(ctx, func(tx *store.Tx) error { return a.read(tx, j.Ref) }); err != nil {
 		return fmt.Errorf("flow: inbound: %w", err)
 	}

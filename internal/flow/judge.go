@@ -40,6 +40,11 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided s
 			return "", err
 		}
 		a.judged[r.ID] = v
+		if v.Verdict.Status == trust.Refused || v.Verdict.Status == trust.Undecided && expired(a.Message, now) {
+			if err := f.introduced(limited, a, r, party, now); err != nil {
+				return "", err
+			}
+		}
 		switch v.Verdict.Status {
 		case trust.Trusted:
 			a.trusted = append(a.trusted, r)
@@ -94,6 +99,10 @@ func anchorKey(p agent.Party) string {
 	h := sha256.New()
 	for _, c := range p.Anchors {
 		sum := sha256.Sum256(c.Raw)
+		h.Write(sum[:])
+	}
+	for _, pin := range p.Pinned {
+		sum := sha256.Sum256(append([]byte(pin.Address.Key()+"\n"), pin.Certificate.Raw...))
 		h.Write(sum[:])
 	}
 	return string(h.Sum(nil))

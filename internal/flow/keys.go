@@ -115,9 +115,15 @@ func (f *Flow) rules() agent.Party {
 func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direction) (agent.Party, error) {
 	p := f.rules()
 	var rows []store.Anchor
+	var pins []store.Pin
 	err := f.Store.View(ctx, func(tx *store.Tx) error {
-		rows = nil
+		rows, pins = nil, nil
 		for _, o := range owners(a) {
+			ps, err := tx.Pins(o)
+			if err != nil {
+				return err
+			}
+			pins = append(pins, ps...)
 			for _, d := range dirs {
 				as, err := tx.Anchors(o, d)
 				if err != nil {
@@ -139,6 +145,13 @@ func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direct
 		if !slices.ContainsFunc(p.Anchors, c.Equal) {
 			p.Anchors = append(p.Anchors, c)
 		}
+	}
+	for _, pin := range pins { // those of the address come first, and count before the domain's
+		c, err := certificate.Parse(pin.DER)
+		if err != nil {
+			return p, fmt.Errorf("flow: pin %s: %w", pin.ID, err)
+		}
+		p.Pinned = append(p.Pinned, agent.Pin{Address: pin.Address, Certificate: c})
 	}
 	return p, nil
 }

@@ -130,6 +130,9 @@ func (f *Flow) purge(ctx context.Context, j *queue.Job) error {
 		if err := f.letGo(tx, "message.purge", m, all); err != nil {
 			return err
 		}
+		if err := tx.RemoveContacts(m.ID); err != nil {
+			return err
+		}
 		return j.Finish(tx)
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -129,6 +129,7 @@ func (f *Flow) decide(ctx context.Context, j *queue.Job, m *outgoing) (agent.Dec
 	if err != nil {
 		return agent.Decision{}, err
 	}
+	party.Introducing = m.Kind == transit.Hello
 	o := agent.Outgoing{Named: agent.Named(m.header), Now: m.now, Progress: j.Progress, Announced: f.announced(ctx, m.Envelope.From.Address.Domain)}
 	for _, r := range m.waiting {
 		o.To = append(o.To, r.Address)

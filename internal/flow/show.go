@@ -35,6 +35,11 @@ func (f *Flow) conclude(tx *store.Tx, j *queue.Job, a *arrival, undecided string
 		if err := f.aside(tx, r, v.Clause, v.Reason, proof(a.judged[r.ID])); err != nil {
 			return err
 		}
+		if c, there := a.strangers[r.ID]; there {
+			if err := tx.PutContact(c); err != nil {
+				return err
+			}
+		}
 	}
 	if undecided != "" {
 		return j.Retry(tx, -1, undecided)

@@ -27,6 +27,7 @@ func (g *Gateway) Operate(l net.Listener) { g.opts.Listeners.Admin = l }
 func (g *Gateway) operators() admind.Options {
 	h := admind.Host{
 		Flush:  g.flush,
+		Vouch:  g.Vouch,
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
 		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
 	}

@@ -24,6 +24,7 @@ type Kind uint8
 const (
 	Mail   Kind = iota + 1 // somebody's mail
 	Report                 // an MDN or DSN: never answered (Direct 3)
+	Hello                  // introduces one of ours to somebody without a common anchor; composed here, says nothing of anybody else
 )
 
 // Envelope is what SMTP, or a sender inside the house, said of a message before its content (RFC 5321 §2.3.1).
