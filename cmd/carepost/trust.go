@@ -26,7 +26,7 @@ address, and counts for mail that comes in, that goes out, or both.`,
   carepost trust list
   carepost trust remove 3f9a04c2`,
 	}
-	cmd.AddCommand(newTrustListCmd(), newTrustShowCmd(), newTrustAddCmd(), newTrustRemoveCmd(), newTrustBundleCmd(), newTrustPinCmd(), newTrustRequestsCmd(), newTrustAcceptCmd(),
+	cmd.AddCommand(newTrustListCmd(), newTrustShowCmd(), newTrustAddCmd(), newTrustRemoveCmd(), newTrustBundleCmd(), newTrustPinCmd(), newTrustPinsCmd(), newTrustUnpinCmd(), newTrustRequestsCmd(), newTrustAcceptCmd(),
 		newTrustExplainCmd())
 	return ofInstallation(cmd)
 }

@@ -27,8 +27,8 @@ speaks for nobody else: neither for other addresses that it names, nor for certi
 read the fingerprint out by telephone, at a number that you know from elsewhere, and write down with --vouched who did. What the
 holder wrote and was set aside is judged again. --from-mail takes the certificate from a letter that "trust requests" lists.`,
 		Example: `  carepost trust pin lee@south.example lee.pem --vouched "Dr Lee by telephone"
-  carepost trust pin list
-  carepost trust pin remove lee@south.example`,
+  carepost trust pins
+  carepost trust unpin lee@south.example`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := parseAddress("", args[0])
@@ -68,7 +68,6 @@ holder wrote and was set aside is judged again. --from-mail takes the certificat
 	flags.StringVar(&mail, "from-mail", "", "the certificate that signed this letter: its `ID` in \"trust requests\"")
 	flags.StringVar(&vouched, "vouched", "", "who has compared the fingerprint, and how: `WORDS`")
 	flags.StringVar(&source, "source", "", "where the certificate came from, in your words (default: the file's name)")
-	cmd.AddCommand(newPinListCmd(), newPinRemoveCmd())
 	return reports(cmd)
 }
 
@@ -124,13 +123,13 @@ func printOf(text, indent string) string {
 	return indent + strings.Join(g[:len(g)/2], " ") + "\n" + indent + strings.Join(g[len(g)/2:], " ")
 }
 
-func newPinListCmd() *cobra.Command {
+func newTrustPinsCmd() *cobra.Command {
 	var owner string
 	cmd := &cobra.Command{
-		Use:     "list",
+		Use:     "pins",
 		Short:   "Lists the pinned certificates",
 		Long:    "Lists the certificates that are believed for one address each: who vouched for them, and when.",
-		Example: "  carepost trust pin list",
+		Example: "  carepost trust pins",
 		Args:    cobra.NoArgs,
 		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {
 			all, err := client.Pins(cmd.Context(), owner)
@@ -161,13 +160,13 @@ func listPins(w io.Writer, all []admind.Pin) error {
 	return t.write(w, 0)
 }
 
-func newPinRemoveCmd() *cobra.Command {
+func newTrustUnpinCmd() *cobra.Command {
 	var owner string
 	cmd := &cobra.Command{
-		Use:     "remove ADDRESS",
+		Use:     "unpin ADDRESS",
 		Short:   "Believes the certificate pinned for an address no longer",
 		Long:    "Believes the certificate that is pinned for an address no longer. Mail already delivered stays.",
-		Example: "  carepost trust pin remove lee@south.example",
+		Example: "  carepost trust unpin lee@south.example",
 		Args:    cobra.ExactArgs(1),
 		RunE: asking(func(cmd *cobra.Command, client *admind.Client, args []string) error {
 			a, err := parseAddress("", args[0])

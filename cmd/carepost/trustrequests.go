@@ -95,7 +95,7 @@ func newHelloCmd() *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use:   "hello --from ADDRESS --to ADDRESS",
-		Short: "Introduces one of our addresses to a partner without a common anchor",
+		Short: "Introduces one of us to a partner without a common anchor",
 		Long: `Sends a short signed letter that carries our certificate and says nothing of anybody but the two. It is sealed for the certificate that
 the partner publishes; where none is found it is not sent, for nothing leaves this house in the clear: exchange certificates as files
 then, with "trust pin". On the other side it is set aside and listed until somebody there has called us, compared the fingerprint,
