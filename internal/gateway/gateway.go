@@ -117,7 +117,7 @@ type Gateway struct {
 	tls        TLS
 	shown      atomic.Pointer[tls.Certificate]   // to those who deliver or submit
 	publishing sync.Mutex                        // held from reading what to publish until it is published
-	warned     int                               // warnings about that, as far as the log tells
+	warned     atomic.Int64                      // warnings about that, as far as the log tells
 	served     atomic.Pointer[map[string][]byte] // certificates that are fetched by name
 }
 

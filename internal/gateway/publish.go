@@ -123,9 +123,9 @@ func (g *Gateway) publish(ctx context.Context) error {
 		return err
 	}
 	g.served.Store(&p.byName)
-	if n := len(p.warnings); n != g.warned { // they may tell addresses: a log does not
+	n := int64(len(p.warnings))
+	if before := g.warned.Swap(n); n > 0 && n != before { // they may tell addresses: a log does not
 		g.opts.Log.Warn("about what is published there is something to know: carepost cert publish tells it", "warnings", n)
-		g.warned = n
 	}
 	at := filepath.Join(g.opts.Dir, "dns", g.opts.Domain.String())
 	if err := replace(at+".zone", p.records); err != nil {
