@@ -46,6 +46,7 @@ func (in *inquiry) fetchIssuers(ctx context.Context, ends []*x509.Certificate) (
 func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host string) []*x509.Certificate {
 	if certs, ok := in.issuers.get(u, in.q.Now); ok && slices.ContainsFunc(certs, func(issuer *x509.Certificate) bool { return in.issued(issuer, c) }) {
 		in.watch.issuers = append(in.watch.issuers, keptIssuers{u, certs})
+		in.tell("fetch", host, clauseAIA, "not asked again: the issuer that it gave is remembered")
 		return certs
 	}
 	fleeting := in.watch.fleeting
@@ -62,6 +63,7 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 		return nil
 	default:
 		in.unsure = Check{"issuer", Undecided, clauseAIA, "the issuer that the certificate points to could not be fetched from " + host}
+		in.tell("fetch", host, clauseAIA, in.unsure.Evidence)
 		return nil
 	}
 	certs, err := certificate.ParseSome(body, maxBundle)
@@ -69,6 +71,7 @@ func (in *inquiry) fetchIssuer(ctx context.Context, c *x509.Certificate, u, host
 		in.turn(Check{"issuer", Refused, clauseAIA, "what " + host + " calls an issuer's certificate is none"})
 		return nil
 	}
+	in.tell("fetch", host, clauseAIA, fmt.Sprintf("gave %d certificates for the issuer of %s", len(certs), nameOf(c)))
 	in.issuers.put(u, certs, len(body), in.q.Now)
 	in.watch.issuers, in.watch.fleeting = append(in.watch.issuers, keptIssuers{u, certs}), fleeting
 	return certs

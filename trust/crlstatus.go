@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -38,13 +37,13 @@ func (in *inquiry) atHand(s subject) (out []answer) {
 			}
 			if read, err := parseCRL(l.Raw); err == nil {
 				in.given = append(in.given, read)
-			} else if bytes.Equal(l.RawIssuer, s.RawIssuer) {
+			} else if sameName(l.RawIssuer, s.RawIssuer) {
 				out = append(out, silence("the CRL at hand is none"))
 			}
 		}
 	}
 	for _, l := range in.given {
-		if !bytes.Equal(l.RawIssuer, s.RawIssuer) {
+		if !sameName(l.RawIssuer, s.RawIssuer) {
 			continue
 		}
 		var delta *list
@@ -142,7 +141,7 @@ func (in *inquiry) covers(l *list, s subject, via *point) (_ reasons, no string)
 		covers = allReasons
 	}
 	switch {
-	case !bytes.Equal(l.RawIssuer, s.issuer.RawSubject):
+	case !sameName(l.RawIssuer, s.issuer.RawSubject):
 		return 0, "is of another issuer"
 	case l.base != nil:
 		return 0, "is not used: it is a delta CRL, and none that it belongs to is at hand"

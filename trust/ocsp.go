@@ -222,7 +222,7 @@ func (in *inquiry) responder(ctx context.Context, r *response, s subject) (_ *x5
 // names says that c is whom the responderID means.
 func (r *response) names(c *x509.Certificate) bool {
 	if r.name != nil {
-		return bytes.Equal(r.name, c.RawSubject)
+		return sameName(r.name, c.RawSubject)
 	}
 	hash := sha1.Sum(keyBits(c))
 	return bytes.Equal(r.keyHash, hash[:])
@@ -236,7 +236,7 @@ func (in *inquiry) delegated(ctx context.Context, c *x509.Certificate, r *respon
 		purpose = purpose || u == x509.ExtKeyUsageOCSPSigning // "any" is not enough (RFC 6960 §4.2.2.2)
 	}
 	switch {
-	case !bytes.Equal(c.RawIssuer, s.issuer.RawSubject):
+	case !sameName(c.RawIssuer, s.issuer.RawSubject):
 		return "is signed by a responder of another issuer"
 	case !purpose:
 		return "is signed by a certificate that is not for OCSP"

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // search looks for a path from the certificate to an anchor, first among what is at hand, then with what AIA brings (Direct 4.2.2:
@@ -40,7 +41,9 @@ func (w *walk) from(ctx context.Context, path []*x509.Certificate) (over bool) {
 		return true
 	}
 	if w.pool.isAnchor(c) {
-		return w.tried(w.validate(ctx, path, w.start))
+		v, final := w.validate(ctx, path, w.start)
+		w.tell("path", w.course(path), v.Clause, fmt.Sprintf("%s: %s", v.Status, v.Reason))
+		return w.tried(v, final)
 	}
 	if len(path) == 1 && selfIssued(c) && w.proves(c, c) {
 		// Direct 4.2.3: a self-signed certificate is a path of its own, and must itself be an anchor.
@@ -67,8 +70,10 @@ func (w *walk) from(ctx context.Context, path []*x509.Certificate) (over bool) {
 		if !w.proves(issuer, c) {
 			w.turn(Check{"signature", Refused, clauseSignature,
 				fmt.Sprintf("%s does not bear the signature of the issuer it names, %s", w.plain(path), nameOf(issuer))})
+			w.tell("candidate", nameOf(issuer), clauseSignature, "did not sign "+w.plain(path)+", which names it")
 			continue
 		}
+		w.tell("candidate", nameOf(issuer), clauseSignature, "signed "+w.plain(path))
 		met = true
 		if w.from(ctx, append(slices.Clip(path), issuer)) {
 			return true
@@ -82,6 +87,15 @@ func (w *walk) from(ctx context.Context, path []*x509.Certificate) (over bool) {
 	return false
 }
 
+// course names the certificates of a path in their order.
+func (w *walk) course(path []*x509.Certificate) string {
+	names := make([]string, len(path))
+	for i, c := range path {
+		names[i] = nameOf(c)
+	}
+	return strings.Join(names, " ← ")
+}
+
 func (w *walk) plain(path []*x509.Certificate) string {
 	if len(path) == 1 {
 		return "the certificate"
@@ -91,6 +105,9 @@ func (w *walk) plain(path []*x509.Certificate) string {
 
 // turn notes why the search turned back; the first reason met is the one told.
 func (in *inquiry) turn(c Check) {
+	if c.Name != "signature" { // of which "candidate" tells
+		in.tell("search", "", c.Clause, c.Evidence)
+	}
 	if in.detour.Name == "" {
 		in.detour = c
 	}
@@ -135,10 +152,11 @@ func (in *inquiry) validate(ctx context.Context, path []*x509.Certificate, v Ver
 	if refused(check) {
 		return v.close(check), false
 	}
-	for _, rule := range []func([]*x509.Certificate) (Check, bool){in.checkNames, checkPolicies} {
-		if check, applies := rule(path); applies && refused(check) {
-			return v.close(check), false
-		}
+	if check, applies := in.checkNames(path); applies && refused(check) {
+		return v.close(check), false
+	}
+	if check, applies := checkPolicies(path, in.q.Policies); applies && refused(check) {
+		return v.close(check), false
 	}
 	return in.revocations(ctx, path, above, v)
 }

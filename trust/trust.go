@@ -126,6 +126,7 @@ type Question struct {
 	Use           Use
 	Now           time.Time
 	Policy        Policy
+	Policies      PolicyInput // the certificate policies that are asked for (RFC 5280 §6.1.1)
 	Tolerant      bool        // certificates that strict parsing refuses are judged, and their oddities noted
 	Revocation    Revocation  // what is done where the status of a certificate is not known
 	Budget        *Budget     // of fetches, shared by the questions about one message; nil: this question has its own

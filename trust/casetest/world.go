@@ -153,6 +153,16 @@ func (w *World) ask(verb string, args []string) {
 		w.Question.Use = map[string]trust.Use{"any": trust.AnyUse, "signing": trust.Signing, "encryption": trust.Encryption}[args[0]]
 	case "revocation":
 		w.revocationAsked(args)
+	case "initial-policies":
+		for _, p := range args {
+			w.Question.Policies.Initial = append(w.Question.Policies.Initial, w.oid(p))
+		}
+	case "initial-demand":
+		w.Question.Policies.Explicit = true
+	case "initial-inhibit-mapping":
+		w.Question.Policies.InhibitMapping = true
+	case "initial-inhibit-any":
+		w.Question.Policies.InhibitAny = true
 	case "tolerant":
 		w.Question.Tolerant = true
 	case "offline":
