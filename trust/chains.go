@@ -34,6 +34,8 @@ func chainKeyOf(q Question, b Binding) (key chainKey) {
 	h.Write([]byte{byte(q.Use), byte(q.Policy), byte(b), flag(q.Tolerant), byte(q.Revocation.Unknown)})
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(q.Revocation.Grace)))
 	h.Write([]byte(q.Policies.key()))
+	filter := sha256.Sum256([]byte(q.Filter.String()))
+	h.Write(filter[:])
 	h.Write(q.Certificate.Raw) // DER: it tells its own length
 	some := func(n int) { h.Write(binary.BigEndian.AppendUint32(nil, uint32(n))) }
 	for _, certs := range [][]*x509.Certificate{q.Anchors, q.Intermediates} {

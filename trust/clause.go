@@ -14,6 +14,7 @@ const (
 	clauseNoPath     = "Direct 4.2.3"
 
 	clauseForm         = "RFC 5280 §4.1, §4.2"
+	clauseFilter       = "policy of the installation"
 	clauseNames        = "RFC 5280 §6.1.3 (b)"
 	clauseExcluded     = "RFC 5280 §6.1.3 (c)"
 	clausePolicies     = "RFC 5280 §6.1.3 (f)"

@@ -103,7 +103,8 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 	v.Binding, binding = bind(q.Certificate, q.Address, q.Policy)
 	const who = "the certificate"
 	for _, check := range []Check{
-		binding, checkForm(q.Certificate, who, q.Tolerant), checkKey(q.Certificate, who, q.Policy), checkUsage(q.Certificate, q.Use), checkExtendedUsage(q.Certificate),
+		binding, checkForm(q.Certificate, who, q.Tolerant), checkKey(q.Certificate, who, q.Policy), checkUsage(q.Certificate, q.Use),
+		checkExtendedUsage(q.Certificate), checkFilter(q.Certificate, q.Filter),
 		checkCritical(q.Certificate, who, true), checkDates(q.Certificate, who, q.Now), checkAlgorithm(q.Certificate, who),
 	} {
 		v.Checks = append(v.Checks, check)

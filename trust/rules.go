@@ -12,6 +12,7 @@ import (
 
 	"carepost/certificate"
 	"carepost/cms"
+	"carepost/trust/policy"
 )
 
 // The rules that look at one certificate. Each returns a Check; who names the certificate for people.
@@ -104,6 +105,17 @@ func checkExtendedUsage(c *x509.Certificate) Check {
 		}
 	}
 	return Check{"extended usage", Undecided, clauseExtended, "the extended key usage does not name e-mail; accepted"}
+}
+
+// checkFilter asks what the policy of the address demands besides.
+func checkFilter(c *x509.Certificate, filter *policy.Expression) Check {
+	switch holds, why := filter.Holds(c); {
+	case filter == nil:
+		return Check{"filter", Trusted, clauseFilter, "nothing else is demanded of the certificate"}
+	case !holds:
+		return Check{"filter", Refused, clauseFilter, "the certificate is not what is demanded: " + why}
+	}
+	return Check{"filter", Trusted, clauseFilter, "the certificate is what is demanded of it"}
 }
 
 // checkCritical obeys RFC 5280 §4.2: an extension that is critical and not understood refuses the certificate.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/trust/policy"
 )
 
 // Status is the state of a Verdict or of one Check.
@@ -126,11 +127,12 @@ type Question struct {
 	Use           Use
 	Now           time.Time
 	Policy        Policy
-	Policies      PolicyInput // the certificate policies that are asked for (RFC 5280 §6.1.1)
-	Tolerant      bool        // certificates that strict parsing refuses are judged, and their oddities noted
-	Revocation    Revocation  // what is done where the status of a certificate is not known
-	Budget        *Budget     // of fetches, shared by the questions about one message; nil: this question has its own
-	Trace         func(Event) // told of each step as it is taken; nil: nobody
+	Policies      PolicyInput        // the certificate policies that are asked for (RFC 5280 §6.1.1)
+	Filter        *policy.Expression // what is demanded of Certificate besides; nil: nothing
+	Tolerant      bool               // certificates that strict parsing refuses are judged, and their oddities noted
+	Revocation    Revocation         // what is done where the status of a certificate is not known
+	Budget        *Budget            // of fetches, shared by the questions about one message; nil: this question has its own
+	Trace         func(Event)        // told of each step as it is taken; nil: nobody
 }
 
 // Event is one step on the way to a verdict, for a person who asks how it was reached.

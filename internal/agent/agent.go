@@ -39,6 +39,7 @@ type Party struct {
 	Pinned        []Pin               // believed for one address each
 	Intermediates []*x509.Certificate
 	Policy        trust.Policy
+	Filters       Filters
 	Tolerant      bool           // odd certificates of others are judged (package certificate)
 	Configured    cms.Algorithms // zero: what goes with Policy
 	Revocation    Revocations

@@ -143,6 +143,9 @@ func (a *Agent) encryptable(ctx context.Context, from Party, to addr.Address, ce
 	q := from.ask(cert, to, budget)
 	q.Use, q.Now = trust.Encryption, now
 	v := a.Judge.Judge(ctx, q)
+	if holds, why := from.Filters.Encrypt.Holds(cert); v.Status == trust.Trusted && !holds {
+		v.Status, v.Clause, v.Reason = trust.Refused, "policy of the installation", "nothing is encrypted to this certificate: "+why
+	}
 	if v.Status == trust.Trusted && !from.encrypts(cert) {
 		v.Status, v.Clause, v.Reason = trust.Refused, "RFC 8551 §2.3", "the certificate's key is of a kind that nothing can be encrypted to here"
 	}

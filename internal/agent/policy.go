@@ -37,6 +37,7 @@ func (p Party) Open() smime.OpenOptions {
 
 // question is what is asked about every certificate of other in the eyes of p, at the cost of budget. Here alone a party becomes a trust.Question.
 func (p Party) question(other addr.Address, budget *trust.Budget) trust.Question {
-	return trust.Question{Address: other, Anchors: p.Anchors, Intermediates: p.Intermediates, Policy: p.Policy, Tolerant: p.Tolerant, Trace: p.Trace,
+	return trust.Question{Address: other, Anchors: p.Anchors, Intermediates: p.Intermediates, Policy: p.Policy, Tolerant: p.Tolerant,
+		Filter: p.Filters.Trust, Trace: p.Trace,
 		Revocation: p.Revocation.With(other.Domain), Budget: budget}
 }

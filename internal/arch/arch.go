@@ -21,7 +21,7 @@ var Rooms = map[string]Layer{
 	"addr": Ground, "certificate": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
-	"smime": Standards, "trust": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
+	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
 	"dicom/fileset": Standards, "dicom/zipmail": Standards,
 
 	"internal/transit": Decisions, "internal/agent": Decisions,
@@ -46,7 +46,8 @@ var Arrows = map[string][]string{
 	"message":          {"addr"},
 	"smtp":             {"addr"},
 	"resolver":         {"addr"},
-	"discovery":        {"trust"}, // a certificate bound to somebody else is no hit (Direct 5.1)
+	"trust":            {"trust/policy"}, // what a question demands of a certificate
+	"discovery":        {"trust"},        // a certificate bound to somebody else is no hit (Direct 5.1)
 	"dicom/zipmail":    {"dicom/fileset"},
 	"internal/agent":   {"internal/transit"},
 	"internal/store":   {"internal/vault"},
@@ -75,7 +76,7 @@ var Forbidden = map[string][]string{
 	"github.com/go-ldap/ldap":        {"ldap"},
 	"github.com/go-asn1-ber":         {"ldap", "internal/ldapd"},
 	"github.com/hanwen/go-fuse":      {"internal/crashfs"},
-	"golang.org/x/crypto/cryptobyte": {"certificate", "cms", "trust", "internal/keyring"},
+	"golang.org/x/crypto/cryptobyte": {"certificate", "cms", "trust", "trust/policy", "internal/keyring"},
 	"software.sslmate.com/src":       {"internal/keyring"},
 	"github.com/miekg/pkcs11":        {"internal/keyring"},
 }

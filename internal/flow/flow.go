@@ -66,6 +66,7 @@ type Options struct {
 	Log       *slog.Logger
 
 	Policy     trust.Policy
+	Filters    agent.Filters  // what is demanded of certificates
 	Tolerant   bool           // odd certificates of others are judged
 	Algorithms cms.Algorithms // what is done with each; zero: what goes with Policy
 	Revocation agent.Revocations

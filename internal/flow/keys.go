@@ -67,6 +67,9 @@ func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.S
 		if !trust.Fits(leaf, trust.Signing) {
 			continue // one for encryption alone
 		}
+		if holds, _ := f.Filters.Sign.Holds(leaf); !holds {
+			continue // the installation signs with others
+		}
 		chain, err := x509.ParseCertificates(c.Chain)
 		if err != nil {
 			return cms.Signer{}, fmt.Errorf("flow: own chain: %w", err)
@@ -108,7 +111,7 @@ func (f *Flow) openers(ctx context.Context, cs []store.Cert) (out []cms.Recipien
 
 // rules are those of every party of ours.
 func (f *Flow) rules() agent.Party {
-	return agent.Party{Policy: f.Policy, Tolerant: f.Tolerant, Configured: f.Algorithms, Revocation: f.Revocation}
+	return agent.Party{Policy: f.Policy, Tolerant: f.Tolerant, Filters: f.Filters, Configured: f.Algorithms, Revocation: f.Revocation}
 }
 
 // party is one of our own addresses with whom it trusts in the given directions.

@@ -61,6 +61,7 @@ type Options struct {
 	Token     keyring.TokenOptions // where private keys lie besides the database; zero = nowhere
 
 	Policy     trust.Policy
+	Filters    agent.Filters  // what is demanded of certificates
 	Tolerant   bool           // odd certificates of others are judged
 	Algorithms cms.Algorithms // what is done with each; zero = what goes with Policy
 	Revocation agent.Revocations
@@ -253,7 +254,8 @@ func (g *Gateway) build(ctx context.Context) error {
 	g.flow = flow.New(flow.Options{
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
-		Remember: o.Network.Discovery.Remember, Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Algorithms: o.Algorithms, Revocation: o.Revocation, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Remember: o.Network.Discovery.Remember, Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Filters: o.Filters,
+		Algorithms: o.Algorithms, Revocation: o.Revocation, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})

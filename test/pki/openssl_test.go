@@ -35,7 +35,8 @@ func ask(t *testing.T, w *casetest.World) opinion {
 		lists, candidates = w.Lists, append(candidates[:len(candidates):len(candidates)], w.Served...)
 	}
 	args := []string{"verify", "-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", certificates(t, dir, "anchors", w.Question.Anchors),
-		"-attime", fmt.Sprint(w.Question.Now.Unix()), "-partial_chain", "-x509_strict", "-auth_level", "2", "-verify_depth", "6", "-check_ss_sig", "-policy_check", "-policy", "2.5.29.32.0"}
+		"-attime", fmt.Sprint(w.Question.Now.Unix()), "-partial_chain", "-x509_strict", "-auth_level", "2", "-verify_depth", "6", "-check_ss_sig", "-policy_check"}
+	args = append(args, policies(w.Question.Policies)...)
 	if len(candidates) > 0 {
 		args = append(args, "-untrusted", certificates(t, dir, "candidates", candidates))
 	}
@@ -62,6 +63,22 @@ func ask(t *testing.T, w *casetest.World) opinion {
 		}
 	}
 	return opinion{accepts: true}
+}
+
+// policies are the inputs of RFC 5280 §6.1.1 (c), (e) to (g).
+func policies(p trust.PolicyInput) (args []string) {
+	for _, id := range p.Initial {
+		args = append(args, "-policy", id.String())
+	}
+	if len(p.Initial) == 0 {
+		args = append(args, "-policy", "2.5.29.32.0")
+	}
+	for option, set := range map[string]bool{"-explicit_policy": p.Explicit, "-inhibit_map": p.InhibitMapping, "-inhibit_any": p.InhibitAny} {
+		if set {
+			args = append(args, option)
+		}
+	}
+	return args
 }
 
 // purposes are those of OpenSSL for a use.

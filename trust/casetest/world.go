@@ -12,6 +12,7 @@ import (
 	"carepost/addr"
 	"carepost/trust"
 	"carepost/trust/certtest"
+	"carepost/trust/policy"
 )
 
 // Now is the day on which the cases are judged, unless they say another.
@@ -153,6 +154,12 @@ func (w *World) ask(verb string, args []string) {
 		w.Question.Use = map[string]trust.Use{"any": trust.AnyUse, "signing": trust.Signing, "encryption": trust.Encryption}[args[0]]
 	case "revocation":
 		w.revocationAsked(args)
+	case "filter":
+		e, err := policy.Parse(strings.Join(args, " "))
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.Question.Filter = e
 	case "initial-policies":
 		for _, p := range args {
 			w.Question.Policies.Initial = append(w.Question.Policies.Initial, w.oid(p))
