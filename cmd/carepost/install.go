@@ -87,7 +87,7 @@ func coded(err error) error {
 // optionsOf is how the gateway of an installation is built. It listens nowhere yet.
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 	return gateway.Options{
-		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Algorithms: c.Algorithms, Revocation: c.Revocation, Log: log,
+		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address), LDAP: face(c.Listen.LDAP, c.Address)},
 		Publish: gateway.Publish(c.Publish),
 		Network: networkOf(c),
@@ -228,7 +228,8 @@ func (i *installation) reload(ctx context.Context) error {
 	}{
 		{"domain", c.Domain != i.conf.Domain}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres},
-		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)}, {"policy", c.Policy != i.conf.Policy || c.Tolerant != i.conf.Tolerant || c.Algorithms != i.conf.Algorithms || !reflect.DeepEqual(c.Revocation, i.conf.Revocation)},
+		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
+		{"policy", policyChanged(c, i.conf)},
 	} {
 		if x.changed {
 			i.log.Warn("takes effect at the next start", "key", x.key)
@@ -248,4 +249,12 @@ func answer(err error) error {
 		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: wrong.Error()}
 	}
 	return err
+}
+
+// policyChanged compares what stands below [policy].
+func policyChanged(a, b *config.Config) bool {
+	written := func(c *config.Config) [3]string {
+		return [...]string{c.Filters.Trust.String(), c.Filters.Sign.String(), c.Filters.Encrypt.String()}
+	}
+	return a.Policy != b.Policy || a.Tolerant != b.Tolerant || written(a) != written(b) || a.Algorithms != b.Algorithms || !reflect.DeepEqual(a.Revocation, b.Revocation)
 }

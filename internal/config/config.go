@@ -48,6 +48,7 @@ type Config struct {
 	Policy    trust.Policy
 	Profile   string // Policy by its name
 	Tolerant  bool   // of odd certificates
+	Filters   agent.Filters
 
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Revocation agent.Revocations
@@ -112,6 +113,8 @@ type file struct {
 		Tolerant   bool           `toml:"tolerant"`
 		Algorithms map[string]use `toml:"algorithms"`
 		Revocation revocation     `toml:"revocation"`
+
+		Certificates certificates `toml:"certificates"`
 	} `toml:"policy"`
 }
 
@@ -217,6 +220,9 @@ func Parse(path, text string) (*Config, error) {
 		return nil, err
 	}
 	if c.Revocation, err = revocations(f.Policy.Revocation, wrong); err != nil {
+		return nil, err
+	}
+	if c.Filters, err = filters(f.Policy.Certificates, within, wrong); err != nil {
 		return nil, err
 	}
 	if c.Publish, err = publish(c, f.Publish, wrong); err != nil {
