@@ -111,7 +111,10 @@ func newAccountAddCmd() *cobra.Command {
 		Use:   "add ADDRESS",
 		Short: "Makes an address an account, or opens a closed one again",
 		Long: `Makes an address of our domain an account. Without a password it is for "carepost send" and "carepost mail" alone; with one, mail
-programs may sign in. A closed account is opened again with the mail it had, and with neither password nor folders.`,
+programs may sign in. A closed account is opened again with the mail it had, and with neither password nor folders.
+
+Everybody who sees an address reads it: it is warned of one that gives away who has it or what they have (a date of birth, the number
+of a record, a disease or a programme), and of one that shares its name in DNS with another. The account is made all the same.`,
 		Example: `  carepost account add lab@north.example
   carepost account add lab@north.example --generate
   carepost account add lab@north.example --password            # asks twice
@@ -135,7 +138,10 @@ programs may sign in. A closed account is opened again with the mail it had, and
 						return fmt.Errorf("%s is an account now, but without a password (carepost account password sets one): %w", a, clientError(err))
 					}
 				}
-				return p.tell(cmd, client, a, plain(a.String())+" is an account now.", password)
+				if err := p.tell(cmd, client, a, plain(a.String())+" is an account now.", password); err != nil {
+					return err
+				}
+				return warnOfAddress(cmd, client, a)
 			})(cmd, args)
 		},
 	}

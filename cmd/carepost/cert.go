@@ -25,6 +25,7 @@ func newCertCmd() *cobra.Command {
 	}
 	cmd.AddCommand(newCertFindCmd(), newCertFlushCmd(), newCertRequestCmd(), newCertImportCmd(), newCertListCmd(), newCertExportCmd(), newCertExpireCmd())
 	cmd.AddCommand(newCertPublishCmd())
+	cmd.AddCommand(newCertIssueCmd(), newCertRevokeCmd(), newCertAuthorityCmd())
 	return cmd
 }
 

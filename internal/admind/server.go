@@ -47,6 +47,8 @@ type Host struct {
 	// Vouch pins a certificate, and has what waited for that judged again.
 	Vouch func(ctx context.Context, by audit.Actor, n admin.NewPin) (p admin.Pin, waiting int, err error)
 
+	Pilot PilotHost
+
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
 }
@@ -139,6 +141,7 @@ func (s *Server) routes() *http.ServeMux {
 	} {
 		m.HandleFunc(pattern, h)
 	}
+	s.pilotRoutes(m)
 	return m
 }
 

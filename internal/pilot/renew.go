@@ -16,11 +16,11 @@ import (
 	"carepost/internal/store"
 )
 
-// line is a certificate for mail that is in use: the newest of its owner for what it is for.
+// line is a certificate for mail that is in use: the newest of its owner for something.
 type line struct {
 	row   store.Cert
 	leaf  *x509.Certificate
-	order Order
+	order Order // as it is renewed: for what no newer one is for
 }
 
 // holding is what the domain has of its authority.
@@ -82,7 +82,7 @@ func (a *Authority) sort(tx *store.Tx, h *holding, row store.Cert, covered map[s
 	}
 	owner, use := key(row.Owner), useOf(leaf)
 	if !owner.Address.IsZero() {
-		if _, err := tx.Account(owner.Address); errors.Is(err, store.ErrNotFound) {
+		if _, err := tx.Account(row.Owner.Address); errors.Is(err, store.ErrNotFound) {
 			h.spent = append(h.spent, row) // Direct 1.4: nobody vouches for it any more
 			return nil
 		} else if err != nil {
@@ -93,8 +93,8 @@ func (a *Authority) sort(tx *store.Tx, h *holding, row store.Cert, covered map[s
 		h.spent = append(h.spent, row)
 		return nil
 	}
+	h.lines = append(h.lines, line{row, leaf, Order{Owner: row.Owner, Kind: kindOf(leaf), Use: use &^ covered[owner]}})
 	covered[owner] |= use
-	h.lines = append(h.lines, line{row, leaf, Order{Owner: row.Owner, Kind: kindOf(leaf), Use: use}})
 	return nil
 }
 
@@ -223,7 +223,7 @@ func (a *Authority) keep(ctx context.Context, tx *store.Tx, h holding, s success
 	if err != nil {
 		return err
 	}
-	for _, old := range h.lines { // Use by use, the newest counts
+	for _, old := range h.lines {
 		if key(old.row.Owner) == key(s.order.Owner) && old.order.Use&^s.order.Use == 0 {
 			if err := tx.RetireCert(old.row.ID, now); err != nil {
 				return err
