@@ -107,10 +107,10 @@ func (r *response) parseData(in cryptobyte.String) bool {
 	if n := 0; versioned && (!version.ReadASN1Integer(&n) || n != 0 || !version.Empty()) {
 		return false
 	}
-	switch {
-	case data.ReadASN1(&id, inside(1)):
+	switch { // ReadASN1 eats what it refuses
+	case data.PeekASN1Tag(inside(1)) && data.ReadASN1(&id, inside(1)):
 		r.name = id
-	case data.ReadASN1(&id, inside(2)):
+	case data.PeekASN1Tag(inside(2)) && data.ReadASN1(&id, inside(2)):
 		var hash cryptobyte.String
 		if !id.ReadASN1(&hash, tags.OCTET_STRING) || len(hash) != sha1.Size || !id.Empty() {
 			return false

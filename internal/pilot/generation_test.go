@@ -40,6 +40,7 @@ type host struct {
 	*place
 	now     time.Time
 	fetched []string
+	silent  bool // its responder does not answer
 }
 
 // DIR-52, DIR-53, DIR-60: whoever trusts the old anchor trusts what the new key issues, and the other way round, with what the

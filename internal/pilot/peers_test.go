@@ -2,7 +2,6 @@ package pilot_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha1"
@@ -15,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,30 +192,15 @@ func TestNSS(t *testing.T) {
 	}
 }
 
-// web is certd's part: it serves the list that the certificates point to.
-type web struct {
-	*bench
-	now     time.Time
-	fetched []string
-}
-
-func (w *web) Fetch(ctx context.Context, url string, _ int64) ([]byte, error) {
-	w.fetched = append(w.fetched, strings.TrimPrefix(url, w.URL))
-	if url != w.URL+pilot.CRLPath {
-		return nil, errors.New("not found")
-	}
-	return w.CRL(ctx, pilot.Name, w.now)
-}
-
-// DIR-40, DIR-52, DIR-60 with our own judge: an address of the domain is trusted by its anchor and the list pointed to; one of another
+// DIR-40, DIR-52, DIR-60 with our own judge: an address of the domain is trusted by its anchor and the responder pointed to, or the list where that is silent; one of another
 // domain is not, nor is a revoked certificate.
 func TestJudged(t *testing.T) {
 	b := newBench(t)
 	judge := func(domain addr.Domain) trust.Verdict {
-		w := &web{bench: b, now: time.Now()}
+		w := &host{place: b.place, now: time.Now()}
 		v := trust.NewJudge(w).Judge(t.Context(), trust.Question{Certificate: b.org, Address: addr.Address{Endpoint: "desk", Domain: domain},
 			Anchors: []*x509.Certificate{b.Anchor()}, Use: trust.Encryption, Now: w.now})
-		if v.Status == trust.Trusted && fmt.Sprint(w.fetched) != "["+pilot.CRLPath+"]" {
+		if v.Status == trust.Trusted && (len(w.fetched) != 1 || !strings.HasPrefix("/"+w.fetched[0], pilot.OCSPPath+"/")) {
 			t.Errorf("fetched %q", w.fetched)
 		}
 		return v
@@ -225,6 +210,11 @@ func TestJudged(t *testing.T) {
 	}
 	if v := judge("south.example"); v.Status != trust.Refused {
 		t.Errorf("another domain: %+v", v)
+	}
+	silent := &host{place: b.place, now: time.Now(), silent: true}
+	if v := trust.NewJudge(silent).Judge(t.Context(), trust.Question{Certificate: b.org, Address: addr.Address{Endpoint: "desk", Domain: "north.example"},
+		Anchors: []*x509.Certificate{b.Anchor()}, Use: trust.Encryption, Now: silent.now}); v.Status != trust.Trusted || !slices.Contains(silent.fetched, pilot.Name+".crl") {
+		t.Errorf("without a responder: %+v, fetched %q", v, silent.fetched)
 	}
 	check(t, b.Revoke(t.Context(), "test", big.NewInt(1), pilot.KeyCompromise, b.now)) // somebody else's
 	if v := judge("north.example"); v.Status != trust.Trusted {

@@ -2,7 +2,9 @@ package pilot_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"net/url"
 	"strings"
 
 	"carepost/addr"
@@ -10,10 +12,11 @@ import (
 )
 
 // Fetch serves what certd would.
-func (h *host) Fetch(ctx context.Context, url string, _ int64) ([]byte, error) {
-	path, ok := strings.CutPrefix(url, h.URL+"/")
+func (h *host) Fetch(ctx context.Context, at string, _ int64) ([]byte, error) {
+	path, ok := strings.CutPrefix(at, h.URL+"/")
 	h.fetched = append(h.fetched, path)
 	name, kind, _ := strings.Cut(path, ".")
+	kind, request, _ := strings.Cut(kind, "/")
 	var der []byte
 	var err error
 	switch kind {
@@ -23,6 +26,12 @@ func (h *host) Fetch(ctx context.Context, url string, _ int64) ([]byte, error) {
 		der, ok = h.Bundle(name, h.now)
 	case "crl":
 		der, err = h.CRL(ctx, name, h.now)
+	case "ocsp":
+		var asked []byte
+		if request, err = url.PathUnescape(request); err == nil {
+			asked, err = base64.StdEncoding.DecodeString(request)
+		}
+		der, ok = h.OCSP(ctx, asked, h.now).DER, name == h.Responder() && !h.silent
 	default:
 		ok = false
 	}
