@@ -13,7 +13,7 @@
 //	certificate signed with SHA-1 or MD5        refused        refused        refused
 //	legacy emailAddress in the Subject differs  refused        ignored        refused
 //	no revocation pointer in the certificate    a finding      a finding      a finding
-//	pointer, but no fresh CRL                   undecided      undecided      undecided
+//	pointer, but no fresh CRL or OCSP answer    by Revocation  by Revocation  by Revocation
 //	extended key usage without emailProtection  a finding      a finding      a finding
 //
 // The column v1.3 is known at second hand only. What lenient adds (opaque and unwrapped messages, SHA-1 digests of messages) is
@@ -29,9 +29,9 @@
 // Wider: a CRL made after the moment asked about answers for that moment too, while the certificate would still be on it; a CRL
 // that is out of date still revokes.
 //
-// Narrower than RFC 5280: a CRL counts only when it is complete (no delta, not indirect, for all reasons) and signed by the very
-// key that signed the certificate in question; OCSP is not asked, so a certificate that points to nothing but OCSP stays
-// undecided. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy). Names are compared by RFC 5280 §7.1 with Unicode's
+// Narrower than RFC 5280: a CRL counts only when it is not indirect and signed by the very key that signed the certificate in question;
+// removeFromCRL in a complete list revokes. OCSP follows RFC 6960, with a nonce by POST (RFC 9654), else by GET without (RFC 5019); an
+// answer without our nonce counts by its dates. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy). Names are compared by RFC 5280 §7.1 with Unicode's
 // own case folding and compatibility forms; of RFC 4518 the rest, prohibited and unassigned characters, is not looked at. SmtpUTF8Mailbox
 // (RFC 9598) is read for name constraints; no address with a local part beyond ASCII is a Direct address, so it binds to none.
 //
