@@ -24,6 +24,7 @@ import (
 	"carepost/internal/admind"
 	"carepost/internal/config"
 	"carepost/internal/gateway"
+	"carepost/internal/keyring"
 	"carepost/resolver"
 )
 
@@ -176,6 +177,9 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	o.Listeners, o.Partner, o.Forget, o.Version = l, i.introduce, i.forget, version()
 	o.Reload = func(ctx context.Context) error { return answer(i.reload(ctx)) }
 	var err error
+	if c.Token.Module != "" {
+		o.Token = keyring.TokenOptions{Module: c.Token.Module, URI: c.Token.URI, PIN: c.Token.PIN.Read}
+	}
 	if o.Postgres, err = c.Postgres.Read(); err != nil {
 		return nil, usage(err)
 	}
@@ -227,7 +231,7 @@ func (i *installation) reload(ctx context.Context) error {
 		changed bool
 	}{
 		{"domain", c.Domain != i.conf.Domain}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
-		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres},
+		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres}, {"keys", c.Token != i.conf.Token},
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)},
 	} {

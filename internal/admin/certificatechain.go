@@ -51,14 +51,14 @@ func complete(ctx context.Context, f trust.Fetcher, c *x509.Certificate, above [
 
 // What is fetched for one path.
 const (
-	maxPointers = 4        // URLs of one certificate that are tried
-	maxIssuer   = 64 << 10 // octets that one of them may give
+	mostPointers = 4        // URLs of one certificate that are tried
+	mostIssuer   = 64 << 10 // octets that one of them may give
 )
 
 // fetchIssuer gets the certificate above top from where top says, or nil.
 func fetchIssuer(ctx context.Context, f trust.Fetcher, top *x509.Certificate) *x509.Certificate {
-	for _, u := range top.IssuingCertificateURL[:min(len(top.IssuingCertificateURL), maxPointers)] {
-		body, err := f.Fetch(ctx, u, maxIssuer)
+	for _, u := range top.IssuingCertificateURL[:min(len(top.IssuingCertificateURL), mostPointers)] {
+		body, err := f.Fetch(ctx, u, mostIssuer)
 		if err != nil {
 			continue
 		}

@@ -49,6 +49,7 @@ type Config struct {
 	Profile   string // Policy by its name
 	Tolerant  bool   // of odd certificates
 	Filters   agent.Filters
+	Token     Token // where private keys lie besides the database
 
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Revocation agent.Revocations
@@ -68,6 +69,13 @@ type Listen struct {
 // TLS names the server certificate that mail clients and servers are shown, PEM files; both empty = the pilot authority's own, or a
 // self-signed one.
 type TLS struct{ Certificate, Key string }
+
+// Token names a PKCS #11 token. The zero value is none.
+type Token struct {
+	Module string // path of the PKCS #11 library
+	URI    string // which token (RFC 7512); empty: the only one there is
+	PIN    Secret
+}
 
 // Queue says how long what is tried. Zero = the defaults of package flow.
 type Queue struct {
@@ -99,6 +107,14 @@ type file struct {
 		Postgres    string `toml:"postgres_file"`
 		PostgresEnv string `toml:"postgres_env"`
 	} `toml:"store"`
+	Keys struct {
+		Token struct {
+			Module string `toml:"module"`
+			URI    string `toml:"uri"`
+			PIN    string `toml:"pin_file"`
+			PINEnv string `toml:"pin_env"`
+		} `toml:"token"`
+	} `toml:"keys"`
 	Queue struct {
 		Lifetime    duration `toml:"lifetime"`
 		DelayNotice duration `toml:"delay_notice"`
@@ -189,6 +205,10 @@ func Parse(path, text string) (*Config, error) {
 		return nil, wrong("listen.http", `where do others reach it? Name an IP address there, or the key "address"`)
 	case f.Store.Postgres != "" && f.Store.PostgresEnv != "":
 		return nil, wrong("store.postgres_env", "postgres_file and postgres_env say the same thing twice")
+	case f.Keys.Token.Module == "" && f.Keys.Token.URI+f.Keys.Token.PIN+f.Keys.Token.PINEnv != "":
+		return nil, wrong("keys.token.uri", `which library speaks to the token? Name it with "module"`)
+	case f.Keys.Token.Module != "" && (f.Keys.Token.PIN == "") == (f.Keys.Token.PINEnv == ""):
+		return nil, wrong("keys.token.module", "the PIN is wanted once: pin_file or pin_env")
 	case f.Queue.DelayNotice > 0 && f.Queue.Lifetime > 0 && f.Queue.DelayNotice >= f.Queue.Lifetime:
 		return nil, wrong("queue.delay_notice", "the notice of delay would come after the end of the message's lifetime")
 	}
@@ -216,6 +236,9 @@ func Parse(path, text string) (*Config, error) {
 		return nil, err
 	}
 	c.Postgres = Secret{within(f.Store.Postgres), f.Store.PostgresEnv}
+	if t := f.Keys.Token; t.Module != "" {
+		c.Token = Token{within(t.Module), t.URI, Secret{within(t.PIN), t.PINEnv}}
+	}
 	if c.Algorithms, err = algorithms(c.Policy, f.Policy.Algorithms, wrong); err != nil {
 		return nil, err
 	}
