@@ -41,7 +41,8 @@ type Group struct {
 	Certificates []*x509.Certificate // of all of them, each once
 	Encryption   cms.Encryption      // how it is sealed
 
-	blind bool
+	blind   bool
+	members []int // of To, in Decision.Recipients
 }
 
 // Decision says for every recipient whether the message may go to it, and how those that may are sealed.
@@ -78,9 +79,13 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 		})
 	}
 	wg.Wait()
-	for _, j := range d.Recipients {
-		if j.Verdict.Status == trust.Trusted {
-			d.add(j, !slices.ContainsFunc(m.Named, j.Address.Equal))
+	named := make(map[string]bool, len(m.Named))
+	for _, a := range m.Named {
+		named[a.Key()] = true
+	}
+	for i := range d.Recipients {
+		if j := &d.Recipients[i]; j.Verdict.Status == trust.Trusted {
+			d.add(i, !named[j.Address.Key()])
 		}
 	}
 	for i := range d.Groups {
@@ -89,11 +94,12 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 	return d
 }
 
-// of are the trusted recipients of a group.
-func (d *Decision) of(g Group) []Judged {
-	return slices.DeleteFunc(slices.Clone(d.Recipients), func(j Judged) bool {
-		return j.Verdict.Status != trust.Trusted || !slices.Contains(g.To, j.Address)
-	})
+// of are the recipients of a group.
+func (d *Decision) of(g Group) (out []*Judged) {
+	for _, i := range g.members {
+		out = append(out, &d.Recipients[i])
+	}
+	return out
 }
 
 // lookup finds the certificates of one recipient. Without any it is decided.
@@ -165,7 +171,8 @@ func rank(v trust.Verdict) int {
 
 // add puts a trusted recipient into a group of its domain. Whom the message does not name is alone in his: the others of his
 // domain are not to learn of him (DIR-10).
-func (d *Decision) add(j Judged, blind bool) {
+func (d *Decision) add(member int, blind bool) {
+	j := &d.Recipients[member]
 	i := slices.IndexFunc(d.Groups, func(g Group) bool {
 		return !blind && !g.blind && g.Domain == j.Address.Domain && len(g.To) < maxGroup && g.takes(j.Found)
 	})
@@ -174,7 +181,7 @@ func (d *Decision) add(j Judged, blind bool) {
 		i = len(d.Groups) - 1
 	}
 	g := &d.Groups[i]
-	g.To = append(g.To, j.Address)
+	g.To, g.members = append(g.To, j.Address), append(g.members, member)
 	for _, f := range j.Found {
 		if !slices.ContainsFunc(g.Certificates, func(c *x509.Certificate) bool { return sameName(c, f.Certificate) }) {
 			g.Certificates = append(g.Certificates, f.Certificate)

@@ -118,7 +118,7 @@ func (m Outgoing) announced(to addr.Address, cert *x509.Certificate) []cms.Algor
 
 // encryption chooses how a group is sealed: by what everybody reads, or by something better if it is among what p makes and every
 // recipient has announced it for every certificate.
-func (p Party) encryption(m Outgoing, recipients []Judged) (e cms.Encryption) {
+func (p Party) encryption(m Outgoing, recipients []*Judged) (e cms.Encryption) {
 	a := p.Algorithms()
 	var all, forRSA [][]cms.Algorithm // what each announces
 	for _, r := range recipients {
