@@ -27,7 +27,7 @@ address, and counts for mail that comes in, that goes out, or both.`,
   carepost trust remove 3f9a04c2`,
 	}
 	cmd.AddCommand(newTrustListCmd(), newTrustShowCmd(), newTrustAddCmd(), newTrustRemoveCmd(), newTrustBundleCmd(), newTrustPinCmd(), newTrustPinsCmd(), newTrustUnpinCmd(), newTrustRequestsCmd(), newTrustAcceptCmd(),
-		newTrustExplainCmd())
+		newTrustIntermediateCmd(), newTrustExplainCmd())
 	return ofInstallation(cmd)
 }
 

@@ -104,6 +104,10 @@ func (s *Server) routes() *http.ServeMux {
 
 		"DELETE /v1/discovery": s.flush,
 
+		"GET /v1/intermediates":             s.intermediates,
+		"POST /v1/intermediates":            s.addIntermediate,
+		"DELETE /v1/intermediates/{sha256}": s.removeIntermediate,
+
 		"POST /v1/explain":      s.explain,
 		"POST /v1/explain/mail": s.explainMail,
 

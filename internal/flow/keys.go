@@ -119,8 +119,12 @@ func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direct
 	p := f.rules()
 	var rows []store.Anchor
 	var pins []store.Pin
-	err := f.Store.View(ctx, func(tx *store.Tx) error {
+	var between []store.Intermediate
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
 		rows, pins = nil, nil
+		if between, err = tx.Intermediates(); err != nil {
+			return err
+		}
 		for _, o := range owners(a) {
 			ps, err := tx.Pins(o)
 			if err != nil {
@@ -148,6 +152,13 @@ func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direct
 		if !slices.ContainsFunc(p.Anchors, c.Equal) {
 			p.Anchors = append(p.Anchors, c)
 		}
+	}
+	for _, row := range between {
+		c, err := certificate.Parse(row.DER)
+		if err != nil {
+			return p, fmt.Errorf("flow: intermediate: %w", err)
+		}
+		p.Intermediates = append(p.Intermediates, c)
 	}
 	for _, pin := range pins { // those of the address come first, and count before the domain's
 		c, err := certificate.Parse(pin.DER)
