@@ -34,6 +34,7 @@ type Options struct {
 	AllowPrefixes []netip.Prefix // addresses allowed although they are not public, for example 127.0.0.0/8 in a trial
 	AllowPorts    []uint16       // ports allowed besides 80 and 443, at AllowPrefixes only
 	Timeout       time.Duration  // for one fetch in all, redirects included; 0 = 10 s
+	Resolver      *net.Resolver  // of host names; nil = the system's. What it says is not believed either: addresses are checked
 }
 
 const (
@@ -61,7 +62,7 @@ func New(o Options) *Client {
 		o.Timeout = defaultTimeout
 	}
 	c := &Client{o: o, slots: make(chan struct{}, maxAtOnce)}
-	dialer := &net.Dialer{Timeout: o.Timeout, ControlContext: c.guard}
+	dialer := &net.Dialer{Timeout: o.Timeout, Resolver: o.Resolver, ControlContext: c.guard}
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  nil,
