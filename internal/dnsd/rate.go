@@ -77,8 +77,11 @@ func (r *rates) limit(answer []byte, to net.Addr) []byte {
 	now := time.Since(r.start)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, fits := r.pour(now, r.Client, who, nil)
+	all, fits := r.pour(now, r.Client, who, nil)
 	over, same := r.pour(now, r.Answers, who, kindOf(answer))
+	if !fits { // else a flood of many answers, none of which is too much by itself, would have every one of them cut and none dropped
+		over = all
+	}
 	switch {
 	case fits && same:
 		return answer

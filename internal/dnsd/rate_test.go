@@ -95,13 +95,13 @@ func TestRate(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // many answers to one client
 		r := newRates(Rate{Answers: 10, Client: 50})
-		whole := 0
-		for i := range 200 {
-			n, _, _ := tally(t, r, answer(fmt.Sprintf("p%d.h.example.", i%60), dns.TypeA), "192.0.2.1", 1)
-			whole += n
+		var whole, short, none int
+		for i := range 151 {
+			n, cut, dropped := tally(t, r, answer(fmt.Sprintf("p%d.h.example.", i%60), dns.TypeA), "192.0.2.1", 1)
+			whole, short, none = whole+n, short+cut, none+dropped
 		}
-		if whole > 51 {
-			t.Errorf("%d answers to one client", whole)
+		if whole != 51 || short != 50 || none != 50 {
+			t.Errorf("%d answers to one client, %d cut, %d dropped", whole, short, none)
 		}
 	})
 }
