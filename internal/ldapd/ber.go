@@ -11,6 +11,7 @@ const (
 	maxDepth   = 16       // filters within one another
 	maxFilters = 128      // parts of a filter
 	maxAsked   = 128      // attributes asked for
+	maxNamed   = 16       // addresses that a search names
 	maxDN      = 2048     // octets of a name
 )
 

@@ -72,15 +72,15 @@ func (c *crowd) leave(who netip.Prefix) {
 	}
 }
 
-// wait returns when one more operation of a connected client is due: at once, as long as he keeps below a second's worth.
-func (c *crowd) wait(ctx context.Context, who netip.Prefix) {
+// wait returns when n more operations of a connected client are due: at once, as long as he keeps below a second's worth.
+func (c *crowd) wait(ctx context.Context, who netip.Prefix, n int) {
 	now := time.Now()
 	c.mu.Lock()
 	x := c.from[who]
 	if x.next.Before(now) {
 		x.next = now
 	}
-	x.next = x.next.Add(c.interval)
+	x.next = x.next.Add(time.Duration(n) * c.interval)
 	due := x.next.Sub(now) - time.Second
 	c.mu.Unlock()
 	if due <= 0 {

@@ -1,6 +1,8 @@
 package ldapd
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -67,21 +69,21 @@ func TestRate(t *testing.T) {
 		}
 		start := time.Now()
 		for range 30 {
-			c.wait(t.Context(), who)
+			c.wait(t.Context(), who, 1)
 		}
 		if took := time.Since(start); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
 			t.Errorf("30 operations took %v", took)
 		}
-		c.wait(t.Context(), other)
+		c.wait(t.Context(), other, 1)
 		if took := time.Since(start); took > 2100*time.Millisecond {
 			t.Error("another client waits")
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		c.wait(gone, who)
+		c.wait(gone, who, 1)
 		for i := range 3 * maxClients {
 			if who, ok := c.enter(at(fmt.Sprintf("10.%d.%d.1", i>>8, i&255))); ok {
-				c.wait(t.Context(), who)
+				c.wait(t.Context(), who, 1)
 				c.leave(who)
 			}
 		}
@@ -89,4 +91,46 @@ func TestRate(t *testing.T) {
 			t.Errorf("%d clients are remembered", n)
 		}
 	})
+}
+
+// A search that names many addresses is as many guesses: it is paid for like them, and has an end.
+func TestGuesses(t *testing.T) {
+	s, err := New(Options{Directory: practice()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	naming := func(n int) (code, paid int) {
+		parts := [][]byte{eq("mail", "lab@h.example"), eq("cn", "LAB@h.example")} // one address
+		for i := range n - 1 {
+			parts = append(parts, encode(filterNot, eq("sn", fmt.Sprintf("p%d@h.example", i))))
+		}
+		var out bytes.Buffer
+		w := bufio.NewWriter(&out)
+		b := body(ask("dc=h,dc=example", scopeTree, encode(filterOr, parts...)))
+		op, content, _ := b.next()
+		if err := s.answer(message{id: 7, op: op, content: content}, w, func(n int) { paid += n }); err != nil {
+			t.Fatal(err)
+		}
+		w.Flush()
+		var last message
+		for all := body(out.Bytes()); len(all) > 0; {
+			m, err := all.want(tagSequence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last, err = parseMessage(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		code, err := last.content.number(tagEnum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code, paid
+	}
+	for n, want := range map[int][2]int{1: {success, 0}, 2: {sizeLimitExceeded, 1}, maxNamed: {sizeLimitExceeded, maxNamed - 1}, maxNamed + 1: {adminLimitExceeded, 0}, 100: {adminLimitExceeded, 0}} {
+		if code, paid := naming(n); code != want[0] || paid != want[1] {
+			t.Errorf("%d addresses: %d, %d paid; want %d", n, code, paid, want)
+		}
+	}
 }

@@ -34,7 +34,7 @@ type Options struct {
 	Directory Directory
 	MaxConns  int           // connections at a time [64]; one more is closed at once
 	PerClient int           // of these from one client [a quarter, at least 2]; an IPv6 client is a /64
-	Rate      int           // operations of one client a second [500]; more of them wait
+	Rate      int           // operations of one client a second [500]; more of them wait. Each address that a search names is one
 	Idle      time.Duration // a connection without a request is closed after this [30 s]
 	Lifetime  time.Duration // the longest a connection may last [5 min]
 }
@@ -116,7 +116,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			wg.Go(func() {
 				defer func() { <-slots }()
 				defer clients.leave(who)
-				s.converse(ctx, conn, func() { clients.wait(ctx, who) })
+				s.converse(ctx, conn, func(n int) { clients.wait(ctx, who, n) })
 			})
 		default:
 			conn.Close()

@@ -377,7 +377,7 @@ func FuzzServe(f *testing.F) {
 				break
 			}
 			m, err := parseMessage(raw)
-			if err != nil || s.answer(m, w) != nil {
+			if err != nil || s.answer(m, w, func(int) {}) != nil {
 				break
 			}
 		}

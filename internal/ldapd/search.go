@@ -44,6 +44,7 @@ type search struct {
 	typesOnly bool
 	filter    *filter
 	asked     []string
+	named     []string // addresses, folded
 }
 
 func parseSearch(b body) (s search, err error) {
@@ -65,6 +66,14 @@ func parseSearch(b body) (s search, err error) {
 	left := maxFilters
 	if s.filter, err = parseFilter(&b, 1, &left); err != nil {
 		return s, err
+	}
+	s.filter.named(func(mail string) {
+		if !slices.Contains(s.named, mail) {
+			s.named = append(s.named, mail)
+		}
+	})
+	if len(s.named) > maxNamed { // each is a guess
+		return s, errLimit
 	}
 	list, err := b.want(tagSequence)
 	if err != nil || len(b) > 0 {
@@ -128,11 +137,11 @@ func (t *tree) candidates(s search, base name) (out []name) {
 	if base != "" {
 		take(base)
 	}
-	s.filter.named(func(mail string) {
+	for _, mail := range s.named {
 		for _, key := range t.people[mail] {
 			take(key)
 		}
-	})
+	}
 	for _, key := range t.public {
 		if len(out) > maxResults {
 			break

@@ -42,8 +42,8 @@ type message struct {
 }
 
 // converse answers the requests of one connection, one after the other, until it idles, errs or has lasted long enough. wait returns
-// when one more operation is due.
-func (s *Server) converse(ctx context.Context, conn net.Conn, wait func()) {
+// when so many more operations are due.
+func (s *Server) converse(ctx context.Context, conn net.Conn, wait func(n int)) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	end := time.Now().Add(s.options.Lifetime)
@@ -67,9 +67,9 @@ func (s *Server) converse(ctx context.Context, conn net.Conn, wait func()) {
 		if err != nil || m.op == unbindRequest || ctx.Err() != nil {
 			return
 		}
-		wait()
+		wait(1)
 		conn.SetDeadline(time.Now().Add(s.options.Idle))
-		if err := s.answer(m, out); err != nil {
+		if err := s.answer(m, out, wait); err != nil {
 			out.Write(notice())
 			out.Flush()
 			return
@@ -113,8 +113,8 @@ func parseMessage(b body) (m message, err error) {
 	return m, nil
 }
 
-// answer carries m out. An error ends the connection.
-func (s *Server) answer(m message, out *bufio.Writer) error {
+// answer carries m out. An error ends the connection. wait is asked for what a search costs besides one operation.
+func (s *Server) answer(m message, out *bufio.Writer, wait func(n int)) error {
 	say := func(op byte, r result, more ...[]byte) {
 		out.Write(m.reply(encode(op, append(r.encode(), more...)...)))
 	}
@@ -138,6 +138,9 @@ func (s *Server) answer(m message, out *bufio.Writer) error {
 			return nil
 		} else if err != nil {
 			return err
+		}
+		if n := len(q.named); n > 1 { // or a filter of many addresses would guess faster than the rate
+			wait(n - 1)
 		}
 		r := s.tree.Load().search(q, func(n *node) { out.Write(m.reply(q.entry(n))) })
 		say(searchDone, r)
