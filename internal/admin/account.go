@@ -12,9 +12,13 @@ import (
 // AddAccount gives a domain of ours an address, or opens a closed one again: with the mail it had, without password and folders.
 // ErrOpen, ErrNoDomain.
 func (s *Service) AddAccount(ctx context.Context, by audit.Actor, a addr.Address) error {
+	certified := false
 	err := s.store.Tx(ctx, func(tx *store.Tx) error {
 		account, err := tx.InsertAccount(a)
 		if err != nil {
+			return err
+		}
+		if certified, err = hasCertificate(tx, a); err != nil {
 			return err
 		}
 		return audit.Write(tx, audit.Entry{Actor: by, Action: "account.create", Object: object(account)})
@@ -25,12 +29,32 @@ func (s *Service) AddAccount(ctx context.Context, by audit.Actor, a addr.Address
 	case errors.Is(err, store.ErrNotFound):
 		return ErrNoDomain
 	}
+	if err == nil && certified { // from before it was closed
+		err = s.published(ctx)
+	}
 	return prefix("add account", err)
 }
 
-// CloseAccount ends the use of an address: nothing is sent or taken for it, and its password and folders are forgotten. Its mail stays.
+// hasCertificate says that what is published depends on whether the address is open.
+func hasCertificate(tx *store.Tx, a addr.Address) (bool, error) {
+	rows, err := tx.Certs(store.Owner{Address: a})
+	return len(rows) > 0, err
+}
+
+// CloseAccount ends the use of an address: nothing is sent or taken for it, and its password and folders are forgotten, and its
+// certificates are published no more. Its mail stays.
 func (s *Service) CloseAccount(ctx context.Context, by audit.Actor, a addr.Address) error {
-	return s.change(ctx, by, a, "account.close", nil, func(tx *store.Tx, account Account) error { return tx.CloseAccount(account.ID) })
+	certified := false
+	err := s.change(ctx, by, a, "account.close", nil, func(tx *store.Tx, account Account) (err error) {
+		if certified, err = hasCertificate(tx, a); err != nil {
+			return err
+		}
+		return tx.CloseAccount(account.ID)
+	})
+	if err == nil && certified {
+		err = prefix("close account", s.published(ctx))
+	}
+	return err
 }
 
 // Accounts lists those of a domain, closed ones too, oldest first; of all domains when d is empty.

@@ -120,6 +120,8 @@ type Gateway struct {
 	publishing sync.Mutex                        // held from reading what to publish until it is published
 	warned     atomic.Int64                      // warnings about that, as far as the log tells
 	served     atomic.Pointer[map[string][]byte] // certificates that are fetched by name
+	turn       atomic.Int64                      // when something else is to be published, Unix nanoseconds
+	turned     chan struct{}                     // that has changed
 }
 
 // Open opens the installation in o.Dir, or makes it: directories, key-encryption key, database, and with a pilot authority its
@@ -140,7 +142,7 @@ func Open(ctx context.Context, o Options) (*Gateway, error) {
 	if err := o.Face.complete(o.Listeners); err != nil {
 		return nil, fmt.Errorf("gateway: %s: %w", o.Domain, err)
 	}
-	g := &Gateway{opts: o}
+	g := &Gateway{opts: o, turned: make(chan struct{}, 1)}
 	if err := g.open(ctx); err != nil {
 		g.Close()
 		return nil, fmt.Errorf("gateway: %s: %w", o.Domain, err)

@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"carepost/addr"
 	"carepost/certificate"
+	"carepost/discovery"
 	"carepost/internal/certd"
 	"carepost/internal/dnsd"
 	"carepost/internal/ldapd"
@@ -40,13 +42,19 @@ type published struct {
 }
 
 // published are the certificates in use, the one source of all that is published (Direct 1.1, 5.2). What is retired, revoked or
-// expired is left out, and so is what is for signing only: whoever found it would encrypt with it in vain, or find nothing else.
-func (g *Gateway) published(ctx context.Context) (out []published, err error) {
+// expired is left out, the certificates of addresses that are closed, and so is what is for signing only: whoever found it would encrypt
+// with it in vain, or find nothing else. turn is when the next of them ends or begins; zero where none does.
+func (g *Gateway) published(ctx context.Context) (out []published, turn time.Time, err error) {
 	now := g.opts.Clock()
 	err = g.store.View(ctx, func(tx *store.Tx) error {
 		cs, err := tx.AllCerts()
-		out = nil
+		out, turn = nil, time.Time{}
 		for _, c := range cs {
+			for _, t := range []time.Time{c.NotBefore, c.NotAfter.Add(time.Millisecond)} {
+				if t.After(now) && (turn.IsZero() || t.Before(turn)) {
+					turn = t
+				}
+			}
 			if now.Before(c.NotBefore) || now.After(c.NotAfter) {
 				continue
 			}
@@ -60,17 +68,22 @@ func (g *Gateway) published(ctx context.Context) (out []published, err error) {
 			owner := c.Owner.Address
 			if owner.IsZero() {
 				owner.Domain = c.Owner.Domain
+			} else if _, err := tx.Account(owner); errors.Is(err, store.ErrNotFound) {
+				continue // Direct 1.4: nobody takes mail for it
+			} else if err != nil {
+				return err
 			}
 			out = append(out, published{owner, leaf})
 		}
 		return err
 	})
-	return out, err
+	return out, turn, err
 }
 
 // publication is all that is published at one moment.
 type publication struct {
 	certs    []published
+	turn     time.Time // when something else is to be published; zero: never
 	zone     dnsd.Zone
 	records  string // of the zone, to paste
 	tree     ldapd.Directory
@@ -80,7 +93,7 @@ type publication struct {
 }
 
 func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
-	if p.certs, err = g.published(ctx); err != nil {
+	if p.certs, p.turn, err = g.published(ctx); err != nil {
 		return p, err
 	}
 	p.byName = make(map[string][]byte)
@@ -90,6 +103,9 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 	}
 	for _, c := range p.certs {
 		p.byName[certificateName(c.leaf)] = c.leaf.Raw
+		if _, err := discovery.Name(c.owner); err != nil && !g.opts.Publish.NoDNS {
+			p.warnings = append(p.warnings, fmt.Sprintf("%s has no name in DNS, so that its certificate is published by LDAP alone: give it another address (Direct 5.1)", c.owner))
+		}
 	}
 	if !g.opts.Publish.NoLDAP {
 		p.tree = directory(g.opts.Domain, p.certs)
@@ -97,7 +113,7 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 			return p, err
 		}
 	}
-	p.warnings = p.zone.Warnings()
+	p.warnings = append(p.warnings, p.zone.Warnings()...)
 	if _, port, err := net.SplitHostPort(g.opts.Face.HTTP); g.opts.Publish.URL && (err != nil || port != "80") {
 		p.warnings = append(p.warnings, "certificates are published by URL at another port than 80, where many do not fetch")
 	}
@@ -108,7 +124,8 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 }
 
 // publish gives our own listeners what the domain publishes now, and writes it to Dir/dns/DOMAIN.zone and DOMAIN.ldif for those whose
-// zone or directory is served elsewhere: ready to paste, and to load.
+// zone or directory is served elsewhere: ready to paste, and to load. What fails keeps none of the rest back: what was revoked would be
+// published on.
 func (g *Gateway) publish(ctx context.Context) error {
 	g.publishing.Lock() // or an older view of the store could come last
 	defer g.publishing.Unlock()
@@ -116,20 +133,23 @@ func (g *Gateway) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.dns.Replace(p.zone); err != nil {
-		return err
+	g.served.Store(&p.byName) // before DNS leads there
+	failed := []error{g.dns.Replace(p.zone), g.ldap.Replace(p.tree)}
+	g.turn.Store(0)
+	if !p.turn.IsZero() {
+		g.turn.Store(p.turn.UnixNano())
 	}
-	if err := g.ldap.Replace(p.tree); err != nil {
-		return err
+	select {
+	case g.turned <- struct{}{}: // the upkeep looks at the time anew
+	default:
 	}
-	g.served.Store(&p.byName)
 	n := int64(len(p.warnings))
 	if before := g.warned.Swap(n); n > 0 && n != before { // they may tell addresses: a log does not
 		g.opts.Log.Warn("about what is published there is something to know: carepost cert publish tells it", "warnings", n)
 	}
 	at := filepath.Join(g.opts.Dir, "dns", g.opts.Domain.String())
 	if err := replace(at+".zone", p.records); err != nil {
-		return fmt.Errorf("records to paste: %w", err)
+		failed = append(failed, fmt.Errorf("records to paste: %w", err))
 	}
 	if p.ldif == "" {
 		err = os.Remove(at + ".ldif")
@@ -140,9 +160,9 @@ func (g *Gateway) publish(ctx context.Context) error {
 		err = replace(at+".ldif", p.ldif)
 	}
 	if err != nil {
-		return fmt.Errorf("entries to load: %w", err)
+		failed = append(failed, fmt.Errorf("entries to load: %w", err))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // zone is what the domain publishes by DNS: where its mail goes, its certificates, and where its directory is.
@@ -167,6 +187,9 @@ func (g *Gateway) zone(certs []published) dnsd.Zone {
 		z.SRV = []dnsd.SRV{at}
 	}
 	for _, c := range certs {
+		if _, err := discovery.Name(c.owner); err != nil {
+			continue // warned of
+		}
 		switch cert := (dnsd.CERT{For: c.owner, Certificate: c.leaf.Raw}); {
 		case o.Publish.NoDNS:
 		case o.Publish.URL:
