@@ -19,6 +19,7 @@ import (
 	"carepost/internal/transit"
 	"carepost/message"
 	"carepost/smime"
+	"carepost/trust"
 )
 
 // judgeTime bounds all judging of one message; what is not judged by then is undecided. Certificates name the URLs that are
@@ -37,6 +38,7 @@ type arrival struct {
 
 	strangers map[string]store.Contact // by recipient id: nothing is missing but an anchor
 	report    bool
+	budget    *trust.Budget // of fetches, for all judging in this run
 
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
@@ -46,7 +48,7 @@ type arrival struct {
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
 // be opened or believed is set aside: audited, kept, never shown and never answered (Direct 3).
 func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
-	a := &arrival{judged: map[string]agent.Judged{}, strangers: map[string]store.Contact{}}
+	a := &arrival{judged: map[string]agent.Judged{}, strangers: map[string]store.Contact{}, budget: agent.NewBudget()}
 	if err := f.Store.View(ctx, func(tx *store.Tx) error { return a.read(tx, j.Ref) }); err != nil {
 		return fmt.Errorf("flow: inbound: %w", err)
 	}
@@ -66,7 +68,7 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 		return err
 	}
 	crash.Point("open.drafted")
-	undecided, err := f.judge(ctx, j, a)
+	undecided, err := f.believe(ctx, j, a, draft)
 	if err != nil {
 		return err
 	}
@@ -174,25 +176,23 @@ func unopenable(err error) (clause, reason string) {
 	return "", ""
 }
 
-// examine looks at what a trusted message holds: the news of a report, or a file-set. Then it makes the opened message durable.
+// examine looks for a file-set in a trusted message that is no report. Then it makes the opened message durable.
 func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blob.Draft) error {
-	body, err := draft.Body()
-	if err != nil {
-		return fmt.Errorf("flow: inbound: %w", err)
-	}
-	defer body.Close()
-	if a.report {
-		a.notes, err = f.news(ctx, a, body)
-	} else {
+	if !a.report {
+		body, err := draft.Body()
+		if err != nil {
+			return fmt.Errorf("flow: inbound: %w", err)
+		}
 		a.fileset, err = f.checkFileSet(ctx, j, body)
-	}
-	if err != nil {
-		return err
+		body.Close()
+		if err != nil {
+			return err
+		}
 	}
 	if a.Work != "" {
 		return nil // an earlier round has shown it to others
 	}
-	body.Close()
+	var err error
 	if a.ref, err = draft.Commit(); err != nil {
 		return fmt.Errorf("flow: inbound: %w", err)
 	}

@@ -5,35 +5,61 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"slices"
 
 	"carepost/addr"
 	"carepost/internal/agent"
+	"carepost/internal/blob"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/trust"
 )
 
-// judge asks the agent for every recipient, once for those who hold the same anchors. undecided says why some have no answer yet.
-func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival) (undecided string, err error) {
+// believe judges an arrival, and reads a report. A report comes from somebody to whom we may send, perhaps without trusting him to send to
+// us (one-way trust): so anchors of both directions count for it. Only for what it says of our own mail: one that is about nothing
+// of ours would be shown like a letter, and anybody can call his letter a report, so that it is believed as one.
+func (f *Flow) believe(ctx context.Context, j *queue.Job, a *arrival, draft *blob.Draft) (undecided string, err error) {
+	if a.report = agent.IsReport(a.opened.Header); !a.report {
+		return f.judge(ctx, j, a, transit.Inbound)
+	}
+	undecided, err = f.judge(ctx, j, a, transit.Inbound, transit.Outbound)
+	if err != nil || len(a.trusted) == 0 {
+		return undecided, err
+	}
+	body, err := draft.Body()
+	if err != nil {
+		return "", fmt.Errorf("flow: inbound: %w", err)
+	}
+	defer body.Close()
+	if a.notes, err = f.news(ctx, a, body); err != nil || len(a.notes) > 0 {
+		return undecided, err
+	}
+	return f.judge(ctx, j, a, transit.Inbound)
+}
+
+// judge asks the agent for every recipient, once for those who hold the same anchors of these directions. undecided says why some have
+// no answer yet.
+func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival, directions ...transit.Direction) (undecided string, err error) {
 	limited, cancel := context.WithTimeout(ctx, judgeTime)
 	defer cancel()
 	now := f.Clock()
-	a.report = agent.IsReport(a.opened.Header)
-	known, budget := map[string]agent.Judged{}, agent.NewBudget() // by anchors; for them all
+	known := map[string]agent.Judged{} // by anchors
+	a.trusted = nil
+	clear(a.strangers)
 	for _, r := range a.waiting {
 		if err := j.Progress(); err != nil {
 			return "", err
 		}
-		party, err := f.party(ctx, r.Address, a.directions()...)
+		party, err := f.party(ctx, r.Address, directions...)
 		if err != nil {
 			return "", err
 		}
 		key := anchorKey(party)
 		v, ok := known[key]
 		if !ok {
-			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received, Budget: budget}, now)
+			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received, Budget: a.budget}, now)
 			known[key] = v
 		}
 		if v, err = f.ours(ctx, a, r, v); err != nil {
@@ -106,12 +132,4 @@ func anchorKey(p agent.Party) string {
 		h.Write(sum[:])
 	}
 	return string(h.Sum(nil))
-}
-
-// directions: a report comes from somebody to whom we may send, perhaps without trusting him to send to us (one-way trust).
-func (a *arrival) directions() []transit.Direction {
-	if a.report {
-		return []transit.Direction{transit.Inbound, transit.Outbound}
-	}
-	return []transit.Direction{transit.Inbound}
 }

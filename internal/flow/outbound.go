@@ -121,8 +121,9 @@ func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
 // decide asks the agent about everybody who waits.
 func (f *Flow) decide(ctx context.Context, j *queue.Job, m *outgoing) (agent.Decision, error) {
 	directions := []transit.Direction{transit.Outbound}
-	if m.Kind == transit.Report {
-		// One-way trust: who may send to us is owed an answer (Direct 3.2).
+	if m.Kind == transit.Report && m.Dedupe == nil {
+		// One-way trust: who may send to us is owed an answer (Direct 3.2): the one made here. What somebody has submitted can be repeated,
+		// and is his letter, whatever he calls it.
 		directions = append(directions, transit.Inbound)
 	}
 	party, err := f.party(ctx, m.Envelope.From.Address, directions...)
