@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"carepost/addr"
@@ -36,11 +37,17 @@ const (
 )
 
 // introduced notes that nothing is missing for r but an anchor: were the signer's certificate believed for the one sender that it names,
-// the message would be.
-func (f *Flow) introduced(ctx context.Context, a *arrival, r store.Recipient, party agent.Party, now time.Time) error {
+// the message would be. judged is what was found without that: a certificate from which a path leads to an anchor does not lack one, and
+// what speaks against that path, such as an authority that was revoked, is not for a telephone call to outweigh.
+func (f *Flow) introduced(ctx context.Context, a *arrival, r store.Recipient, party agent.Party, judged agent.Judged, now time.Time) error {
 	party.Introducing = true
-	v := f.agent.Inbound(ctx, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received}, now)
+	v := f.agent.Inbound(ctx, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received, Budget: a.budget}, now)
 	if v.Verdict.Status == trust.Refused || v.Verdict.Certificate == nil || len(v.Senders) != 1 {
+		return nil
+	}
+	if slices.ContainsFunc(judged.Signatures, func(s agent.Signature) bool {
+		return s.Certificate != nil && s.Certificate.Equal(v.Verdict.Certificate) && len(s.Verdict.Path) > 0
+	}) {
 		return nil
 	}
 	v.Verdict.Status = trust.Trusted // else its status is not known yet: that is seen to when it is judged again

@@ -67,7 +67,7 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival, directions .
 		}
 		a.judged[r.ID] = v
 		if v.Verdict.Status == trust.Refused || v.Verdict.Status == trust.Undecided && expired(a.Message, now) {
-			if err := f.introduced(limited, a, r, party, now); err != nil {
+			if err := f.introduced(limited, a, r, party, v, now); err != nil {
 				return "", err
 			}
 		}
