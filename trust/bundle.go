@@ -11,6 +11,10 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"carepost/certificate"
 	"carepost/cms"
 )
 
@@ -64,7 +68,7 @@ func parseBundle(body []byte, signers []*x509.Certificate, now time.Time, depth 
 			return b, err
 		}
 	}
-	if certs, err := x509.ParseCertificates(body); err == nil && len(certs) > 0 {
+	if certs := inARow(body); len(certs) > 0 {
 		return b, b.add(certs)
 	}
 	o := cms.ReadOptions{Limits: cms.Limits{Certificates: maxBundleCertificates, CertificateBytes: maxBundleBytes, HeaderBytes: 2 * maxBundleBytes}}
@@ -91,7 +95,7 @@ func (b *Bundle) unarmour(body []byte) (message []byte, err error) {
 			return nil, ErrBundleSize
 		}
 		switch block.Type {
-		case "PKCS7", "CMS":
+		case "PKCS7", "PKCS #7 SIGNED DATA", "CMS":
 			if n > 1 || message != nil {
 				return nil, fmt.Errorf("%w: several things in PEM", ErrBundle)
 			}
@@ -100,7 +104,7 @@ func (b *Bundle) unarmour(body []byte) (message []byte, err error) {
 			if message != nil {
 				return nil, fmt.Errorf("%w: several things in PEM", ErrBundle)
 			}
-			c, err := x509.ParseCertificate(block.Bytes)
+			c, err := certificate.Parse(block.Bytes)
 			if err != nil {
 				b.Unreadable++
 				continue
@@ -114,6 +118,25 @@ func (b *Bundle) unarmour(body []byte) (message []byte, err error) {
 		return nil, fmt.Errorf("%w: no certificates in PEM", ErrBundle)
 	}
 	return message, nil
+}
+
+// inARow are certificates in DER, one after the other, and nothing else; nil where it is not that. Odd ones are taken as they are: whether
+// one counts is judged with what it speaks for.
+func inARow(body []byte) (certs []*x509.Certificate) {
+	for in := cryptobyte.String(body); !in.Empty(); {
+		var one cryptobyte.String
+		if !in.ReadASN1Element(&one, asn1.SEQUENCE) {
+			return nil
+		}
+		c, err := certificate.Parse(one)
+		if err != nil {
+			return nil
+		}
+		if certs = append(certs, c); len(certs) > maxBundleCertificates {
+			return certs
+		}
+	}
+	return certs
 }
 
 func (b *Bundle) add(certs []*x509.Certificate) error {

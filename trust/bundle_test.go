@@ -3,11 +3,14 @@ package trust_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +124,65 @@ func TestBundle(t *testing.T) {
 		}
 		if got.Signer != nil && c.signers != nil && !got.Signer.Equal(b.signer.Certificate) {
 			t.Errorf("%s: signed by somebody else", c.name)
+		}
+	}
+}
+
+// An odd anchor stands in a bundle like any other, whatever the form: whether it counts is judged later, by policy.
+func TestBundleOfOddAnchors(t *testing.T) {
+	dir, ca := t.TempDir(), certtest.NewCA(t, "One")
+	der := ca.Odd(t, ca.Certificate, func(t *certtest.TBS) { t.Serial = asn1.RawValue{FullBytes: []byte("\x02\x01\xff")} })
+	if _, err := x509.ParseCertificate(der); err == nil {
+		t.Fatal("crypto/x509 finds nothing odd")
+	}
+	odd := &x509.Certificate{Raw: der}
+	certtest.WriteCertificates(t, dir, "anchors.pem", odd, ca.Certificate)
+	openssl(t, dir, "crl2pkcs7", "-nocrl", "-certfile", "anchors.pem", "-outform", "DER", "-out", "plain.p7b")
+	for name, body := range map[string][]byte{
+		"PEM": contents(t, dir, "anchors.pem"), "PKCS #7": contents(t, dir, "plain.p7b"), "one after the other": slices.Concat(der, ca.Certificate.Raw),
+	} {
+		got, err := trust.ParseBundle(body, nil, certtest.NotBefore)
+		if err != nil || len(got.Certificates) != 2 || got.Unreadable != 0 || !slices.ContainsFunc(got.Certificates, func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, der) }) {
+			t.Errorf("%s: %d certificates, %d unreadable, %v", name, len(got.Certificates), got.Unreadable, err)
+		}
+	}
+}
+
+// Bundles as Bouncy Castle writes them, which gateways in Java use: BER of indefinite length, metadata as the content.
+func TestBundleOfBouncyCastle(t *testing.T) {
+	b := newBundles(t)
+	key, err := x509.MarshalPKCS8PrivateKey(b.signer.Key)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.dir, "signer.p8"), key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const classes = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar"
+	if out, err := exec.Command("java", "-XX:TieredStopAtLevel=1", "-cp", classes, "testdata/Bundle.java", b.dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	signed, now := []*x509.Certificate{b.signer.Certificate}, certtest.NotBefore.AddDate(1, 0, 0)
+	for _, c := range []struct {
+		name    string
+		signers []*x509.Certificate
+		said    bool
+		err     error
+	}{
+		{"java.p7b", nil, true, nil},
+		{"java-bare.p7b", nil, false, nil},
+		{"java.p7m", nil, true, nil},
+		{"java.p7m", signed, true, nil},
+		{"java.p7b", signed, false, trust.ErrBundleUnsigned},
+		{"java.p7m", []*x509.Certificate{b.stranger.Certificate}, false, trust.ErrBundleSigner},
+	} {
+		body := contents(t, b.dir, c.name)
+		if body[1] != 0x80 {
+			t.Errorf("%s is in DER", c.name)
+		}
+		got, err := trust.ParseBundle(body, c.signers, now)
+		if !errors.Is(err, c.err) || err == nil && len(got.Certificates) != len(b.anchors) || strings.Contains(got.Metadata, "<Profile>a profile<") != c.said {
+			t.Errorf("%s, %d signers: %d certificates, %q, %v", c.name, len(c.signers), len(got.Certificates), got.Metadata, err)
 		}
 	}
 }

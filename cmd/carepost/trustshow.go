@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"carepost/certificate"
 	"carepost/internal/admind"
 	"carepost/internal/config"
 )
@@ -52,7 +52,7 @@ func tellAnchor(w io.Writer, a admind.Anchor) {
 	fmt.Fprintf(w, "certificate  %s\n", plain(distinguished(a.Subject)))
 	block, _ := pem.Decode([]byte(a.PEM))
 	if block != nil {
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+		if c, err := certificate.Parse(block.Bytes); err == nil {
 			fmt.Fprintf(w, "issuer       %s\nfingerprint  %s\n", plain(distinguished(c.Issuer.String())), config.Fingerprint(c))
 		}
 	}

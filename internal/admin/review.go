@@ -3,7 +3,6 @@ package admin
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"carepost/certificate"
 	"carepost/internal/audit"
 	"carepost/internal/store"
 )
@@ -214,7 +214,7 @@ func told(tx *store.Tx, r Review) error {
 
 // subject is the name in a certificate, for people.
 func subject(der []byte) string {
-	c, err := x509.ParseCertificate(der)
+	c, err := certificate.Parse(der)
 	if err != nil {
 		return "that cannot be read"
 	}

@@ -26,6 +26,7 @@ import (
 	"strings"
 	"time"
 
+	"carepost/certificate"
 	"carepost/internal/audit"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -257,7 +258,7 @@ func prints(ders [][]byte) (out []string) {
 
 func expired(ders [][]byte, now time.Time) (n int) {
 	for _, der := range ders {
-		if c, err := x509.ParseCertificate(der); err == nil && now.After(c.NotAfter) {
+		if c, err := certificate.Parse(der); err == nil && now.After(c.NotAfter) {
 			n++
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"carepost/certificate"
 	"carepost/internal/audit"
 	"carepost/internal/store"
 	"carepost/trust"
@@ -66,7 +67,7 @@ func (s *Service) fetch(ctx context.Context, b store.Bundle) ([]byte, error) {
 func (s *Service) parse(body []byte, b store.Bundle, now time.Time) (got trust.Bundle, err error) {
 	var signers []*x509.Certificate
 	for _, der := range b.Detail.Signers {
-		c, err := x509.ParseCertificate(der)
+		c, err := certificate.Parse(der)
 		if err != nil {
 			return got, fmt.Errorf("the signer's certificate: %w", err)
 		}
