@@ -24,6 +24,7 @@ type Bundle struct {
 	Unreadable   int                 // entries besides that no certificate could be read from
 	Metadata     string              // what the bundle says of itself, XML; nobody has checked it
 	Signer       *x509.Certificate   // whose signature was found good; nil: it is not signed
+	Signed       time.Time           // when, as the signer says; zero: he does not
 }
 
 // Errors of ParseBundle.
@@ -178,7 +179,7 @@ func (b *Bundle) opaque(body []byte, o cms.ReadOptions, signers []*x509.Certific
 	if depth == 1 {
 		return fmt.Errorf("%w: signed twice", ErrBundle)
 	}
-	signer := bundleSigner(signed, content, signers, now)
+	signer, at := bundleSigner(signed, content, signers, now)
 	if signer == nil {
 		return ErrBundleSigner
 	}
@@ -187,12 +188,13 @@ func (b *Bundle) opaque(body []byte, o cms.ReadOptions, signers []*x509.Certific
 	if err != nil {
 		return err
 	}
-	*b, b.Signer = inner, signer
+	*b, b.Signer, b.Signed = inner, signer, at
 	return nil
 }
 
-// bundleSigner is the one of signers, or where there are none of the certificates of the message, under which a signature holds.
-func bundleSigner(s *cms.SignedData, content []byte, signers []*x509.Certificate, now time.Time) *x509.Certificate {
+// bundleSigner is the one of signers, or where there are none of the certificates of the message, under which a signature holds, and when
+// it says that it was made.
+func bundleSigner(s *cms.SignedData, content []byte, signers []*x509.Certificate, now time.Time) (*x509.Certificate, time.Time) {
 	digests := map[crypto.Hash][]byte{}
 	for i, info := range s.Signers {
 		if info.Hash == 0 || !info.Hash.Available() {
@@ -213,11 +215,11 @@ func bundleSigner(s *cms.SignedData, content []byte, signers []*x509.Certificate
 			}
 			current := !now.Before(c.NotBefore) && !now.After(c.NotAfter) || len(signers) == 0
 			if current && s.Verify(i, c, digests[info.Hash]) == nil {
-				return c
+				return c, info.SigningTime
 			}
 		}
 	}
-	return nil
+	return nil, time.Time{}
 }
 
 // maxBundleSigners is how many certificates each signature of a bundle is tried with.

@@ -60,7 +60,7 @@ func listBundles(w io.Writer, all []admind.Bundle) error {
 	for _, b := range all {
 		every, signed, seen, anchors := "by hand", "any", "never", fmt.Sprint(b.Anchors)
 		if d, err := time.ParseDuration(b.Every); err == nil && d > 0 {
-			every = strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+			every = interval(d)
 		}
 		if len(b.Signers) > 0 {
 			signed = "by " + b.Signers[0][:2*shortPrint]
@@ -84,6 +84,17 @@ func listBundles(w io.Writer, all []admind.Bundle) error {
 	return nil
 }
 
+// interval is 24h, 10m or 1h30m.
+func interval(d time.Duration) string {
+	text := d.String()
+	for _, none := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, none) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
 func newBundleAddCmd() *cobra.Command {
 	n := admind.NewBundle{}
 	var way oneWay
@@ -101,6 +112,9 @@ of its anchors certifies is believed from then on: read by which rules they are 
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			n.Name, n.URL, n.Direction, n.Seconds = args[0], args[1], way.direction(), int64(every/time.Second)
+			if every%time.Second != 0 {
+				return usage(errors.New("--every: whole seconds, such as 12h"))
+			}
 			if n.Evaluation, err = said.said(); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"carepost/certificate"
 	"carepost/internal/audit"
 	"carepost/internal/bundle"
 	"carepost/internal/fetch"
@@ -87,7 +89,7 @@ type house struct {
 }
 
 func newHouse(t *testing.T, g *giver) *house {
-	h := &house{t: t, store: storetest.SQLite(t), now: certtest.NotBefore.AddDate(3, 0, 0), owner: store.Owner{Domain: "north.example"}}
+	h := &house{t: t, store: storetest.SQLite(t), now: time.Now(), owner: store.Owner{Domain: "north.example"}}
 	u, _ := url.Parse(g.URL)
 	port, _ := strconv.ParseUint(u.Port(), 10, 16)
 	client := func() *fetch.Client { // a new one each time: it remembers failures for seconds
@@ -327,6 +329,62 @@ func TestAddRefuses(t *testing.T) {
 	}
 	h.add(good)
 	if _, err := h.Add(t.Context(), "test", good); !errors.Is(err, bundle.ErrTaken) {
+		t.Error(err)
+	}
+}
+
+// A signed bundle is not followed by an older one, which would bring back what was taken out since; nor by one of a time to come.
+func TestOlderBundle(t *testing.T) {
+	g := newGiver(t)
+	h := newHouse(t, g)
+	signer := certtest.SelfSigned(t, "h.example")
+	h.add(bundle.Wanted{Name: "network", URL: g.URL + "/b.p7m", Signers: []*x509.Certificate{signer.Certificate}})
+	g.gives(p7b(t, &signer, cas(t, "A", "B")...))
+	h.now = time.Now()
+	for _, c := range []struct {
+		last, now time.Time
+		refused   string
+	}{
+		{time.Time{}, time.Now(), ""},
+		{time.Now().Add(time.Hour), time.Now(), "older than the one"},
+		{time.Time{}, time.Now().AddDate(0, 0, -2), "yet to come"},
+		{time.Now().Add(-time.Hour), time.Now(), ""},
+	} {
+		h.now = c.now
+		err := h.store.Tx(t.Context(), func(tx *store.Tx) error {
+			b, err := tx.Bundle("network")
+			if err != nil {
+				return err
+			}
+			if b.Detail.Signed = c.last; len(b.Detail.Signers) != 1 {
+				t.Errorf("%d signers", len(b.Detail.Signers))
+			}
+			return tx.SetBundle(b.ID, b.Detail)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Refresh(t.Context(), "test", "network", true)
+		var r *bundle.Refused
+		if c.refused == "" && err != nil || c.refused != "" && (!errors.As(err, &r) || !strings.Contains(r.Reason, c.refused)) {
+			t.Errorf("%v, want %q", err, c.refused)
+		}
+	}
+}
+
+// A signer with an odd certificate is one whose signature can be missing, as any other.
+func TestOddSigner(t *testing.T) {
+	g := newGiver(t)
+	h := newHouse(t, g)
+	ca := certtest.NewCA(t, "A")
+	odd, err := certificate.Parse(ca.Odd(t, ca.Certificate, func(t *certtest.TBS) { t.Serial = asn1.RawValue{FullBytes: []byte("\x02\x01\xff")} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.add(bundle.Wanted{Name: "network", URL: g.URL + "/b.p7m", Signers: []*x509.Certificate{odd}})
+	g.gives(p7b(t, nil, ca.Certificate))
+	var r *bundle.Refused
+	if _, err := h.Refresh(t.Context(), "test", "network", false); !errors.As(err, &r) {
 		t.Error(err)
 	}
 }

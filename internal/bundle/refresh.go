@@ -116,6 +116,9 @@ func (s *Service) replace(ctx context.Context, by audit.Actor, b store.Bundle, g
 		case len(got.Certificates) == 0:
 			return &Refused{"it is empty"}
 		}
+		if refused := older(got, fresh.Detail, now); refused != nil {
+			return refused
+		}
 		if refused := shrunken(before, c, fresh.Detail.Shrink, now); refused != nil && !acceptShrink {
 			return refused
 		}
@@ -127,6 +130,9 @@ func (s *Service) replace(ctx context.Context, by audit.Actor, b store.Bundle, g
 			d.Taken, d.Sum = now, sum[:]
 		}
 		d.Metadata, d.Seen, d.Tried, d.Alarm, d.Failures, d.Next = got.Metadata, now, now, "", 0, due(now, d.Every, 0)
+		if len(d.Signers) > 0 {
+			d.Signed = got.Signed
+		}
 		if err := tx.SetBundle(b.ID, d); err != nil {
 			return err
 		}
@@ -168,6 +174,24 @@ func compare(name string, before [][]byte, got trust.Bundle, now time.Time) Chan
 	}
 	return c
 }
+
+// older refuses a bundle that its signer had signed before the one that was taken last: who can change what comes over the wire could
+// bring back an anchor that was taken out since. A time that has not come is no time, or one slip of a clock would refuse all that follows.
+func older(got trust.Bundle, d store.BundleDetail, now time.Time) error {
+	const layout = "2006-01-02 15:04 UTC"
+	switch {
+	case len(d.Signers) == 0:
+	case got.Signed.After(now.Add(ahead)):
+		return &Refused{"its signature says that it was made on " + got.Signed.UTC().Format(layout) + ", which is yet to come"}
+	case got.Signed.Before(d.Signed):
+		return &Refused{"it is older than the one that was taken last, which was signed on " + d.Signed.UTC().Format(layout) +
+			": ask who gives it out; if it is right, remove the bundle and add it again"}
+	}
+	return nil
+}
+
+// ahead is how far the clock of a signer may be before ours.
+const ahead = 24 * time.Hour
 
 // shrunken says that so many anchors are gone that somebody has to look. Those that have ended may go.
 func shrunken(before [][]byte, c Change, percent int, now time.Time) error {

@@ -25,7 +25,8 @@ type BundleDetail struct {
 	Shrink     int           `json:"shrink,omitempty"`  // percent of its anchors that may go at once
 	Evaluation *Evaluation   `json:"evaluation,omitempty"`
 
-	Sum      []byte    `json:"sum,omitempty"` // SHA-256 of the body that was taken last
+	Sum      []byte    `json:"sum,omitempty"`   // SHA-256 of the body that was taken last
+	Signed   time.Time `json:"signed,omitzero"` // when, as its signer says, where it has to be signed
 	Metadata string    `json:"metadata,omitempty"`
 	Taken    time.Time `json:"taken,omitzero"` // when its anchors were replaced last
 	Seen     time.Time `json:"seen,omitzero"`  // when it was last found to be good
