@@ -138,10 +138,11 @@ of a record, a disease or a programme), and of one that shares its name in DNS w
 						return fmt.Errorf("%s is an account now, but without a password (carepost account password sets one): %w", a, clientError(err))
 					}
 				}
-				if err := p.tell(cmd, client, a, plain(a.String())+" is an account now.", password); err != nil {
+				warnings, failed := adviceOn(cmd, client, a)
+				if err := p.tell(cmd, client, a, plain(a.String())+" is an account now.", password, warnings...); err != nil { // a password is shown once
 					return err
 				}
-				return warnOfAddress(cmd, client, a)
+				return failed
 			})(cmd, args)
 		},
 	}

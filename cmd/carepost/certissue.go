@@ -84,14 +84,13 @@ func warnAbout(cmd *cobra.Command, warnings []string) {
 	}
 }
 
-// warnOfAddress tells what an address gives away, and whom it could be mistaken for.
-func warnOfAddress(cmd *cobra.Command, client *admind.Client, a addr.Address) error {
+// adviceOn is what an address gives away, and whom it could be mistaken for.
+func adviceOn(cmd *cobra.Command, client *admind.Client, a addr.Address) ([]string, error) {
 	advice, err := client.Advice(context.WithoutCancel(cmd.Context()), a)
 	if err != nil {
-		return clientError(err)
+		return nil, clientError(err)
 	}
-	warnAbout(cmd, advice.Warnings)
-	return nil
+	return advice.Warnings, nil
 }
 
 func newCertAuthorityCmd() *cobra.Command {

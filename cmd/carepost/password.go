@@ -180,13 +180,17 @@ func goodPassword() string {
 	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:20]
 }
 
-// tell says what was done, and a password that was made here.
-func (p *passwordFlags) tell(cmd *cobra.Command, client *admind.Client, a addr.Address, done, password string) error {
+// tell says what was done, a password that was made here, and what is to be known of the address.
+func (p *passwordFlags) tell(cmd *cobra.Command, client *admind.Client, a addr.Address, done, password string, warnings ...string) error {
 	w := cmd.OutOrStdout()
 	if asJSON(cmd) {
-		out := map[string]string{"address": a.String()}
+		out := struct {
+			Address  string   `json:"address"`
+			Password string   `json:"password,omitempty"`
+			Warnings []string `json:"warnings,omitempty"`
+		}{Address: a.String(), Warnings: warnings}
 		if p.generate {
-			out["password"] = password
+			out.Password = password
 		}
 		return writeJSON(w, out)
 	}
@@ -197,6 +201,7 @@ func (p *passwordFlags) tell(cmd *cobra.Command, client *admind.Client, a addr.A
 		done += signInHint(cmd, client, a)
 	}
 	_, err := fmt.Fprintln(w, done)
+	warnAbout(cmd, warnings)
 	return err
 }
 

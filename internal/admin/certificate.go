@@ -238,11 +238,18 @@ func (s *Service) ExpireCertificate(ctx context.Context, by audit.Actor, id stri
 			return ErrNoCertificate
 		}
 		row = rows[i]
-		now := s.clock()
-		if err := tx.RetireCert(id, now); err != nil {
+		at := s.clock()
+		leaf, err := x509.ParseCertificate(row.DER)
+		if err != nil {
 			return err
 		}
-		row.NotAfter = now.Add(-time.Millisecond)
+		if at.After(leaf.NotAfter) { // its own end is no end of its use: it is missed until somebody says that it is not
+			at = leaf.NotAfter
+		}
+		if err := tx.RetireCert(id, at); err != nil {
+			return err
+		}
+		row.NotAfter = at.Add(-time.Millisecond)
 		return audit.Write(tx, entry)
 	})
 	if err != nil || row.ID == "" {

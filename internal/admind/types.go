@@ -43,7 +43,20 @@ type Status struct {
 	Engine  string        `json:"engine,omitempty"` // "sqlite", "postgres"
 	// Listeners by name ("mx", "submission", …): host:port as bound.
 	Listeners map[string]string `json:"listeners,omitempty"`
-	Warnings  []string          `json:"warnings,omitempty"`
+	Warnings  []string          `json:"warnings,omitempty"` // for people, those of Expiring too
+	Expiring  []Expiring        `json:"expiring,omitempty"`
+}
+
+// Expiring is a certificate that ends within 30 days, or has ended: one of ours, or one that we trust.
+type Expiring struct {
+	Kind     string    `json:"kind"` // "own", "server", "authority", "anchor", "bundle", "pin"
+	What     string    `json:"what"`
+	SHA256   string    `json:"sha256"` // of a bundle: of the first to end
+	NotAfter time.Time `json:"not_after"`
+	Days     int       `json:"days"` // the step of the warning: 30, 14, 7 or 1 day before the end; 0 when it has ended
+	Ended    bool      `json:"ended"`
+	Count    int       `json:"count,omitempty"` // how many anchors of a bundle
+	Remedy   string    `json:"remedy"`
 }
 
 // Card is what a partner needs to know of an installation: whom to trust and where to deliver.

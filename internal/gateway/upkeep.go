@@ -16,6 +16,9 @@ const minTurn = time.Second
 func (g *Gateway) upkeep(ctx context.Context) error {
 	tick := time.NewTicker(g.opts.Upkeep)
 	defer tick.Stop()
+	if err := g.tellEndings(ctx); err != nil && ctx.Err() == nil { // who starts it anew every hour is told too
+		g.opts.Log.Error("looking for what ends", "error", err)
+	}
 	for {
 		turn := time.NewTimer(g.untilTurn())
 		select {
@@ -61,7 +64,7 @@ func (g *Gateway) renew(ctx context.Context) error {
 			failed = append(failed, g.trustOurs(ctx))
 		}
 	}
-	failed = append(failed, g.showAgain(ctx), g.remind(ctx))
+	failed = append(failed, g.showAgain(ctx), g.remind(ctx), g.tellEndings(ctx))
 	if err := g.publish(ctx); err != nil {
 		failed = append(failed, fmt.Errorf("publishing: %w", err))
 	}
