@@ -125,8 +125,7 @@ func places(flag string, allow []string) (o fetch.Options, err error) {
 		if err != nil {
 			return o, usage(fmt.Errorf("%s: %q is not IP:PORT", flag, s))
 		}
-		o.AllowPrefixes = append(o.AllowPrefixes, netip.PrefixFrom(ap.Addr(), ap.Addr().BitLen()))
-		o.AllowPorts = append(o.AllowPorts, ap.Port())
+		o.AllowPlaces = append(o.AllowPlaces, ap)
 	}
 	return o, nil
 }

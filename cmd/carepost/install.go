@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -132,17 +131,10 @@ func networkOf(c *config.Config) gateway.Network {
 	return n
 }
 
-// allow lets one place be fetched from that is not public.
+// allow lets one place be asked that is not public: an IP address and port. A name is none.
 func allow(t *gateway.Trial, at string) {
-	host, port, err := net.SplitHostPort(at)
-	if err != nil {
-		return
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		t.Prefixes = append(t.Prefixes, netip.PrefixFrom(ip, ip.BitLen()))
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err == nil && !slices.Contains(t.Ports, uint16(n)) {
-		t.Ports = append(t.Ports, uint16(n))
+	if place, err := netip.ParseAddrPort(at); err == nil && !slices.Contains(t.Places, place) {
+		t.Places = append(t.Places, place)
 	}
 }
 

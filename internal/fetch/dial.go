@@ -29,6 +29,9 @@ func (c *Client) guardLDAP(_ context.Context, network, address string, _ syscall
 	if err != nil || network != "tcp4" && network != "tcp6" {
 		return errGuard
 	}
+	if c.place(to) {
+		return nil
+	}
 	const ldap, unprivileged = 389, 1024
 	ip, port := to.Addr().Unmap(), to.Port()
 	if c.allowed(ip) {
@@ -41,6 +44,13 @@ func (c *Client) guardLDAP(_ context.Context, network, address string, _ syscall
 		return errGuard
 	}
 	return nil
+}
+
+// place says that exactly this address and port is allowed.
+func (c *Client) place(to netip.AddrPort) bool {
+	return slices.ContainsFunc(c.o.AllowPlaces, func(at netip.AddrPort) bool {
+		return at.Port() == to.Port() && at.Addr().Unmap() == to.Addr().Unmap()
+	})
 }
 
 // allowed says that an address is allowed although it may not be public.

@@ -13,6 +13,7 @@ import (
 func TestDirectories(t *testing.T) {
 	open := New(Options{AllowPorts: []uint16{10389}})
 	trial := New(Options{AllowPorts: []uint16{10389}, AllowPrefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	place := New(Options{AllowPlaces: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:10389"), netip.MustParseAddrPort("[::ffff:10.0.0.2]:636")}})
 	for _, tc := range []struct {
 		c       *Client
 		network string
@@ -26,6 +27,8 @@ func TestDirectories(t *testing.T) {
 		{open, "tcp6", "[::1]:389", false}, {open, "tcp6", "[fe80::1%lo]:389", false}, {open, "tcp4", "0.0.0.0:389", false},
 		{trial, "tcp4", "10.0.0.1:389", true}, {trial, "tcp4", "10.0.0.1:10389", true}, {trial, "tcp4", "10.0.0.1:11389", false}, {trial, "tcp4", "10.0.0.1:22", false},
 		{trial, "tcp4", "192.168.0.1:389", false},
+		{place, "tcp4", "10.0.0.1:10389", true}, {place, "tcp4", "10.0.0.2:636", true}, {place, "tcp4", "10.0.0.1:389", false}, {place, "tcp4", "10.0.0.1:636", false},
+		{place, "tcp4", "10.0.0.2:10389", false}, {place, "tcp4", "10.0.0.1:80", false}, {place, "udp4", "10.0.0.1:10389", false}, {place, "tcp4", "9.9.9.9:636", false},
 	} {
 		if err := tc.c.guardLDAP(t.Context(), tc.network, tc.to, nil); (err == nil) != tc.want {
 			t.Errorf("%s %s: %v", tc.network, tc.to, err)

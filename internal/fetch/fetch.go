@@ -33,8 +33,10 @@ import (
 type Options struct {
 	AllowPrefixes []netip.Prefix // addresses allowed although they are not public, for example 127.0.0.0/8 in a trial
 	AllowPorts    []uint16       // ports allowed besides 80 and 443, at AllowPrefixes only
-	Timeout       time.Duration  // for one fetch in all, redirects included; 0 = 10 s
-	Resolver      *net.Resolver  // of host names; nil = the system's. What it says is not believed either: addresses are checked
+	// AllowPlaces are single addresses with their ports: nothing else at the address is allowed by it, nor that port elsewhere.
+	AllowPlaces []netip.AddrPort
+	Timeout     time.Duration // for one fetch in all, redirects included; 0 = 10 s
+	Resolver    *net.Resolver // of host names; nil = the system's. What it says is not believed either: addresses are checked
 }
 
 const (
@@ -208,12 +210,18 @@ func (c *Client) check(raw string) (*url.URL, error) {
 	}
 	if port := u.Port(); port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || !webPort(uint16(n)) && !slices.Contains(c.o.AllowPorts, uint16(n)) {
+		if err != nil || !c.knows(uint16(n)) {
 			return nil, fmt.Errorf("port %q: %w", port, errGuard)
 		}
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
+}
+
+// knows says that a URL may name this port; whether it is allowed at the address is for the guard to say.
+func (c *Client) knows(port uint16) bool {
+	return webPort(port) || slices.Contains(c.o.AllowPorts, port) ||
+		slices.ContainsFunc(c.o.AllowPlaces, func(at netip.AddrPort) bool { return at.Port() == port })
 }
 
 func webPort(p uint16) bool { return p == 80 || p == 443 }

@@ -94,6 +94,7 @@ func TestPublic(t *testing.T) {
 func TestGuard(t *testing.T) {
 	open := New(Options{AllowPorts: []uint16{8080}})
 	trial := New(Options{AllowPorts: []uint16{8080}, AllowPrefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	place := New(Options{AllowPlaces: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:8080"), netip.MustParseAddrPort("10.0.0.2:389")}})
 	for _, tc := range []struct {
 		c       *Client
 		network string
@@ -108,6 +109,9 @@ func TestGuard(t *testing.T) {
 		{open, "tcp4", "169.254.169.254:80", false}, {open, "tcp6", "[fe80::1%lo]:80", false}, {open, "tcp4", "0.0.0.0:80", false},
 		{open, "tcp6", "[::]:80", false}, {open, "tcp4", "255.255.255.255:80", false}, {open, "tcp4", "239.0.0.1:80", false},
 		{trial, "tcp4", "10.0.0.1:80", true}, {trial, "tcp4", "10.0.0.1:8080", true}, {trial, "tcp6", "[::ffff:10.0.0.1]:8080", true},
+		{place, "tcp4", "10.0.0.1:8080", true}, {place, "tcp6", "[::ffff:10.0.0.1]:8080", true}, {place, "tcp4", "10.0.0.2:389", true},
+		{place, "tcp4", "10.0.0.1:80", false}, {place, "tcp4", "10.0.0.1:443", false}, {place, "tcp4", "10.0.0.1:389", false},
+		{place, "tcp4", "10.0.0.2:80", false}, {place, "tcp4", "10.0.0.2:8080", false}, {place, "tcp4", "9.9.9.9:8080", false},
 		{trial, "tcp4", "10.0.0.1:22", false}, {trial, "tcp4", "9.9.9.9:8080", false}, {trial, "tcp4", "192.168.0.1:80", false},
 	} {
 		if err := tc.c.guard(t.Context(), tc.network, tc.to, nil); (err == nil) != tc.want {

@@ -16,6 +16,9 @@ func (c *Client) guard(_ context.Context, network, address string, _ syscall.Raw
 	if err != nil || network != "tcp4" && network != "tcp6" {
 		return errGuard
 	}
+	if c.place(to) {
+		return nil
+	}
 	ip := to.Addr().Unmap()
 	if c.allowed(ip) {
 		if webPort(to.Port()) || slices.Contains(c.o.AllowPorts, to.Port()) {

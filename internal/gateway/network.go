@@ -38,6 +38,7 @@ type Discovery struct {
 type Trial struct {
 	Prefixes []netip.Prefix // for example 127.0.0.0/8
 	Ports    []uint16
+	Places   []netip.AddrPort // each with its own port alone
 }
 
 // outside is the way to others: agent.Directory, agent.Judge and flow.Transport.
@@ -50,7 +51,7 @@ type outside struct {
 
 func (g *Gateway) newOutside(n Network) *outside {
 	dns := &resolver.Client{Servers: n.Servers, Stub: n.Stub, Cache: resolver.NewCache(0, g.opts.Clock)}
-	fetcher := fetch.New(fetch.Options{AllowPrefixes: n.Trial.Prefixes, AllowPorts: n.Trial.Ports})
+	fetcher := fetch.New(fetch.Options{AllowPrefixes: n.Trial.Prefixes, AllowPorts: n.Trial.Ports, AllowPlaces: n.Trial.Places})
 	finder := &discovery.Finder{
 		Resolver: dns, Fetcher: fetcher, Dial: fetcher.DialLDAP, Deadline: n.Discovery.Deadline,
 		Cache: discovery.NewCache(0, n.Discovery.Stale, g.opts.Clock),
