@@ -197,32 +197,30 @@ type contextual func(context.Context) ([]byte, error)
 
 func (f contextual) Fetch(ctx context.Context, _ string, _ int64) ([]byte, error) { return f(ctx) }
 
-// What is kept by hand goes first; what was remembered comes last, where nothing was found or nothing answers, and never in place of
+// What was remembered comes last, where nothing was found or nothing answers, and never in place of
 // what is published, be that of no use.
-func TestOwnSources(t *testing.T) {
+func TestRememberedLast(t *testing.T) {
 	ca := certtest.NewCA(t, "Trial CA")
 	issue := func(edits ...certtest.Edit) *x509.Certificate {
 		return ca.Issue(t, "lab@h.example", append(edits, certtest.Key(certtest.ECDSA(t)))...).Certificate
 	}
 	expired, mine, john := issue(certtest.Until(past)), issue(), ca.Issue(t, "john@h.example").Certificate
-	give := func(certs ...*x509.Certificate) func(context.Context, addr.Address) ([]*x509.Certificate, error) {
-		return func(context.Context, addr.Address) ([]*x509.Certificate, error) { return certs, nil }
-	}
 	for _, tc := range []struct {
-		name              string
-		published         *x509.Certificate
-		rcode             string
-		local, remembered []*x509.Certificate
-		want              *x509.Certificate
-		source            string
-		err               bool
+		name       string
+		published  *x509.Certificate
+		rcode      string
+		remembered []*x509.Certificate
+		broken     error
+		want       *x509.Certificate
+		source     string
+		err        bool
 	}{
-		{name: "by hand", published: expired, local: []*x509.Certificate{mine}, want: mine, source: "local store"},
-		{name: "by hand, of somebody else", published: expired, local: []*x509.Certificate{john}, want: expired, source: "DNS CERT"},
 		{name: "remembered, nothing published", remembered: []*x509.Certificate{mine}, want: mine, source: "remembered"},
 		{name: "remembered, no answer", rcode: "SERVFAIL", remembered: []*x509.Certificate{mine}, want: mine, source: "remembered"},
 		{name: "remembered, an expired one published", published: expired, remembered: []*x509.Certificate{mine}, want: expired, source: "DNS CERT"},
 		{name: "remembered, of somebody else", remembered: []*x509.Certificate{john}},
+		{name: "nothing published, and what is remembered cannot be read", broken: errors.New("disk"), err: true},
+		{name: "published, and what is remembered cannot be read", published: mine, broken: errors.New("disk"), want: mine, source: "DNS CERT"},
 		{name: "remembered, of somebody else, no answer", rcode: "SERVFAIL", remembered: []*x509.Certificate{john}, err: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -232,7 +230,7 @@ func TestOwnSources(t *testing.T) {
 			}
 			s.Fail(t, "lab.h.example", tc.rcode)
 			f, _ := cached(s)
-			f.Local, f.Remembered = give(tc.local...), give(tc.remembered...)
+			f.Remembered = func(context.Context, addr.Address) ([]*x509.Certificate, error) { return tc.remembered, tc.broken }
 			found, steps, err := f.Lookup(t.Context(), addressOf(t, "lab@h.example"))
 			if (err != nil) != tc.err || (len(found) == 1) != (tc.want != nil) {
 				t.Fatalf("%v, %v", found, err)

@@ -14,8 +14,7 @@
 // In LDAP (the guide, RFC 2782, RFC 4511) the servers are asked by priority, then the heavier first, always in this order; the first
 // that answers has said all. Where servers are named and none of them answers, that is no answer; no servers is one.
 //
-// What is kept by hand for an address goes before all that is published. What was remembered from verified signed mail comes last: where
-// nothing was found, or nothing answered, and marked by its Source.
+// What was remembered from verified signed mail comes last: where nothing was found, or nothing answered, and marked by its Source.
 //
 // Limits: 32 records at a name or certificates of a search, 4 of them by URL, 64 KiB for a certificate, 2048 octets for a URL, 8 servers,
 // 4 addresses of each, 8 sessions with one at a time, 5 seconds for each step with it, 20 seconds for one address in all.
@@ -38,7 +37,7 @@ import (
 
 // Sources, in Found and Step.
 const (
-	SourceLocal      = "local store" // kept by hand
+	SourceLocal      = "local store" // our own domains: not looked for here
 	SourceCERT       = "DNS CERT"
 	SourceSRV        = "DNS SRV" // where the directory is; Step alone
 	SourceLDAP       = "LDAP"
@@ -85,8 +84,8 @@ type Finder struct {
 	Cache    *Cache        // nil = nothing is kept from one Lookup to the next
 	Deadline time.Duration // for one Lookup; zero = 20 s
 
-	// Local, if set, gives the certificates kept by hand for an address that are in force; Remembered those of signed mail.
-	Local, Remembered func(context.Context, addr.Address) ([]*x509.Certificate, error)
+	// Remembered, if set, gives the certificates of signed mail from an address.
+	Remembered func(context.Context, addr.Address) ([]*x509.Certificate, error)
 
 	sessions turns
 }
@@ -111,7 +110,7 @@ func (f *Finder) Flush() {
 }
 
 // Lookup returns the certificates published for a, the steps taken, and an error where there is no answer yet. Nothing found is an
-// answer: no certificates and no error. The order is: kept by hand; CERT at the address's name (Direct 5.1), at the domain (5.2); SRV of
+// answer: no certificates and no error. The order is: CERT at the address's name (Direct 5.1), at the domain (5.2); SRV of
 // the domain, and by LDAP mail=address, mail=domain; remembered. The first step with certificates of the address is the last. The
 // steps are good beside an error too.
 func (f *Finder) Lookup(ctx context.Context, a addr.Address) (found []Found, steps []Step, err error) {
@@ -119,16 +118,17 @@ func (f *Finder) Lookup(ctx context.Context, a addr.Address) (found []Found, ste
 	if s.cache == nil { // a passing one: the steps of this Lookup share servers, and the time stands still
 		s.cache = NewCache(0, -1, func() time.Time { return time.Time{} })
 	}
-	if found, err := s.kept(ctx, SourceLocal, f.Local); err != nil || len(found) > 0 {
-		return found, s.steps, err
-	}
 	bounded, cancel := context.WithTimeout(ctx, f.deadline())
 	defer cancel()
 	if found, err = s.published(bounded); len(found) > 0 {
 		return found, s.steps, nil
 	}
-	if old, e := s.kept(ctx, SourceRemembered, f.Remembered); e == nil && len(old) > 0 {
+	old, unread := s.remembered(ctx)
+	switch {
+	case unread == nil && len(old) > 0:
 		return old, s.steps, nil
+	case err == nil:
+		err = unread // what could not be read may be there: nothing found is an answer no more
 	}
 	return nil, s.steps, err
 }
@@ -143,16 +143,16 @@ type search struct {
 
 func (s *search) step(step Step) { s.steps = append(s.steps, step) }
 
-// kept asks a source of our own.
-func (s *search) kept(ctx context.Context, source string, ask func(context.Context, addr.Address) ([]*x509.Certificate, error)) ([]Found, error) {
-	if ask == nil {
+// remembered asks a source of our own.
+func (s *search) remembered(ctx context.Context) ([]Found, error) {
+	if s.Remembered == nil {
 		return nil, nil
 	}
 	domain := string(s.address.Domain)
-	certs, err := ask(ctx, s.address)
+	certs, err := s.Remembered(ctx, s.address)
 	if err != nil {
-		s.step(Step{Name: domain, Source: source, Outcome: "it could not be read"})
-		return nil, fmt.Errorf("discovery: %s: %w", source, err)
+		s.step(Step{Name: domain, Source: SourceRemembered, Outcome: "it could not be read"})
+		return nil, fmt.Errorf("discovery: %s: %w", SourceRemembered, err)
 	}
 	var a answer
 	for _, c := range certs {
@@ -161,7 +161,7 @@ func (s *search) kept(ctx context.Context, source string, ask func(context.Conte
 	if len(a.certs) == 0 {
 		return nil, nil
 	}
-	return s.take(reply{answer: &a}, Step{Name: domain, Source: source})
+	return s.take(reply{answer: &a}, Step{Name: domain, Source: SourceRemembered})
 }
 
 // published asks where certificates are published, in the fixed order.

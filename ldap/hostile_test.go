@@ -169,6 +169,23 @@ func TestReferrals(t *testing.T) {
 	}
 }
 
+// An entry with more certificates than are read: the first of them count, and it is told that there are more.
+func TestManyValues(t *testing.T) {
+	values := make([][]byte, maxValues+8)
+	for i := range values {
+		values[i] = text(string(rune('A' + i)))
+	}
+	s := strange(t, result(0x61, 0), func(id byte, w io.Writer) {
+		w.Write(message(id, entry(values...)))
+		w.Write(message(id, entry(values...)))
+		w.Write(message(id, result(0x65, 0)))
+	})
+	r, err := s.Certificates(t.Context(), "ou=x", "lab@h.example")
+	if err != nil || !r.Cut || len(r.Entries) != 1 || len(r.Entries[0].Values) != maxValues || string(r.Entries[0].Values[0]) != "A" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // Silence ends with the caller's time, at the bind and at a search, and leaves nothing behind.
 func TestSilence(t *testing.T) {
 	before := runtime.NumGoroutine()

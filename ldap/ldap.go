@@ -132,11 +132,10 @@ func (s *Session) Certificates(ctx context.Context, base, mail string) (Result, 
 		values := 0
 		for _, e := range r.entries {
 			entry := Entry{DN: e.DN, Values: certificates(e)}
-			if values += len(entry.Values); values > maxValues {
-				out.Cut = true
-				return out, nil
+			if left := maxValues - values; len(entry.Values) > left {
+				entry.Values, out.Cut = entry.Values[:left], true
 			}
-			if len(entry.Values) > 0 {
+			if values += len(entry.Values); len(entry.Values) > 0 {
 				out.Entries = append(out.Entries, entry)
 			}
 		}

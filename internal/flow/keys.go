@@ -198,7 +198,7 @@ func (d directory) Lookup(ctx context.Context, a addr.Address) ([]discovery.Foun
 		if !trust.Fits(leaf, trust.Encryption) {
 			continue // one for signing alone
 		}
-		out = append(out, discovery.Found{Certificate: leaf, Source: "local store", Name: a.Domain.String()})
+		out = append(out, discovery.Found{Certificate: leaf, Source: discovery.SourceLocal, Name: a.Domain.String()})
 	}
-	return out, []discovery.Step{{Name: a.Domain.String(), Source: "local store", Outcome: "our own domain"}}, nil
+	return out, []discovery.Step{{Name: a.Domain.String(), Source: discovery.SourceLocal, Outcome: "our own domain"}}, nil
 }

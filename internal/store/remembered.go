@@ -37,6 +37,18 @@ func (tx *Tx) knownBy(d addr.Domain, partner addr.Address) []byte {
 
 // Remember keeps a certificate of a partner's address for one of our domains; of four or more the one that signed least lately goes.
 func (tx *Tx) Remember(d addr.Domain, partner addr.Address, r Remembered) error {
+	whose, fresh := tx.knownBy(d, partner), tx.NewID()
+	none, err := tx.sealJSON("remembered.detail", fresh, []Remembered{})
+	if err != nil {
+		return err
+	}
+	// The row is made and held first: of two messages at a time (PostgreSQL) the second adds to what the first has written.
+	if _, err := tx.exec(`INSERT INTO remembered (id, whose_hash, detail) VALUES ($1, $2, $3) ON CONFLICT (whose_hash) DO NOTHING`, fresh, whose, none); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`UPDATE remembered SET whose_hash = whose_hash WHERE whose_hash = $1`, whose); err != nil {
+		return err
+	}
 	id, list, err := tx.remembered(d, partner)
 	if err != nil {
 		return err
@@ -51,19 +63,11 @@ func (tx *Tx) Remember(d addr.Domain, partner addr.Address, r Remembered) error 
 		list = append(list, r)
 	}
 	slices.SortStableFunc(list, func(a, b Remembered) int { return cmp.Compare(b.Signed.UnixMilli(), a.Signed.UnixMilli()) })
-	fresh := id == ""
-	if fresh {
-		id = tx.NewID()
-	}
 	detail, err := tx.sealJSON("remembered.detail", id, list[:min(len(list), maxRemembered)])
 	if err != nil {
 		return err
 	}
-	if fresh {
-		_, err = tx.exec(`INSERT INTO remembered (id, whose_hash, detail) VALUES ($1, $2, $3)`, id, tx.knownBy(d, partner), detail)
-	} else {
-		_, err = tx.exec(`UPDATE remembered SET detail = $1 WHERE id = $2`, detail, id)
-	}
+	_, err = tx.exec(`UPDATE remembered SET detail = $1 WHERE id = $2`, detail, id)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,19 @@ func remembered(t *testing.T, s *store.Store) {
 	want("an older one came late", "a.example", "lee@h.example", "DACB")
 	keep("E", 9)
 	want("four", "a.example", "lee@h.example", "EDAC")
+	var wg sync.WaitGroup
+	for i, name := range []string{"S", "T", "U", "V"} { // messages of a new partner that come at once
+		wg.Go(func() {
+			err := s.Tx(t.Context(), func(tx *store.Tx) error {
+				return tx.Remember("a.example", address(t, "new@h.example"), store.Remembered{DER: []byte(name), Signed: start.Add(time.Duration(9-i) * time.Hour)})
+			})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	wg.Wait()
+	want("all at once", "a.example", "new@h.example", "STUV")
 	want("another domain of ours", "b.example", "lee@h.example", "")
 	want("another address", "a.example", "lab@h.example", "")
 }
