@@ -8,6 +8,9 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
+// maxKinds bounds the kinds of names that one authority constrains; RFC 5280 §4.2.1.6 has nine, and otherNames of any number.
+const maxKinds = 32
+
 // subtree is the constraints of one authority on one kind of name (RFC 5280 §4.2.1.10).
 type subtree struct {
 	kind                int
@@ -62,6 +65,9 @@ func readSubtree(all []subtree, list *cryptobyte.String, excluded bool) ([]subtr
 			at = i
 		}
 	}
+	if at < 0 && len(all) == maxKinds {
+		return nil, false
+	}
 	if at < 0 {
 		all, at = append(all, subtree{kind: n.kind, other: other}), len(all)
 	}
@@ -92,9 +98,9 @@ func (s subtree) word() string {
 	return "name of a kind that is not known here"
 }
 
-// names are those of c that the constraints are about.
-func (s subtree) names(c *x509.Certificate) (names []generalName) {
-	for _, n := range altNames(c) {
+// names are those of c, which has these alternative names, that the constraints are about.
+func (s subtree) names(c *x509.Certificate, alternative []generalName) (names []generalName) {
+	for _, n := range alternative {
 		if n.kind == s.kind && (n.kind != otherName || n.value == s.other) || s.kind == rfc822Name && n.kind == mailboxName {
 			names = append(names, n) // RFC 9598 §6: constraints on rfc822Names hold for SmtpUTF8Mailbox too
 		}

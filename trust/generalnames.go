@@ -34,26 +34,31 @@ type generalName struct {
 	value string
 }
 
-// altNames reads the subjectAltName of c. What cannot be told apart any more is left out: package certificate lets no such through.
-func altNames(c *x509.Certificate) (names []generalName) {
+// altNames reads the subjectAltName of c. !ok: something in it is no GeneralName. crypto/x509 passes over that, and so the names that
+// stand behind it are read all the same.
+func altNames(c *x509.Certificate) (names []generalName, ok bool) {
+	ok = true
 	for _, e := range c.Extensions {
 		if !e.Id.Equal(oidAltName) {
 			continue
 		}
 		s, list := cryptobyte.String(e.Value), cryptobyte.String(nil)
 		if !s.ReadASN1(&list, der.SEQUENCE) {
-			return nil
+			return nil, false
 		}
 		for !list.Empty() {
-			n, ok := readGeneralName(&list)
-			if !ok {
-				return names
+			var one cryptobyte.String
+			var tag der.Tag
+			if !list.ReadAnyASN1Element(&one, &tag) {
+				return names, false
 			}
-			names = append(names, n)
+			n, known := readGeneralName(&one)
+			if ok = ok && known; known {
+				names = append(names, n)
+			}
 		}
-		return names
 	}
-	return nil
+	return names, ok
 }
 
 func readGeneralName(list *cryptobyte.String) (n generalName, ok bool) {
@@ -87,7 +92,7 @@ func readGeneralName(list *cryptobyte.String) (n generalName, ok bool) {
 
 // knownNames says that c has alternative names, and all of kinds that are looked at here.
 func knownNames(c *x509.Certificate) bool {
-	names := altNames(c)
+	names, ok := altNames(c)
 	for _, n := range names {
 		switch n.kind {
 		case rfc822Name, dNSName, directoryName, uriName, ipName, mailboxName:
@@ -95,7 +100,7 @@ func knownNames(c *x509.Certificate) bool {
 			return false
 		}
 	}
-	return len(names) > 0
+	return ok && len(names) > 0
 }
 
 // hostOf is the host of a URI, "" if it has none or cannot be read.

@@ -3,6 +3,8 @@ package trust_test
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"strings"
 	"testing"
@@ -183,4 +185,64 @@ func TestNamesOfManyPaths(t *testing.T) {
 	if t.Log(d); d > time.Second {
 		t.Errorf("took %v", d)
 	}
+}
+
+// Authorities that constrain dear names in many kinds, and a certificate that has them: the work is counted, over all paths. ATT-24.
+func TestDearNames(t *testing.T) {
+	alternative, constraints := asn1.ObjectIdentifier{2, 5, 29, 17}, asn1.ObjectIdentifier{2, 5, 29, 30}
+	name := func(i, long int) string { // a directory name in letters that are dear to compare
+		text := element(0x0c, fmt.Sprint(i)+strings.Repeat("ẞﬃ", long))
+		return element(0xa4, element(0x30, element(0x31, element(0x30, "\x06\x03\x55\x04\x0a"+text))))
+	}
+	many := func(n int, one func(i int) string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(one(i))
+		}
+		return b.String()
+	}
+	tree := func(n int, one func(i int) string) string {
+		return element(0x30, element(0xa1, many(n, func(i int) string { return element(0x30, one(i)) })))
+	}
+	kind := func(i int) string { return element(0xa0, fmt.Sprintf("\x06\x03\x2a%c%c", 1+i/100, 1+i%100)) }
+	mail := func(int) string { return element(0x81, "lab@h.example") }
+	for what, tc := range map[string]struct{ constraints, names string }{
+		"directory names": {tree(300, func(i int) string { return name(i, 100) }), element(0x30, mail(0)+many(300, func(i int) string { return name(i+300, 100) }))},
+		"one long name":   {tree(300, func(i int) string { return name(i, 1) }), element(0x30, mail(0)+name(300, 100_000))},
+		"kinds":           {tree(10_000, kind), element(0x30, many(10_000, mail))},
+		"names":           {tree(30, kind), element(0x30, many(40_000, mail))},
+	} {
+		t.Run(what, func(t *testing.T) {
+			root, key := certtest.NewCA(t, "R"), certtest.ECDSA(t)
+			var bag []*x509.Certificate
+			var mid *certtest.CA
+			for range 5 {
+				mid = root.Intermediate(t, "I", certtest.Key(key), func(c *x509.Certificate) {
+					c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: constraints, Value: []byte(tc.constraints)})
+				})
+				bag = append(bag, mid.Certificate)
+			}
+			leaf := mid.Issue(t, "lab@h.example", func(c *x509.Certificate) {
+				c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: alternative, Value: []byte(tc.names)})
+			})
+			start := time.Now()
+			v := trust.NewJudge(nil).Judge(t.Context(), trust.Question{Certificate: leaf.Certificate, Address: lab, Now: now, Intermediates: bag, Anchors: []*x509.Certificate{root.Certificate}})
+			d := time.Since(start)
+			if v.Status != trust.Refused || !strings.HasPrefix(v.Clause, "RFC 5280 §6.1.3 (b)") {
+				t.Errorf("%v %s %s", v.Status, v.Clause, v.Reason)
+			}
+			if t.Log(d); d > 5*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+// element is one DER element.
+func element(tag int, content string) string {
+	der, err := asn1.Marshal(asn1.RawValue{Class: tag >> 6, IsCompound: tag&0x20 != 0, Tag: tag & 0x1f, Bytes: []byte(content)})
+	if err != nil {
+		panic(err)
+	}
+	return string(der)
 }

@@ -47,7 +47,7 @@ type inquiry struct {
 	signed, issuersFetched, crlsFetched int
 	asked                               int      // OCSP responders
 	given                               []*list  // Question.CRLs, once read
-	compared                            int      // names with name constraints
+	comparisons, compared               int      // of names with name constraints, and their octets
 	fetched                             []string // caIssuers URLs, each asked once
 	issuersBy, crlsBy                   patience
 

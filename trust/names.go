@@ -4,13 +4,17 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"carepost/addr"
 )
 
-// maxComparisons bounds names × constraints of one Question.
-const maxComparisons = 100_000
+// Limits of the names that are compared with name constraints in one Question, over all its paths.
+const (
+	maxComparisons = 100_000 // of a name, each with a constraint
+	maxCompared    = 8 << 20 // octets of both
+)
 
 // checkNames obeys RFC 5280 §4.2.1.10 and §6.1.3 (b), (c): the name constraints of every authority, the anchor included, hold for
 // the names of every certificate below it. It does not apply where no authority of the path constrains names.
@@ -28,8 +32,12 @@ func (in *inquiry) checkNames(path []*x509.Certificate) (_ Check, applies bool) 
 			if k > 0 && selfIssued(path[k]) {
 				continue // RFC 5280 §6.1.3: not for self-issued certificates on the way
 			}
+			alternative, ok := altNames(path[k])
+			if !ok {
+				return Check{"names", Refused, clauseNames, describe(path, k) + " has an alternative name that cannot be read, and names are constrained"}, true
+			}
 			for _, s := range all {
-				if check := in.within(path, i, k, s); check.Status == Refused {
+				if check := in.within(path, i, k, s, alternative); check.Status == Refused {
 					return check, true
 				}
 			}
@@ -39,9 +47,17 @@ func (in *inquiry) checkNames(path []*x509.Certificate) (_ Check, applies bool) 
 }
 
 // within compares the names of the certificate at place k with the constraints of the authority at place i on one kind of names.
-func (in *inquiry) within(path []*x509.Certificate, i, k int, s subtree) Check {
-	names := s.names(path[k])
-	if in.compared += len(names) * (len(s.permitted) + len(s.excluded)); in.compared > maxComparisons {
+func (in *inquiry) within(path []*x509.Certificate, i, k int, s subtree, alternative []generalName) Check {
+	names := s.names(path[k], alternative)
+	constraints := len(s.permitted) + len(s.excluded)
+	in.comparisons += len(alternative) + len(names)*constraints
+	for _, n := range names {
+		in.compared += len(n.value) * constraints
+	}
+	for _, c := range slices.Concat(s.permitted, s.excluded) {
+		in.compared += len(c) * len(names)
+	}
+	if in.comparisons > maxComparisons || in.compared > maxCompared {
 		return Check{"names", Refused, clauseNames, "the path has more names and name constraints than are compared"}
 	}
 	for _, name := range names {

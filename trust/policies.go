@@ -85,7 +85,7 @@ func checkPolicies(path []*x509.Certificate, input PolicyInput) (_ Check, applie
 		lower(&any, c.InhibitAnyPolicy, c.InhibitAnyPolicyZero)
 	}
 	leaf := path[0]
-	if n > 0 && !selfIssued(leaf) {
+	if n > 0 { // §6.1.5 (a): here it does not matter whether the certificate is self-issued
 		demand = max(demand-1, 0)
 	}
 	if n > 0 && leaf.RequireExplicitPolicyZero {

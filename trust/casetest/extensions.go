@@ -2,6 +2,7 @@ package casetest
 
 import (
 	"crypto/x509"
+	"encoding/hex"
 	"net"
 	"strings"
 )
@@ -76,7 +77,7 @@ func (b *builder) finish() {
 	}
 }
 
-// generalName reads "rfc822:A", "dns:D", "uri:U", "ip:N", "dir:DN", "smtputf8:A".
+// generalName reads "rfc822:A", "dns:D", "uri:U", "ip:N", "dir:DN", "smtputf8:A", "raw:HEX".
 func (b *builder) generalName(s string) string {
 	kind, name, _ := strings.Cut(s, ":")
 	name = strings.ReplaceAll(name, "%00", "\x00")
@@ -95,6 +96,12 @@ func (b *builder) generalName(s string) string {
 			ip = four
 		}
 		return tlv(0x87, string(ip))
+	case "raw": // whatever stands there
+		element, err := hex.DecodeString(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return string(element)
 	case "smtputf8": // RFC 9598: id-on-SmtpUTF8Mailbox, [0] EXPLICIT UTF8String
 		return tlv(0xa0, "\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x09"+tlv(0xa0, tlv(0x0c, name)))
 	}
