@@ -29,6 +29,7 @@ type Judge struct {
 	Shelf   Shelf   // where statuses outlive the process; nil: nowhere. Not to be changed after first use
 
 	signatures signatureCache
+	forms      signatureCache // of certificates that nothing is odd about
 	issuers    issuerCache
 	statuses   statusCache
 	chains     chainCache
@@ -103,7 +104,7 @@ func (j *Judge) Judge(ctx context.Context, q Question) Verdict {
 	v.Binding, binding = bind(q.Certificate, q.Address, q.Policy)
 	const who = "the certificate"
 	for _, check := range []Check{
-		binding, checkForm(q.Certificate, who, q.Tolerant), checkKey(q.Certificate, who, q.Policy), checkUsage(q.Certificate, q.Use),
+		binding, j.checkForm(q.Certificate, who, q.Tolerant), checkKey(q.Certificate, who, q.Policy), checkUsage(q.Certificate, q.Use),
 		checkExtendedUsage(q.Certificate), checkFilter(q.Certificate, q.Filter),
 		checkCritical(q.Certificate, who, true), checkDates(q.Certificate, who, q.Now), checkAlgorithm(q.Certificate, who),
 	} {

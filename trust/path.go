@@ -137,7 +137,7 @@ func (in *inquiry) validate(ctx context.Context, path []*x509.Certificate, v Ver
 			continue // the rest was judged before the search
 		}
 		for _, check := range []Check{
-			checkForm(c, who, in.q.Tolerant), checkDates(c, who, in.q.Now), checkKey(c, who, in.q.Policy), checkAuthority(c, who, below),
+			in.checkForm(c, who, in.q.Tolerant), checkDates(c, who, in.q.Now), checkKey(c, who, in.q.Policy), checkAuthority(c, who, below),
 			checkCritical(c, who, false), checkAlgorithm(c, who),
 		} {
 			if refused(check) {

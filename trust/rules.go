@@ -30,8 +30,12 @@ func checkDates(c *x509.Certificate, who string, now time.Time) Check {
 }
 
 // checkForm refuses what crypto/x509 does not read, or notes what is odd about it.
-func checkForm(c *x509.Certificate, who string, tolerant bool) Check {
-	odd := certificate.Oddities(c)
+func (j *Judge) checkForm(c *x509.Certificate, who string, tolerant bool) Check {
+	var odd []string
+	j.forms.check(nil, c.Raw, func() bool { // which reads it anew: dear beside a path that is known
+		odd = certificate.Oddities(c)
+		return odd == nil
+	})
 	switch text := strings.Join(odd, ", and "); {
 	case odd == nil:
 		return Check{"form", Trusted, clauseForm, who + " has the form that it must have"}
