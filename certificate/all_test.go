@@ -74,7 +74,7 @@ func TestParseAll(t *testing.T) {
 	}
 }
 
-// Bundles as OpenSSL writes them.
+// Bundles as OpenSSL writes them. DIR-39.
 func TestBundleOfOpenSSL(t *testing.T) {
 	ca, c := good(t)
 	dir := t.TempDir()

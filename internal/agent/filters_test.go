@@ -12,7 +12,7 @@ import (
 	"carepost/trust/policy"
 )
 
-// Of a recipient's certificates those are used that are what is demanded; one that is left is enough, and none is a refusal that says why.
+// Of a recipient's certificates those are used that are what is demanded; one that is left is enough, and none is a refusal that says why. DIR-36.
 func TestFilters(t *testing.T) {
 	w := newWorld(t)
 	expression := func(text string) *policy.Expression {

@@ -38,6 +38,7 @@ func person(tb testing.TB) *x509.Certificate {
 	}).Certificate
 }
 
+// Every operator and field, what holds, what fails and why, and what is no expression. DIR-36.
 func TestExpressions(t *testing.T) {
 	lines, err := os.ReadFile("testdata/expressions.txt")
 	if err != nil {
