@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 
+	"carepost/addr"
+	"carepost/discovery"
 	"carepost/internal/admind"
 	"carepost/internal/pilot"
 )
@@ -16,4 +18,9 @@ func (g *Gateway) PublishNow(ctx context.Context) error { return g.publish(ctx) 
 // Told is what the operator is told of what is published.
 func (g *Gateway) Told(ctx context.Context, check bool) (admind.Publication, error) {
 	return g.tellPublication(ctx, check)
+}
+
+// Lookup finds certificates of strangers as mail that goes out does.
+func (g *Gateway) Lookup(ctx context.Context, a addr.Address) ([]discovery.Found, []discovery.Step, error) {
+	return g.ways.Lookup(ctx, a)
 }
