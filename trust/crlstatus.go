@@ -194,7 +194,7 @@ func (in *inquiry) askPoint(ctx context.Context, p point, s subject) (out []answ
 			continue
 		}
 		a := in.consult(l, in.fetchDelta(ctx, l, s), s, &p, "the CRL from "+httpHost(u))
-		if out = append(out, a); a.state != silent {
+		if out = append(out, a); a.known() {
 			break
 		}
 	}

@@ -85,11 +85,16 @@ type answer struct {
 
 func silence(text string) answer { return answer{text: text} }
 
+// known says that nobody else need be asked. What is good by grace alone is not: it may be a replayed answer, and a newer one at hand
+// elsewhere.
+func (a answer) known() bool { return a.state != silent && !a.overdue }
+
 // tally puts the answers about one certificate together: revoked by one is revoked, and between good and on hold the later counts.
-// Lists for some reasons make a good answer together (RFC 5280 §6.3.3 (d) to (f)).
+// Lists for some reasons make a good answer together (RFC 5280 §6.3.3 (d) to (f)), which is as old as the oldest of them.
 type tally struct {
 	answer
 	covered reasons
+	part    answer // the good answers for some reasons so far
 	why     string // of the latest silence
 }
 
@@ -100,12 +105,22 @@ func (t *tally) add(a answer) (settled bool) {
 		t.why = a.text
 		return false
 	case a.state == good && a.reasons != allReasons:
-		if t.covered |= a.reasons; t.covered != allReasons {
+		if t.covered != 0 && t.part.made.Before(a.made) {
+			a.made = t.part.made
+		}
+		a.overdue = a.overdue || t.part.overdue
+		t.part, t.covered = a, t.covered|a.reasons
+		if t.covered != allReasons {
 			t.why = "the CRL covers some reasons only"
 			return false
 		}
 	}
-	if t.state == silent || a.state == revoked || a.made.After(t.made) && t.state != revoked {
+	switch {
+	case t.state == revoked:
+	case t.state == silent, a.state == revoked, t.state == good && a.state == good && t.overdue && !a.overdue:
+		t.answer = a
+	case t.state == good && a.state == good && a.overdue && !t.overdue:
+	case a.made.After(t.made):
 		t.answer = a
 	}
 	return t.state == revoked
@@ -151,18 +166,18 @@ func (in *inquiry) status(ctx context.Context, s subject) (t tally) {
 			return t
 		}
 	}
-	if t.state != silent {
+	if t.known() {
 		return t
 	}
 	for _, u := range s.responders() {
-		if t.add(in.askResponder(ctx, u, s)); t.state != silent {
+		if t.add(in.askResponder(ctx, u, s)); t.known() {
 			return t
 		}
 	}
 	points := crlPoints(s.Certificate)
 	for i := range points {
 		for _, a := range in.askPoint(ctx, points[i], s) {
-			if t.add(a); t.state != silent {
+			if t.add(a); t.known() {
 				return t
 			}
 		}

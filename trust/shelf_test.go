@@ -101,7 +101,9 @@ func (s *status) publish(t *testing.T, byOCSP bool, at time.Time, revoked bool) 
 		if revoked {
 			gone = append(gone, s.leaf)
 		}
-		body = s.EditedCRL(t, func(l *x509.RevocationList) { l.Number, l.ThisUpdate, l.NextUpdate = big.NewInt(at.Unix()), at, at.Add(day) }, gone...).Raw
+		body = s.EditedCRL(t, func(l *x509.RevocationList) {
+			l.Number, l.ThisUpdate, l.NextUpdate = big.NewInt(at.Unix()), at, at.Add(day)
+		}, gone...).Raw
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
