@@ -218,8 +218,9 @@ func TestFlags(t *testing.T) {
 		"the next one is wanted":       {root, []*x509.Certificate{root.Certificate}, []certtest.Edit{certtest.Until(s.clock().Add(12*24*time.Hour + time.Hour))}, "expires-soon"},
 		"the next one is wanted today": {root, []*x509.Certificate{root.Certificate}, []certtest.Edit{certtest.Until(s.clock().Add(time.Hour))}, "expires-soon"},
 	} {
-		r := asked(t, s, Order{})
-		list, err := s.take(t, append([]*x509.Certificate{answer(t, c.ca, "north.example", r, c.edits...)}, c.above...)...)
+		r := asked(t, s, Order{Kind: keyring.P256})
+		edits := append([]certtest.Edit{certtest.Usage(x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement)}, c.edits...)
+		list, err := s.take(t, append([]*x509.Certificate{answer(t, c.ca, "north.example", r, edits...)}, c.above...)...)
 		must(t, err)
 		var codes, words []string
 		for _, f := range list[0].Flags {

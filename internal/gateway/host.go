@@ -15,6 +15,7 @@ import (
 	"carepost/internal/backup"
 	"carepost/internal/store"
 	"carepost/internal/vault"
+	"carepost/trust"
 )
 
 // Admind is what the operator's commands speak to.
@@ -115,9 +116,9 @@ func (g *Gateway) identity(ctx context.Context) (admind.Card, error) {
 		c.Anchor = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: g.authority.Anchor().Raw}))
 	}
 	err := g.store.View(ctx, func(tx *store.Tx) error {
-		cs, err := tx.Certs(store.Owner{Domain: g.opts.Domain})
-		if err == nil && len(cs) > 0 {
-			c.Certificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cs[0].DER}))
+		own, err := g.current(tx, trust.Encryption) // what partners find published
+		if own != nil {
+			c.Certificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.DER}))
 		}
 		return err
 	})

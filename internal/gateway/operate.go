@@ -14,6 +14,7 @@ import (
 	"carepost/internal/blob"
 	"carepost/internal/pilot"
 	"carepost/internal/store"
+	"carepost/trust"
 )
 
 // Trust adds an anchor of the whole domain, for both directions (Direct 4.2.1). An anchor that is there already stays.
@@ -56,18 +57,17 @@ func (g *Gateway) AddAccount(ctx context.Context, by audit.Actor, a addr.Address
 	return err
 }
 
-// ExportIdentity writes the organisation's private key (PKCS #8) and certificate in PEM: for a person who asked for exactly that.
+// ExportIdentity writes the private key (PKCS #8) and certificate, in PEM, by which the organisation's mail is opened now: for a person who asked
+// for exactly that. Where signing and encryption have separate certificates, that is the one for encryption.
 func (g *Gateway) ExportIdentity(ctx context.Context, by audit.Actor) (key, cert []byte, err error) {
-	var own store.Cert
-	err = g.store.Tx(ctx, func(tx *store.Tx) error {
-		cs, err := tx.Certs(store.Owner{Domain: g.opts.Domain})
-		if err != nil {
+	var own *store.Cert
+	err = g.store.Tx(ctx, func(tx *store.Tx) (err error) {
+		if own, err = g.current(tx, trust.Encryption); err != nil {
 			return err
 		}
-		if len(cs) == 0 {
+		if own == nil {
 			return store.ErrNotFound
 		}
-		own = cs[0]
 		return audit.Write(tx, audit.Entry{Actor: by, Action: "key.export", Object: "domain:" + g.opts.Domain.String()})
 	})
 	if err != nil {
@@ -77,6 +77,25 @@ func (g *Gateway) ExportIdentity(ctx context.Context, by audit.Actor) (key, cert
 		return nil, nil, fmt.Errorf("gateway: export: %w", err)
 	}
 	return key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.DER}), nil
+}
+
+// current is the newest of the organisation's certificates that is in use and fit for that use, or nil.
+func (g *Gateway) current(tx *store.Tx, use trust.Use) (*store.Cert, error) {
+	rows, err := tx.Certs(store.Owner{Domain: g.opts.Domain})
+	if err != nil {
+		return nil, err
+	}
+	now := g.opts.Clock()
+	for _, row := range rows {
+		c, err := x509.ParseCertificate(row.DER)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s: %w", row.ID, err)
+		}
+		if !now.Before(row.NotBefore) && !now.After(row.NotAfter) && trust.Fits(c, use) {
+			return &row, nil
+		}
+	}
+	return nil, nil
 }
 
 // Sealed opens the sealed message of a recipient, as it went over the wire. The caller closes it.

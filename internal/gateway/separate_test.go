@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
@@ -94,6 +95,9 @@ func TestSeparateCertificates(t *testing.T) {
 	published := records(t, b)
 	if len(published) != 1 || string(published[0]) != string(encrypt.Raw) {
 		t.Errorf("%d certificates are published, want the one for encryption", len(published))
+	}
+	if _, exported, err := b.ExportIdentity(t.Context(), gatewaytest.Actor); err != nil || !bytes.Equal(exported, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: encrypt.Raw})) {
+		t.Errorf("exported is not the certificate for encryption: %v\n%s", err, exported)
 	}
 	toAndFro(t, a, b)
 	list, err := b.Admin().Certificates(t.Context(), gatewaytest.Actor, admin.Owner{})

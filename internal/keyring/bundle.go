@@ -70,7 +70,7 @@ type reading struct {
 // file reads one of them, by what it looks like.
 func (r *reading) file(data []byte) error {
 	if !bytes.Contains(data, []byte("-----BEGIN ")) {
-		return r.der(bytes.TrimRight(data, "\r\n"))
+		return r.der(alone(data))
 	}
 	for found := false; ; found = true {
 		var block *pem.Block
