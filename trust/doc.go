@@ -30,8 +30,11 @@
 // that is out of date still revokes.
 //
 // Narrower than RFC 5280: a CRL counts only when it is not indirect and signed by the very key that signed the certificate in question;
-// removeFromCRL in a complete list revokes. OCSP follows RFC 6960, with a nonce by POST (RFC 9654), else by GET without (RFC 5019); an
-// answer without our nonce counts by its dates. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy). Names are compared by RFC 5280 §7.1 with Unicode's
+// removeFromCRL in a complete list revokes. An authority that signs its lists with another key than its certificates (RFC 5280 §6.3.3 (f))
+// is one whose status is not known: that costs trust, and gives none. OCSP follows RFC 6960, with a nonce by POST (RFC 9654), else by GET
+// without (RFC 5019): a responder that knows GET alone costs two fetches, once for as long as its answer is kept. An answer without our nonce
+// counts by its dates. A status past its nextUpdate counts for the grace that the question gives, as a finding, where nobody at all has a newer
+// one: everybody whom the certificate names is asked before. Extended key usage is not enforced (Direct 4.1.3 leaves it to policy). Names are compared by RFC 5280 §7.1 with Unicode's
 // own case folding and compatibility forms; of RFC 4518 the rest, prohibited and unassigned characters, is not looked at. SmtpUTF8Mailbox
 // (RFC 9598) is read for name constraints; no address with a local part beyond ASCII is a Direct address, so it binds to none.
 //

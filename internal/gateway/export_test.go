@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"carepost/addr"
 	"carepost/discovery"
 	"carepost/internal/admind"
 	"carepost/internal/pilot"
+	"carepost/trust"
 )
 
 // Authority is the pilot authority itself.
@@ -23,4 +25,15 @@ func (g *Gateway) Told(ctx context.Context, check bool) (admind.Publication, err
 // Lookup finds certificates of strangers as mail that goes out does.
 func (g *Gateway) Lookup(ctx context.Context, a addr.Address) ([]discovery.Found, []discovery.Step, error) {
 	return g.ways.Lookup(ctx, a)
+}
+
+// Shelf is where statuses outlive the process.
+func (g *Gateway) Shelf() trust.Shelf { return shelf{g.store} }
+
+// RestoreStatuses is the start of what tends them.
+func (g *Gateway) RestoreStatuses(ctx context.Context) { g.restore(ctx) }
+
+// TendStatuses is one of its rounds.
+func (g *Gateway) TendStatuses(ctx context.Context, swept time.Time) time.Time {
+	return g.tendStatuses(ctx, swept)
 }

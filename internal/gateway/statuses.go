@@ -69,25 +69,30 @@ func (g *Gateway) statuses(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		now := g.opts.Clock()
-		round, cancel := context.WithTimeout(ctx, statusTime)
-		if replaced, failed := g.ways.now.Load().judge.Refresh(round, now); failed > 0 && ctx.Err() == nil {
-			g.opts.Log.Warn("revocation lists or OCSP answers could not be fetched ahead of time", "failed", failed, "replaced", replaced)
-		}
-		cancel()
-		if now.Sub(swept).Abs() < time.Hour {
-			continue
-		}
-		swept = now
-		err := g.store.Tx(ctx, func(tx *store.Tx) error {
-			_, err := tx.DropStatuses(now.Add(-statusMemory))
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
-			g.opts.Log.Error("forgetting unused revocation lists", "error", err)
+			swept = g.tendStatuses(ctx, swept)
 		}
 	}
+}
+
+// tendStatuses is one round. It returns when what nobody uses was last forgotten, which is done once in an hour.
+func (g *Gateway) tendStatuses(ctx context.Context, swept time.Time) time.Time {
+	now := g.opts.Clock()
+	round, cancel := context.WithTimeout(ctx, statusTime)
+	if replaced, failed := g.ways.now.Load().judge.Refresh(round, now); failed > 0 && ctx.Err() == nil {
+		g.opts.Log.Warn("revocation lists or OCSP answers could not be fetched ahead of time", "failed", failed, "replaced", replaced)
+	}
+	cancel()
+	if now.Sub(swept).Abs() < time.Hour {
+		return swept
+	}
+	err := g.store.Tx(ctx, func(tx *store.Tx) error {
+		_, err := tx.DropStatuses(now.Add(-statusMemory))
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		g.opts.Log.Error("forgetting unused revocation lists", "error", err)
+	}
+	return now
 }
 
 // restore takes from the store what was in use lately.
