@@ -7,13 +7,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"carepost/addr"
 	"carepost/ldap"
+	"carepost/ldap/ldaptest"
 	"carepost/trust/certtest"
 )
 
@@ -34,56 +34,6 @@ func newCertified(t *testing.T) certified {
 		{For: addr.Address{Endpoint: "a,b=c", Domain: "h.example"}, Certificates: [][]byte{c.lab.Certificate.Raw}},
 	}}
 	return c
-}
-
-// startSlapd loads an LDIF with slapadd and serves it by OpenLDAP on loopback until the test ends. It returns host:port.
-func startSlapd(t *testing.T, suffix, ldif string) string {
-	t.Helper()
-	dir := t.TempDir()
-	conf := fmt.Sprintf(`include /etc/ldap/schema/core.schema
-include /etc/ldap/schema/cosine.schema
-include /etc/ldap/schema/inetorgperson.schema
-pidfile %[1]s/pid
-modulepath /usr/lib/ldap
-moduleload back_mdb
-database mdb
-maxsize 16777216
-suffix %[2]q
-directory %[1]s
-dbnosync
-`, dir, suffix)
-	for name, text := range map[string]string{"slapd.conf": conf, "our.ldif": ldif} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(dir, "slapd.conf")
-	if out, err := exec.CommandContext(t.Context(), "/usr/sbin/slapadd", "-f", file, "-l", filepath.Join(dir, "our.ldif")).CombinedOutput(); err != nil {
-		t.Fatalf("slapadd: %v\n%s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().String()
-	l.Close()
-	cmd := exec.Command("/usr/sbin/slapd", "-f", file, "-h", "ldap://"+at, "-d", "0")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", at); err == nil {
-			c.Close()
-			return at
-		}
-		if time.Now().After(end) {
-			t.Fatal("slapd does not come up")
-		}
-	}
 }
 
 // ldapsearch returns what OpenLDAP's ldapsearch prints, without comments and folding, and its exit code, which is that of the server.
@@ -179,7 +129,7 @@ func TestSlapd(t *testing.T) {
 			t.Errorf("line %.90q", l)
 		}
 	}
-	theirs := startSlapd(t, "dc=h,dc=example", ldif)
+	theirs := ldaptest.Start(t, []string{"dc=h,dc=example"}, ldif).Address
 	_, ours := serve(t, Options{Directory: c.Directory})
 	for _, filter := range []string{"mail=lab@h.example", "mail=h.example", `mail=o'neil+x@h.example`, `mail="a,b=c"@h.example`, "ou=certificates"} {
 		var said [2]string

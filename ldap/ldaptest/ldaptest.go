@@ -21,7 +21,8 @@ type Server struct {
 	stop    func()
 }
 
-// Start runs a slapd with the given suffixes (naming contexts), empty databases but for the LDIF of Entry. It ends with the test.
+// Start runs a slapd with the given suffixes (naming contexts), empty databases but for these entries, which are one LDIF text each; with
+// one suffix a text may have many. It ends with the test.
 func Start(tb testing.TB, suffixes []string, ldif ...string) *Server {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -45,7 +46,7 @@ func Start(tb testing.TB, suffixes []string, ldif ...string) *Server {
 			add.Args = append(add.Args[:4], "-n", fmt.Sprint(i+1))
 			var mine []string
 			for _, entry := range ldif {
-				if dn, _, _ := strings.Cut(entry, "\n"); strings.HasSuffix(dn, suffixes[i]) {
+				if dn, _, _ := strings.Cut(entry, "\n"); len(suffixes) == 1 || strings.HasSuffix(dn, suffixes[i]) {
 					mine = append(mine, entry)
 				}
 			}
@@ -56,12 +57,27 @@ func Start(tb testing.TB, suffixes []string, ldif ...string) *Server {
 			}
 		}
 	}
-	s := &Server{Address: Dead(tb)}
+	for tries := 0; ; tries++ {
+		s, trouble := run(tb, dir, file)
+		if s != nil {
+			tb.Cleanup(s.stop)
+			return s
+		}
+		if tries == 3 { // else somebody may have been faster at the port
+			tb.Fatalf("slapd does not run:\n%s", trouble)
+		}
+	}
+}
+
+// run starts a slapd, or says why it does not listen.
+func run(tb testing.TB, dir, file string) (s *Server, trouble string) {
+	tb.Helper()
+	s = &Server{Address: Dead(tb)}
 	cmd := exec.Command("/usr/sbin/slapd", "-f", file, "-h", "ldap://"+s.Address, "-d", "0")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		tb.Fatalf("slapd: %v", err)
+		tb.Fatalf("slapd: %v; make peers installs it", err)
 	}
 	gone := make(chan struct{})
 	go func() { cmd.Wait(); close(gone) }()
@@ -74,19 +90,21 @@ func Start(tb testing.TB, suffixes []string, ldif ...string) *Server {
 		cmd.Process.Kill()
 		<-gone
 	}
-	tb.Cleanup(s.stop)
 	for end := time.Now().Add(30 * time.Second); ; {
-		if c, err := net.DialTimeout("tcp", s.Address, time.Second); err == nil {
-			c.Close()
-			return s
+		if _, err := os.Stat(filepath.Join(dir, "pid")); err == nil { // written once it has the port: whoever answers there is it
+			if c, err := net.DialTimeout("tcp", s.Address, time.Second); err == nil {
+				c.Close()
+				return s, ""
+			}
 		}
 		select {
 		case <-gone:
-			tb.Fatalf("slapd ended:\n%s", out.String())
+			return nil, out.String()
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(end) {
-			tb.Fatalf("slapd does not listen:\n%s", out.String())
+			s.stop()
+			return nil, "it does not listen\n" + out.String()
 		}
 	}
 }
