@@ -39,7 +39,7 @@ func tally(t *testing.T, r *rates, answer []byte, ip string, n int) (whole, shor
 }
 
 // A flood in somebody's name gets a second's worth, then every second answer truncated; others, and other answers, are served; after
-// a second he is served again.
+// a second he is served again. ATT-28.
 func TestRate(t *testing.T) {
 	z := small()
 	for i := range 60 {
@@ -106,7 +106,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// The table is bounded, and a flood in the name of everybody harms nobody whose turn comes.
+// The table is bounded, and a flood in the name of everybody harms nobody whose turn comes. ATT-28.
 func TestRateTable(t *testing.T) {
 	tab, err := newTable([]Zone{small()})
 	if err != nil {

@@ -8,12 +8,13 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// One client who takes all the connections he gets leaves places for others; who idles or lasts too long is let go.
+// One client who takes all the connections he gets leaves places for others; who idles or lasts too long is let go. ATT-30.
 func TestCrowd(t *testing.T) {
 	_, server := serve(t, Options{Directory: practice(), MaxConns: 8, Idle: 2 * time.Second})
 	from := func(ip string) net.Conn {
@@ -54,7 +55,7 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// More operations than the rate wait, each client by himself; what is remembered of clients is bounded.
+// More operations than the rate wait, each client by himself; what is remembered of clients is bounded. ATT-30.
 func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(Options{PerClient: 2, Rate: 10})
@@ -93,7 +94,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// A search that names many addresses is as many guesses: it is paid for like them, and has an end.
+// A search that names many addresses is as many guesses: it is paid for like them, and has an end. ATT-29.
 func TestGuesses(t *testing.T) {
 	s, err := New(Options{Directory: practice()})
 	if err != nil {
@@ -132,5 +133,58 @@ func TestGuesses(t *testing.T) {
 		if code, paid := naming(n); code != want[0] || paid != want[1] {
 			t.Errorf("%d addresses: %d, %d paid; want %d", n, code, paid, want)
 		}
+	}
+}
+
+// Who sends a request octet by octet, or asks and asks and reads no answer, is let go like one who idles, and others get his place. ATT-30.
+func TestSlow(t *testing.T) {
+	_, server := serve(t, Options{Directory: practice(), MaxConns: 1, PerClient: 1, Idle: 500 * time.Millisecond, Rate: 1 << 20})
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(time.Minute))
+		return c
+	}
+	bind := request(encode(bindRequest, integer(tagInteger, 3), octets(""), encode(0x80)))
+	served := func(c net.Conn) bool {
+		c.Write(bind)
+		_, err := io.ReadFull(c, make([]byte, 7))
+		return err == nil
+	}
+	large := request(ask("dc=h,dc=example", scopeTree, eq("mail", "lab@h.example"), "*", strings.Repeat("a", 4000)))
+	all := bytes.Repeat(request(ask("dc=h,dc=example", scopeTree, has("mail"))), 100)
+	for name, push := range map[string]func(c net.Conn, i int) error{
+		"octet by octet": func(c net.Conn, i int) error {
+			time.Sleep(20 * time.Millisecond)
+			_, err := c.Write(large[i%4000:][:1])
+			return err
+		},
+		"reads nothing": func(c net.Conn, _ int) error { _, err := c.Write(all); return err },
+	} {
+		var slow net.Conn
+		for slow = dial(); !served(slow); slow = dial() { // the one before leaves
+			slow.Close()
+		}
+		pushing := make(chan struct{})
+		go func() {
+			defer close(pushing)
+			for i := 0; push(slow, i) == nil; i++ {
+			}
+		}()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			c := dial()
+			ok := served(c)
+			c.Close()
+			if ok {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: nobody else gets the place", name)
+			}
+		}
+		slow.Close()
+		<-pushing
 	}
 }

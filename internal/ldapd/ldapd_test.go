@@ -104,7 +104,7 @@ func run(t testing.TB, tree *tree, op []byte) (shown []string, r result) {
 	return shown, r
 }
 
-// What is shown to whom: addresses to who names them, the organisation to everybody.
+// What is shown to whom: addresses to who names them, the organisation to everybody. ATT-29.
 func TestShown(t *testing.T) {
 	tree := newPractice(t)
 	const base = "dc=h,dc=example"
@@ -180,7 +180,7 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// Whatever a search asks that names nobody, its answer is the same with other people, or none.
+// Whatever a search asks that names nobody, its answer is the same with other people, or none. ATT-29.
 func TestNothingIsTold(t *testing.T) {
 	with := newPractice(t)
 	d := practice()
@@ -251,7 +251,7 @@ func talk(t *testing.T, server string, packet []byte) []byte {
 	return out
 }
 
-// Every operation has its answer; what is no LDAP ends with a notice, whatever it claims of itself, and costs nothing.
+// Every operation has its answer; what is no LDAP ends with a notice, whatever it claims of itself, and costs nothing. ATT-30.
 func TestOperations(t *testing.T) {
 	_, server := serve(t, Options{Directory: practice()})
 	bind := func(version int, who string, how byte, secret string) []byte {
