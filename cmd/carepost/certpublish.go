@@ -21,7 +21,7 @@ func newCertPublishCmd() *cobra.Command {
 		Short: "Shows what is published, and prints it for other servers",
 		Long: `Shows the certificates that an installation publishes, where they are found, and what a publisher should know about that: two
 addresses that share a name in DNS, a host that nobody finds, nothing published at all. Expired, retired and revoked
-certificates are not published, nor those that are for signing only. With --check it also asks DNS, as partners do, what of that is
+certificates are not published, nor those of closed addresses or for signing only. With --check it also asks DNS, as partners do, what of that is
 found there.
 
 With --format the text for another server is printed, and nothing else; warnings go to standard error. The same texts lie in dns/
