@@ -147,12 +147,13 @@ func (r *repair) value(e pkix.Extension) (_ []byte, ok bool) {
 	return marshal(plain), true
 }
 
-// goodPart is what can be read of a SEQUENCE OF. What comes after the place where its elements cannot be told apart is lost.
+// goodPart is what can be read of a SEQUENCE OF. What comes after the place where its elements cannot be told apart is lost, and what
+// comes after maxParts of them.
 func goodPart(e pkix.Extension) []byte {
 	s, list := cryptobyte.String(e.Value), cryptobyte.String(nil)
 	var good []byte
 	if s.ReadASN1(&list, asn1.SEQUENCE) {
-		for !list.Empty() {
+		for n := 0; n < maxParts && !list.Empty(); n++ {
 			var one cryptobyte.String
 			var tag asn1.Tag
 			if !list.ReadAnyASN1Element(&one, &tag) {
@@ -174,10 +175,10 @@ func (r *repair) names(e pkix.Extension) ([]byte, bool) {
 		return nil, false
 	}
 	var good []byte
-	for !list.Empty() {
+	for n := 0; !list.Empty(); n++ {
 		var whole, content cryptobyte.String
 		var tag asn1.Tag
-		if !list.ReadAnyASN1Element(&whole, &tag) {
+		if n == maxParts || !list.ReadAnyASN1Element(&whole, &tag) {
 			return nil, false
 		}
 		one, alone := whole, e
@@ -198,7 +199,7 @@ func (r *repair) names(e pkix.Extension) ([]byte, bool) {
 func marshal(e pkix.Extension) []byte {
 	der, err := encoding.Marshal(e)
 	if err != nil {
-		return nil
+		return []byte{0} // no extension to anybody: nil would be one that is left out
 	}
 	return der
 }

@@ -16,6 +16,7 @@ import (
 const (
 	maxOddities   = 32  // more, and it is refused
 	maxExtensions = 100 // of one that is taken apart
+	maxParts      = 200 // names or places of one extension that is taken apart
 	maxSerial     = 64  // octets; RFC 5280 §4.1.2.2 has 20
 )
 

@@ -95,7 +95,7 @@ func TestNil(t *testing.T) {
 	}
 }
 
-// Errors have a line, and what is long, deep or dear is refused or done soon.
+// Errors have a line, and what is long, deep or dear is refused or done soon. ATT-20.
 func TestLimits(t *testing.T) {
 	for name, text := range map[string]string{
 		"long":     strings.Repeat(" ", 17<<10) + "1 = 1",
