@@ -89,7 +89,8 @@ type Flow struct {
 	since   time.Time
 	agent   *agent.Agent
 	readers sync.Pool // *bufio.Reader of 64 KiB, for what is accepted
-	local   sync.Map  // addr.Domain → nothing: our own that have been asked for
+	parsed  parsed
+	local   sync.Map // addr.Domain → nothing: our own that have been asked for
 }
 
 // New makes a Flow. Its steps are run by a queue given its Handlers.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -121,11 +122,15 @@ func (f *Flow) holds(ctx context.Context, of addr.Address, c *x509.Certificate) 
 	return c != nil && slices.ContainsFunc(cs, func(own store.Cert) bool { return bytes.Equal(own.DER, c.Raw) }), err
 }
 
+// anchorKey stands for everything in which two parties of ours differ.
 func anchorKey(p agent.Party) string {
 	h := sha256.New()
-	for _, c := range p.Anchors {
-		sum := sha256.Sum256(c.Raw)
-		h.Write(sum[:])
+	for _, certs := range [][]*x509.Certificate{p.Anchors, p.Intermediates} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(certs))))
+		for _, c := range certs {
+			sum := sha256.Sum256(c.Raw)
+			h.Write(sum[:])
+		}
 	}
 	for _, pin := range p.Pinned {
 		sum := sha256.Sum256(append([]byte(pin.Address.Key()+"\n"), pin.Certificate.Raw...))

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"carepost/addr"
-	"carepost/certificate"
 	"carepost/cms"
 	"carepost/discovery"
 	"carepost/internal/agent"
@@ -144,24 +143,29 @@ func (f *Flow) party(ctx context.Context, a addr.Address, dirs ...transit.Direct
 	if err != nil {
 		return p, fmt.Errorf("flow: anchors: %w", err)
 	}
+	seen := map[[32]byte]bool{}
 	for _, row := range rows {
-		c, err := certificate.Parse(row.DER)
+		c, hash, err := f.parsed.read(row.DER)
 		if err != nil {
 			return p, fmt.Errorf("flow: anchor %s: %w", row.ID, err)
 		}
-		if !slices.ContainsFunc(p.Anchors, c.Equal) {
+		if !seen[hash] {
+			seen[hash] = true
 			p.Anchors = append(p.Anchors, c)
 		}
 	}
 	for _, row := range between {
-		c, err := certificate.Parse(row.DER)
+		c, _, err := f.parsed.read(row.DER)
 		if err != nil {
 			return p, fmt.Errorf("flow: intermediate: %w", err)
 		}
 		p.Intermediates = append(p.Intermediates, c)
 	}
-	for _, pin := range pins { // those of the address come first, and count before the domain's
-		c, err := certificate.Parse(pin.DER)
+	for _, pin := range pins { // those of the address come first: the domain's for the same partner do not count then
+		if slices.ContainsFunc(p.Pinned, func(before agent.Pin) bool { return before.Address.Equal(pin.Address) }) {
+			continue
+		}
+		c, _, err := f.parsed.read(pin.DER)
 		if err != nil {
 			return p, fmt.Errorf("flow: pin %s: %w", pin.ID, err)
 		}
