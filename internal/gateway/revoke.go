@@ -18,6 +18,7 @@ import (
 	"carepost/internal/admind"
 	"carepost/internal/audit"
 	"carepost/internal/dnsd"
+	"carepost/internal/flow"
 	"carepost/internal/pilot"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -141,7 +142,8 @@ func (g *Gateway) partners(ctx context.Context) (out []addr.Domain, err error) {
 
 // tell writes to the postmaster of each partner that a certificate of ours is good no more (Direct 6.1). The letters go the way of all
 // mail: signed, sealed, and only to those whom we trust; what cannot be sent comes back to our postmaster. Each partner has one of its own,
-// so that none learns of the others.
+// so that none learns of the others. Who was written to on the same day is not written to again: whatever broke off in between, the command
+// can be given once more.
 func (g *Gateway) tell(ctx context.Context, by audit.Actor, r admind.Revoked) (told []admind.Told, err error) {
 	from := addr.Address{Endpoint: "postmaster", Domain: g.opts.Domain}
 	if err := g.AddAccount(ctx, by, from); err != nil { // RFC 5321 §4.5.1: it is one that must be there
@@ -150,6 +152,9 @@ func (g *Gateway) tell(ctx context.Context, by audit.Actor, r admind.Revoked) (t
 	for _, d := range r.Partners {
 		to := addr.Address{Endpoint: "postmaster", Domain: d}
 		id, err := g.flow.Submit(ctx, by, transit.Envelope{From: addr.Path{Address: from}, To: []addr.Address{to}}, strings.NewReader(g.letter(r, from, to)))
+		if no := (*flow.Refusal)(nil); errors.As(err, &no) && no.Clause == "RFC 5322 §3.6.4" {
+			continue // the letter of today is on its way in other words, or has come back
+		}
 		if err != nil {
 			return told, fmt.Errorf("gateway: telling %s: %w", d, err)
 		}
@@ -165,7 +170,13 @@ func (g *Gateway) tell(ctx context.Context, by audit.Actor, r admind.Revoked) (t
 func (g *Gateway) letter(r admind.Revoked, from, to addr.Address) string {
 	var b strings.Builder
 	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\r\n", a...) }
-	line("From: %s\r\nTo: %s\r\nDate: %s", from, to, g.opts.Clock().Format(time.RFC1123Z))
+	date := g.opts.Clock().UTC().Truncate(24 * time.Hour)
+	if r.At.After(date) {
+		date = r.At
+	}
+	// Two letters of one day are the same to the octet, and have one name: the second is taken for a repeat of the first.
+	id := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", r.SHA256, to.Domain, date.UTC().Format(time.DateOnly)))
+	line("From: %s\r\nTo: %s\r\nDate: %s\r\nMessage-ID: <%x@%s>", from, to, date.UTC().Format(time.RFC1123Z), id[:16], g.opts.Domain)
 	line("Subject: A certificate of %s is revoked\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", g.opts.Domain)
 	line("A certificate of %s is good no more:\r\n", g.opts.Domain)
 	line("  of             %s\r\n  serial number  %s\r\n  SHA-256        %s\r\n  revoked        %s\r\n  reason         %s\r\n",

@@ -69,6 +69,11 @@ func TestPartnersAreTold(t *testing.T) {
 		}
 		north.Await(t, told.Message, to, want)
 	}
+	// The command given again, as after a crash, sends nobody a second letter.
+	if again, err := operator(t, north).Revoke(t.Context(), admind.RevokeOrder{Which: revoked.SHA256, Tell: true}); err != nil || !again.Already ||
+		len(again.Told) != 1 || again.Told[0] != revoked.Told[0] {
+		t.Errorf("again: %+v, %v", again, err)
+	}
 	mail := postmastersLetter(t, south)
 	for _, want := range []string{revoked.Serial, revoked.SHA256, "keyCompromise", revoked.Successor.Serial, revoked.Successor.SHA256} {
 		if !strings.Contains(mail, want) {

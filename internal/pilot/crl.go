@@ -34,18 +34,22 @@ func (a *Authority) CRL(ctx context.Context, name string, now time.Time) ([]byte
 		return nil, fmt.Errorf("pilot: revocation list: %w", err)
 	}
 	var der []byte
-	err = a.store.Tx(ctx, func(tx *store.Tx) error {
-		kept, err := tx.CRL(a.crlKey(g))
-		if err == nil && fresh(kept, now) { // somebody else was first
-			der = kept.DER
-			return nil
-		}
-		st, _, err := a.read(tx)
-		if err != nil {
-			return err
-		}
-		der, err = a.publish(tx, st, g, now)
-		return err
+	err = contend(func() error {
+		return a.store.Tx(ctx, func(tx *store.Tx) error {
+			kept, err := tx.CRL(a.crlKey(g))
+			if err == nil && fresh(kept, now) { // somebody else was first
+				der = kept.DER
+				return nil
+			}
+			st, version, err := a.read(tx)
+			if err != nil {
+				return err
+			}
+			if der, err = a.publish(tx, st, g, now); err != nil {
+				return err
+			}
+			return a.write(tx, st, version) // what was revoked meanwhile is not to be missing: store.ErrConflict
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pilot: revocation list: %w", err)

@@ -56,6 +56,9 @@ func (a *Authority) Issue(ctx context.Context, by audit.Actor, o Order, now time
 			if err := a.keep(ctx, tx, h, s, now); err != nil {
 				return err
 			}
+			if err := a.write(tx, h.state, h.version); err != nil { // who renews or revokes meanwhile looks again: store.ErrConflict
+				return err
+			}
 			out = Issued{s.certificate, o}
 			return audit.Write(tx, audit.Entry{Actor: by, Action: "certificate.order", Object: a.object(),
 				Detail: map[string]string{"serial": s.certificate.SerialNumber.Text(16), "use": o.Use.String(), "kind": string(o.Kind)}})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
@@ -112,10 +113,7 @@ func (a *Authority) single(tx *store.Tx, st state, id certID, now time.Time) (s 
 	// Clocks of partners may be behind by a little.
 	s = singleResponse{ID: asn1.RawValue{FullBytes: id.Raw}, This: now.Add(-skew).UTC().Truncate(time.Second), Next: now.Add(ocspLife).UTC().Truncate(time.Second)}
 	s.Status = asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 2} // unknown
-	ours := false
-	for _, g := range a.generations() {
-		ours = ours || names(id, g)
-	}
+	by, ours := a.asked(ocspRequest{ids: []certID{id}})
 	if !ours {
 		return s, nil
 	}
@@ -123,11 +121,19 @@ func (a *Authority) single(tx *store.Tx, st state, id certID, now time.Time) (s 
 		s.Status, err = revokedInfo(r)
 		return s, err
 	}
-	switch _, err := tx.Issued(a.Domain, id.Serial); {
-	case errors.Is(err, store.ErrNotFound):
+	der, err := tx.Issued(a.Domain, id.Serial)
+	if errors.Is(err, store.ErrNotFound) {
 		return s, nil
-	case err != nil:
+	}
+	if err != nil {
 		return s, err
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return s, err
+	}
+	if !bytes.Equal(c.AuthorityKeyId, by.certificate.SubjectKeyId) {
+		return s, nil // another key of ours issued it: of this one's it is none
 	}
 	s.Status = asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0} // good
 	return s, nil
