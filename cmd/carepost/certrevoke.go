@@ -24,7 +24,8 @@ right to it; the domain itself is never without.
 
 --tell has a letter go from our postmaster to the postmaster of every domain that we have exchanged mail with in the last 90 days: what
 was revoked, when and why, and what is used instead. It is signed and sealed like all mail, so those whom we do not trust are told
-nothing; what cannot be sent comes back to our postmaster. What was revoked before can be told of later, by the same command.
+nothing; what cannot be sent comes back to our postmaster. What was revoked before can be told of later, by the same command;
+who was written to on the same day is left out.
 
 Reasons: unspecified, keyCompromise, superseded, affiliationChanged, cessationOfOperation, privilegeWithdrawn (RFC 5280 §5.3.1).`,
 		Example: `  carepost cert revoke 5ec1…07 --reason keyCompromise --tell

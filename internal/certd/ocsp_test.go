@@ -12,7 +12,7 @@ import (
 )
 
 // OCSP over HTTP (RFC 6960 appendix A, RFC 5019 §6): what is asked comes in whole, by either method and with or without the encoding
-// of URLs; what is no request, or too long a one, is told so. DIR-52.
+// of URLs; what is no request, or too long a one, is told so. DIR-52, ATT-31.
 func TestOCSP(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	request := "\xfb\xff\xfe request with / and + in its Base64 \xff\xff?"

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ocsp"
+
 	"carepost/addr"
 	"carepost/internal/pilot"
 	"carepost/trust"
@@ -121,5 +123,27 @@ func TestEndOfTheAuthority(t *testing.T) {
 	der, _ := p.Bundle("pilot-2", late.Now)
 	if bytes.Contains(der, old.SerialNumber.Bytes()) {
 		t.Error("an old key that has ended is certified")
+	}
+}
+
+// RFC 6960 §2.2: of one key what another one issued is unknown, though both have one name.
+func TestResponderOfEachKey(t *testing.T) {
+	p, now, oldAnchor, oldOrg := renewed(t, time.Now())
+	issued, err := p.Issue(t.Context(), "test", pilot.Order{Owner: owner("north.example"), Kind: pilot.P256, Use: pilot.Both}, now)
+	check(t, err)
+	for _, tc := range []struct {
+		leaf, issuer *x509.Certificate
+		want         int
+	}{
+		{oldOrg, oldAnchor, ocsp.Good}, {issued.Certificate, p.Anchor(), ocsp.Good},
+		{oldOrg, p.Anchor(), ocsp.Unknown}, {issued.Certificate, oldAnchor, ocsp.Unknown},
+	} {
+		request, err := ocsp.CreateRequest(tc.leaf, tc.issuer, nil)
+		check(t, err)
+		r, err := ocsp.ParseResponse(p.OCSP(t.Context(), request, now).DER, tc.issuer)
+		check(t, err)
+		if r.Status != tc.want {
+			t.Errorf("status %d, want %d", r.Status, tc.want)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func TestOCSP(t *testing.T) {
 }
 
 // RFC 6960 §2.3, RFC 9654 §2.1: what is no request, asks for too much, carries a nonce that is none or asks about certificates of others
-// gets an answer without a signature.
+// gets an answer without a signature. ATT-31.
 func TestOCSPRefuses(t *testing.T) {
 	now := time.Now()
 	p := newPlace(t, now)
@@ -184,6 +184,7 @@ func TestOCSPOpenSSL(t *testing.T) {
 	}
 }
 
+// Whatever is asked has an answer. ATT-31.
 func FuzzOCSP(f *testing.F) {
 	s := newPlace(f, time.Now())
 	now := time.Now()
