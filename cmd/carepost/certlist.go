@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,14 @@ func findCertificate(list []admind.Certificate, name string) (found admind.Certi
 	return found, usage(errors.New("several certificates are meant: name its id, which carepost cert list --json shows"))
 }
 
+// noneLeft says that neither an owner nor its domain has a certificate in use.
+func noneLeft(list []admind.Certificate, owner string) bool {
+	_, domain, _ := strings.Cut(owner, "@")
+	return !slices.ContainsFunc(list, func(c admind.Certificate) bool {
+		return c.State == "in use" && (c.Owner == owner || c.Owner == domain)
+	})
+}
+
 func newCertExpireCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "expire CERTIFICATE",
@@ -123,8 +132,14 @@ A pilot authority gives the domain another certificate soon after.`,
 			if c.SHA256 == "" {
 				text = "The request of %s is given up, and its key is deleted.\n"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), text, plain(c.Owner))
-			return err
+			if _, err = fmt.Fprintf(cmd.OutOrStdout(), text, plain(c.Owner)); err != nil || c.SHA256 == "" {
+				return err
+			}
+			if list, err = client.Certificates(cmd.Context(), ""); err == nil && noneLeft(list, c.Owner) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "Mind: %s has no other certificate now; its mail waits until there is one:  %s\n",
+					plain(c.Owner), again(cmd, "cert list", ""))
+			}
+			return clientError(err)
 		}),
 	}
 	return ofInstallation(reports(cmd))

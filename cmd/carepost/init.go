@@ -222,6 +222,7 @@ func (s *setup) tell(out io.Writer, dir string, i *installation, accounts []addr
 	w.WriteString("\nNext:\n")
 	if !s.pilot {
 		fmt.Fprintf(w, "  send %s to your authority, then\n  carepost cert import --config %s CERTIFICATE.pem\n", requestName(i.conf.Domain), at)
+		fmt.Fprintf(w, "  carepost trust add --config %s AUTHORITY.pem      whose certificates you believe\n", at)
 	}
 	if len(accounts) == 0 {
 		fmt.Fprintf(w, "  carepost account add --config %s desk@%s\n", at, i.conf.Domain)

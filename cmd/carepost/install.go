@@ -167,7 +167,10 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	i := &installation{conf: c, log: log}
 	o := optionsOf(c, log)
 	o.Listeners, o.Partner, o.Forget, o.Version = l, i.introduce, i.forget, version()
-	o.Reload = func(ctx context.Context) error { return answer(i.reload(ctx)) }
+	o.Reload = func(ctx context.Context) ([]string, error) {
+		later, err := i.reload(ctx)
+		return later, answer(err)
+	}
 	var err error
 	if c.Token.Module != "" {
 		o.Token = keyring.TokenOptions{Module: c.Token.Module, URI: c.Token.URI, PIN: c.Token.PIN.Read}
@@ -210,13 +213,13 @@ func whole(c *config.Config) error {
 	return nil
 }
 
-// reload reads the configuration again. What cannot change while the gateway runs is named in the log.
-func (i *installation) reload(ctx context.Context) error {
+// reload reads the configuration again. What cannot change while the gateway runs is returned, and named in the log.
+func (i *installation) reload(ctx context.Context) (later []string, err error) {
 	i.files.Lock()
 	defer i.files.Unlock()
 	c, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, x := range []struct {
 		key     string
@@ -228,15 +231,16 @@ func (i *installation) reload(ctx context.Context) error {
 		{"policy", policyChanged(c, i.conf)},
 	} {
 		if x.changed {
+			later = append(later, x.key)
 			i.log.Warn("takes effect at the next start", "key", x.key)
 		}
 	}
 	if err := i.Show(ctx, gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key}); err != nil {
-		return err
+		return nil, err
 	}
 	i.Reach(networkOf(c))
 	i.log.Info("configuration read again", "partners", len(c.Partners))
-	return nil
+	return later, nil
 }
 
 // answer tells who asked over the admin socket that a file is wrong: to try again does not help.

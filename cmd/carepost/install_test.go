@@ -66,7 +66,7 @@ func TestPartnersComeAndGoTogether(t *testing.T) {
 				if !trusted() {
 					t.Errorf("%s has been added, and its authority is not trusted", d)
 				}
-				if err := client.Reload(t.Context()); err != nil {
+				if _, err := client.Reload(t.Context()); err != nil {
 					t.Error(err)
 				}
 				if err := client.RemovePartner(t.Context(), d); err != nil {

@@ -159,7 +159,7 @@ func (i *installation) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := i.reload(ctx); err != nil {
+			if _, err := i.reload(ctx); err != nil {
 				i.log.Error("the configuration stays as it was", "error", err)
 			}
 		}

@@ -17,10 +17,13 @@ func newStatusCmd() *cobra.Command {
 	return ofInstallation(reports(&cobra.Command{
 		Use:   "status",
 		Short: "Says whether a gateway runs, and what needs a look",
-		Long: `Says whether the installation's gateway runs, since when and where it listens, and warns of what needs somebody's attention: stored
-bodies that are damaged, settings of the database that could lose mail.
+		Long: `Says whether the installation's gateway runs, since when and where it listens, and warns of what needs somebody's attention: certificates and
+anchors that come to their end, bundles that were not taken, evaluations that are due, what is published or not, stored bodies that are
+damaged, settings of the database that could lose mail.
 
 Exit codes: 0 it runs; 1 it does not.`,
+		Example: `  carepost status
+  carepost status --json`,
 		Args:                  cobra.NoArgs,
 		DisableFlagsInUseLine: true,
 		RunE: asking(func(cmd *cobra.Command, client *admind.Client, _ []string) error {

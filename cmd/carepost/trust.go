@@ -67,7 +67,7 @@ func listAnchors(w io.Writer, anchors []admind.Anchor) error {
 	var t table
 	t.add("SHA-256", "FOR", "MAIL", "UNTIL", "EVALUATED", "CERTIFICATE", "SOURCE")
 	for _, a := range rows {
-		t.add(a.SHA256[:min(len(a.SHA256), 2*shortPrint)], a.Owner, a.Direction, a.NotAfter.UTC().Format(time.DateOnly), evaluatedWhen(a.Evaluation),
+		t.add(a.SHA256[:min(len(a.SHA256), 2*shortPrint)], a.Owner, inWords(a.Direction), a.NotAfter.UTC().Format(time.DateOnly), evaluatedWhen(a.Evaluation),
 			distinguished(a.Subject), orDash(a.Source))
 	}
 	return t.write(w, 0)
@@ -137,6 +137,9 @@ func findAnchor(anchors []admind.Anchor, name string) (found admind.Anchor, err 
 	}
 	switch n {
 	case 0:
+		if len(digits) < shortPrint {
+			return found, usage(fmt.Errorf("give %d digits of the fingerprint at least, as carepost trust list shows it", shortPrint))
+		}
 		return found, usage(errors.New("no anchor has that fingerprint; carepost trust list shows those there are"))
 	case 1:
 		return found, nil

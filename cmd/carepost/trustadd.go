@@ -22,6 +22,17 @@ func (o *oneWay) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.outgoing, "outgoing", false, "for mail that goes out: whom mail is sealed to")
 }
 
+// inWords says a direction of the admin interface as the flags do.
+func inWords(direction string) string {
+	switch direction {
+	case "inbound":
+		return "incoming"
+	case "outbound":
+		return "outgoing"
+	}
+	return direction
+}
+
 // direction is that of the admin interface; "" is both.
 func (o *oneWay) direction() string {
 	switch {

@@ -71,7 +71,7 @@ func listBundles(w io.Writer, all []admind.Bundle) error {
 		if b.Expired > 0 {
 			anchors += fmt.Sprintf(" (%d ended)", b.Expired)
 		}
-		t.add(b.Name, b.Owner, b.Direction, anchors, every, signed, evaluatedWhen(b.Evaluation), seen, b.URL)
+		t.add(b.Name, b.Owner, inWords(b.Direction), anchors, every, signed, evaluatedWhen(b.Evaluation), seen, b.URL)
 	}
 	if err := t.write(w, 0); err != nil {
 		return err
@@ -133,7 +133,12 @@ of its anchors certifies is believed from then on: read by which rules they are 
 			if err := client.AddBundle(cmd.Context(), n); err != nil {
 				return clientError(err)
 			}
-			return refreshBundle(cmd, client, n.Name, false)
+			if err := refreshBundle(cmd, client, n.Name, false); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s is on the list all the same, without anchors%s. To give it up:  %s\n",
+					plain(n.Name), triedAgain(n.Seconds), again(cmd, "trust bundle remove", shellWord(n.Name)))
+				return err
+			}
+			return nil
 		},
 	}
 	flags := cmd.Flags()
@@ -146,6 +151,14 @@ of its anchors certifies is believed from then on: read by which rules they are 
 	return reports(cmd)
 }
 
+// triedAgain says what becomes of a bundle that could not be taken at once; 0 seconds: it is fetched by hand alone.
+func triedAgain(seconds int64) string {
+	if seconds == 0 {
+		return ", until carepost trust bundle refresh takes it"
+	}
+	return ", and the gateway goes on trying"
+}
+
 func newBundleRefreshCmd() *cobra.Command {
 	var accept bool
 	cmd := &cobra.Command{
@@ -154,7 +167,7 @@ func newBundleRefreshCmd() *cobra.Command {
 		Long: `Fetches a trust bundle now and says what has changed. --accept-shrink takes one that has lost many of its anchors: ask who gives it
 out first, for whoever could take anchors away could put others in their place. An empty one is never taken: remove the bundle.
 
-Exit codes: 0 it is as it should be; 3 it was not taken, and the anchors before stay.`,
+Exit codes: 0 it is as it should be; 1 it could not be fetched now; 3 it was not taken. In both cases the anchors before stay.`,
 		Example: "  carepost trust bundle refresh network",
 		Args:    cobra.ExactArgs(1),
 		RunE: asking(func(cmd *cobra.Command, client *admind.Client, args []string) error {
@@ -215,7 +228,11 @@ func newBundleEvaluateCmd() *cobra.Command {
 				return err
 			}
 			defer done()
-			return clientError(client.EvaluateBundle(cmd.Context(), args[0], *e))
+			if err := client.EvaluateBundle(cmd.Context(), args[0], *e); err != nil {
+				return clientError(err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Written down for %s: carepost trust bundle list shows when.\n", plain(args[0]))
+			return err
 		},
 	}
 	said.register(cmd)
@@ -231,7 +248,11 @@ func newBundleRemoveCmd() *cobra.Command {
 		Args:                  cobra.ExactArgs(1),
 		DisableFlagsInUseLine: true,
 		RunE: asking(func(cmd *cobra.Command, client *admind.Client, args []string) error {
-			return clientError(client.RemoveBundle(cmd.Context(), args[0]))
+			if err := client.RemoveBundle(cmd.Context(), args[0]); err != nil {
+				return clientError(err)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is given up, and its anchors with it.\n", plain(args[0]))
+			return err
 		}),
 	}
 }

@@ -182,7 +182,11 @@ func newTrustUnpinCmd() *cobra.Command {
 			case 0:
 				return usage(errors.New("no certificate is pinned for that address"))
 			case 1:
-				return clientError(client.Unpin(cmd.Context(), all[0].ID))
+				if err := client.Unpin(cmd.Context(), all[0].ID); err != nil {
+					return clientError(err)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s believes the pinned certificate of %s no longer.\n", plain(all[0].Owner), all[0].Address)
+				return err
 			}
 			return usage(errors.New("several of us believe one for that address: say whose with --for"))
 		}),

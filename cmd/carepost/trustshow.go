@@ -57,7 +57,7 @@ func tellAnchor(w io.Writer, a admind.Anchor) {
 		}
 	}
 	fmt.Fprintf(w, "kind         %s\nvalid until  %s\ntrusted by   %s\nfor mail     %s\nsource       %s\n", kinds[a.Kind], a.NotAfter.UTC().Format(time.DateOnly),
-		a.Owner, a.Direction, plain(orDash(a.Source)))
+		a.Owner, inWords(a.Direction), plain(orDash(a.Source)))
 	tellEvaluation(w, a.Evaluation)
 }
 

@@ -186,7 +186,7 @@ func flags(leaf *x509.Certificate, chain []*x509.Certificate) (out []Flag) {
 	whole := selfSigned(top)
 	if !whole && len(chain) == 0 {
 		out = append(out, Flag{Code: "chain-unknown", Text: "its issuer is not known here", Clause: "Direct 4.2.2",
-			Remedy: "import it once more together with the certificates above it"})
+			Remedy: "unless partners trust its issuer itself, import it once more together with the certificates above it"})
 	}
 	// Direct 4.2.2 (DIR-53): in a path that is longer than one, what is not issued by the anchor itself says where its issuer's certificate is.
 	for i, c := range path {

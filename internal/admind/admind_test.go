@@ -431,7 +431,8 @@ func TestLong(t *testing.T) {
 	if _, err := c.Mails(t.Context(), p.Address, "", 0, 0); err != nil {
 		t.Error(err)
 	}
-	coded(t, "no reload", c.Reload(t.Context()), admind.NotFound)
+	_, err = c.Reload(t.Context())
+	coded(t, "no reload", err, admind.NotFound)
 	if err := c.Flush(t.Context()); err != nil {
 		t.Error(err)
 	}

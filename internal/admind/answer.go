@@ -81,7 +81,11 @@ func (s *Server) known(err error) *Error {
 	case errors.As(err, &bad):
 		return wrong(bad.Reason)
 	case errors.As(err, &untaken):
-		return &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Reason: "the bundle was not taken, the anchors before stay: " + untaken.Reason}
+		e := &Error{Status: http.StatusUnprocessableEntity, Code: Refused, Reason: "the bundle was not taken, the anchors before stay: " + untaken.Reason}
+		if errors.Is(err, bundle.ErrUnreached) {
+			e.Status, e.Code = http.StatusServiceUnavailable, NotNow
+		}
+		return e
 	case errors.Is(err, bundle.ErrNoBundle):
 		return notFound("there is no bundle of that name")
 	case errors.Is(err, bundle.ErrTaken):

@@ -55,9 +55,9 @@ func (c *Client) AddPartner(ctx context.Context, card Card) error {
 	return c.call(ctx, http.MethodPost, path("partners"), card, nil)
 }
 
-// Reload reads the configuration again.
-func (c *Client) Reload(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, path("reload"), nil, nil)
+// Reload reads the configuration again, and tells what of it is not in use yet.
+func (c *Client) Reload(ctx context.Context) (out Reloaded, err error) {
+	return out, c.call(ctx, http.MethodPost, path("reload"), nil, &out)
 }
 
 // Send submits a message (RFC 5322), which is streamed. When it returns nil the message is durable; id names its timeline. A

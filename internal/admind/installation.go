@@ -46,7 +46,8 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		s.absent(w)
 		return
 	}
-	s.done(w, s.o.Host.Reload(r.Context(), actor(r)))
+	out, err := s.o.Host.Reload(r.Context(), actor(r))
+	s.answer(w, out, err)
 }
 
 func (s *Server) keys(w http.ResponseWriter, r *http.Request) {

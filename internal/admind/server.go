@@ -34,7 +34,7 @@ type Host struct {
 	Identity      func(ctx context.Context) (Card, error)
 	AddPartner    func(ctx context.Context, by audit.Actor, c Card) error
 	RemovePartner func(ctx context.Context, by audit.Actor, d addr.Domain) error
-	Reload        func(ctx context.Context, by audit.Actor) error
+	Reload        func(ctx context.Context, by audit.Actor) (Reloaded, error)
 	Flush         func(ctx context.Context, by audit.Actor) error // of what discovery keeps
 
 	Keys      func(ctx context.Context) (Keys, error)

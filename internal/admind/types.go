@@ -59,6 +59,11 @@ type Expiring struct {
 	Remedy   string    `json:"remedy"`
 }
 
+// Reloaded is what came of reading the configuration again: the keys of which the change takes effect at the next start.
+type Reloaded struct {
+	Later []string `json:"later"`
+}
+
 // Card is what a partner needs to know of an installation: whom to trust and where to deliver.
 type Card struct {
 	Domain      addr.Domain `json:"domain"`

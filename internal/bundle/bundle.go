@@ -49,6 +49,9 @@ type Refused struct{ Reason string }
 
 func (e *Refused) Error() string { return "bundle: " + e.Reason }
 
+// ErrUnreached goes with a *Refused where the network gave no answer: another time it may.
+var ErrUnreached = errors.New("bundle: no answer")
+
 // Limits of what an operator may ask for.
 const (
 	maxName     = 64

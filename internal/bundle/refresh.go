@@ -59,7 +59,12 @@ func (s *Service) Refresh(ctx context.Context, by audit.Actor, name string, acce
 func (s *Service) fetch(ctx context.Context, b store.Bundle) ([]byte, error) {
 	body, err := s.o.Fetcher.Fetch(ctx, b.Detail.URL, maxBody)
 	if err != nil {
-		return nil, &Refused{"it could not be fetched: " + strings.TrimPrefix(err.Error(), "fetch: ")}
+		reason := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "fetch: "), ": "+trust.ErrAbsent.Error())
+		refused := &Refused{"it could not be fetched: " + reason}
+		if errors.Is(err, trust.ErrAbsent) {
+			return nil, refused
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreached, refused)
 	}
 	return body, nil
 }

@@ -100,7 +100,6 @@ submission  = "{submission}"   # mail programs of our own accounts, STARTTLS and
 submissions = "{submissions}"   # the same, TLS from the first byte
 dns         = "{dns}"   # name server that publishes our MX and CERT records
 http        = "{http}"   # certificate and revocation list of the pilot authority
-
 # ldap      = ":389"   # directory with the same certificates, for partners who look for them by LDAP; read only
 
 [publish]   # how our certificates are published; "carepost cert publish" shows what, with what is to be known about it
@@ -126,8 +125,20 @@ http        = "{http}"   # certificate and revocation list of the pilot authorit
 [dns]
 # servers = ["192.0.2.53"]   # name servers to ask; without: those of this machine
 
+[discovery]   # how certificates of others are found
+# ldap     = true    # false: DNS alone is asked
+# deadline = "20s"   # for one recipient
+# remember = false   # true: certificates of signed mail that was trusted serve where nothing is found
+
 [policy]
 # profile = "v1.2"   # rules of trust and of algorithms: v1.2, v1.3 or lenient. [policy.algorithms] changes single algorithms.
+
+[policy.revocation]
+# unknown = "await"   # where nobody says whether a certificate is revoked: await, accept or demand
+# grace   = "24h"     # for so long a list counts after its time
+
+[policy.certificates]   # what certificates must be like besides; the language is told in docs/operation.md
+# trust = "X509.TBS.EXTENSION.CertificatePolicies.PolicyOIDs {?} 1.3.6.1.4.1.41179.0.1.2"   # those of others
 `
 
 // ErrThere says that a directory holds an installation already.

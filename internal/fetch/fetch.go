@@ -191,6 +191,9 @@ func plain(err error) error {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	}
+	if unproved := (*tls.CertificateVerificationError)(nil); errors.As(err, &unproved) {
+		return errors.New("the web server's certificate is not to be believed")
+	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return errRefused
 	}

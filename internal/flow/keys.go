@@ -19,7 +19,7 @@ import (
 )
 
 // errNoCertificate says that one of our own addresses has no certificate that it could sign with now.
-var errNoCertificate = errors.New("flow: no valid certificate to sign with")
+var errNoCertificate = errors.New("flow: no valid certificate to sign with; carepost cert list shows those there are")
 
 // owners are under whom rows of an address are kept, the more specific first (Direct 1.4).
 func owners(a addr.Address) []store.Owner {

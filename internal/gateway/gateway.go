@@ -72,7 +72,7 @@ type Options struct {
 	Progress func(what string, done, total int64)
 
 	// What the operator's commands can ask for besides; nil = not to be had.
-	Reload  func(context.Context) error
+	Reload  func(context.Context) (later []string, err error) // later: keys of carepost.toml that the next start uses
 	Partner func(ctx context.Context, by audit.Actor, card admind.Card) error
 	Forget  func(ctx context.Context, by audit.Actor, partner addr.Domain) error
 	Version string

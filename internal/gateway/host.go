@@ -34,11 +34,12 @@ func (g *Gateway) operators() admind.Options {
 		Pilot: g.pilotHost(),
 	}
 	if reload := g.opts.Reload; reload != nil {
-		h.Reload = func(ctx context.Context, by audit.Actor) error {
+		h.Reload = func(ctx context.Context, by audit.Actor) (out admind.Reloaded, err error) {
 			if err := g.note(ctx, by, "config.reload", "domain:"+g.opts.Domain.String()); err != nil {
-				return err
+				return out, err
 			}
-			return reload(ctx)
+			out.Later, err = reload(ctx)
+			return out, err
 		}
 	}
 	return admind.Options{Admin: g.admin, Bundles: g.bundles, Flow: g.flow, Mailboxes: g.mailboxes, Host: h, Log: g.opts.Log}
