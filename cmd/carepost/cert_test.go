@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -116,7 +117,7 @@ func TestCertFind(t *testing.T) {
 		{"issuer at hand", []string{"mid@h.example", "--dns", server, "--anchor", root, "--intermediate", between}, exitDone, []string{"TRUSTED"}},
 		{"issuer not at hand", []string{"mid@h.example", "--dns", server, "--anchor", root}, exitRefused, []string{"REFUSED"}},
 		{"revoked", []string{"gone@h.example", "--dns", server, "--anchor", root, "--fetch", "--fetch-allow", allow}, exitRefused, []string{"REFUSED"}},
-		{"by URL, no fetching", []string{"url@h.example", "--dns", server}, exitNotNow, []string{"a URL, not fetched", "No answer now"}},
+		{"by URL, no fetching", []string{"url@h.example", "--dns", server}, exitNotNow, []string{"a URL, not fetched", "No answer now", "with --fetch alone"}},
 		{"by URL, somebody else's", []string{"url@h.example", "--dns", server, "--fetch", "--fetch-allow", allow}, exitDone, []string{"somebody else", "organizationally-bound"}},
 		{"nothing", []string{"lab@h.example", "--dns", empty, "--anchor", root}, exitRefused, []string{"Nothing is published"}},
 		{"no server", []string{"lab@h.example", "--dns", closed}, exitNotNow, []string{"No answer now"}},
@@ -138,8 +139,8 @@ func TestCertFind(t *testing.T) {
 				t.Errorf("exit %d (%v), want %d\n%s", exit, err, tc.exit, out)
 			}
 			for _, want := range tc.want {
-				if !strings.Contains(out, want) {
-					t.Errorf("no %q in\n%s", want, out)
+				if !strings.Contains(fmt.Sprintln(out, err), want) {
+					t.Errorf("no %q in\n%s\n%v", want, out, err)
 				}
 			}
 			if tc.exit == exitUsage || len(tc.args) == 0 {

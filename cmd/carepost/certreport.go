@@ -131,6 +131,9 @@ func (r *certReport) conclude(err error) {
 func (r *certReport) exit(err error, remedy func(trust.Status, string) string) error {
 	switch r.Result {
 	case "no answer":
+		if errors.Is(err, discovery.ErrNotFetched) {
+			return notNow(errors.New("no answer now: the certificate is published by URL, which is fetched with --fetch alone"))
+		}
 		if errors.Is(err, discovery.ErrDirectory) {
 			return notNow(errors.New("no answer now: the domain names LDAP servers, and none of them answers; try again later"))
 		}
