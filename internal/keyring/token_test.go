@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/miekg/pkcs11"
 
 	"carepost/internal/store"
 	"carepost/internal/store/storetest"
@@ -43,6 +46,45 @@ func softhsm(t *testing.T) TokenOptions {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return TokenOptions{Module: found[0], URI: "pkcs11:token=clinic", PIN: func() (string, error) { return "1234", nil }}
+}
+
+// tokenFallsBack wants that a key which does no bare RSA operation opens with the paddings that the token knows itself, and that nothing shows
+// what is wrong with one: a random key instead. What a token was not asked is an error. ATT-04.
+func tokenFallsBack(t *testing.T, k *Keyring, lib *p11) {
+	t.Helper()
+	var allowed []byte
+	for _, m := range []uint64{pkcs11.CKM_RSA_PKCS, pkcs11.CKM_RSA_PKCS_OAEP} {
+		allowed = binary.NativeEndian.AppendUint64(allowed, m)
+	}
+	_, kind, err := generating(RSA2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attr := pkcs11.NewAttribute
+	if err := lib.with(func(c *pkcs11.Ctx, s *session) error {
+		_, _, err := c.GenerateKeyPair(s.h, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN, nil)}, kind, []*pkcs11.Attribute{
+			attr(pkcs11.CKA_TOKEN, true), attr(pkcs11.CKA_DECRYPT, true), attr(pkcs11.CKA_LABEL, "padded"), attr(pkcs11.CKA_ALLOWED_MECHANISMS, allowed)})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	key, err := k.find("pkcs11:object=padded")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lib.raw(key.at, make([]byte, 256)); !cannot(err) {
+		t.Fatalf("the bare operation: %v", err)
+	}
+	tokenOpensWith(t, key, crypto.SHA1) // SoftHSM knows no other for OAEP
+	away := errors.New("the token is busy")
+	for err, want := range map[error]bool{
+		away: true, &judged{pkcs11.Error(pkcs11.CKR_SESSION_CLOSED)}: true, pkcs11.Error(pkcs11.CKR_HOST_MEMORY): true,
+		&judged{pkcs11.Error(pkcs11.CKR_ENCRYPTED_DATA_INVALID)}: false, &judged{pkcs11.Error(pkcs11.CKR_GENERAL_ERROR)}: false,
+	} {
+		if unjudged(err) != want {
+			t.Errorf("%v: unjudged is %v", err, !want)
+		}
+	}
 }
 
 // Keys on a token sign, decrypt and agree as those in the database do, in this process and after it, also when sessions are lost. The wrong PIN
@@ -95,6 +137,7 @@ func TestToken(t *testing.T) {
 			}
 		}
 	}
+	tokenFallsBack(t, k, lib)
 	for _, uri := range []string{"pkcs11:object=nothing", "pkcs11:object=made%20here"} {
 		if _, err := k.FindOnToken(t.Context(), uri); !errors.Is(err, ErrTokenKey) {
 			t.Errorf("%s: %v", uri, err)
@@ -156,6 +199,11 @@ func tokenSigns(t *testing.T, k *Keyring, id string) {
 // tokenOpens wants what crypto/rsa does: a key, or a random key of that length for whatever is wrong with the padding. ATT-04.
 func tokenOpens(t *testing.T, key crypto.Decrypter) {
 	t.Helper()
+	tokenOpensWith(t, key, crypto.SHA1, crypto.SHA256, crypto.SHA512)
+}
+
+func tokenOpensWith(t *testing.T, key crypto.Decrypter, hashes ...crypto.Hash) {
+	t.Helper()
 	pub, secret := key.Public().(*rsa.PublicKey), []byte("0123456789abcdef")
 	//lint:ignore SA1019 what partners send
 	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, secret)
@@ -177,7 +225,7 @@ func tokenOpens(t *testing.T, key crypto.Decrypter) {
 		}
 		seen[string(got)] = true
 	}
-	for _, h := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA512} {
+	for _, h := range hashes {
 		sealed, err := rsa.EncryptOAEP(h.New(), rand.Reader, pub, secret, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -236,9 +236,23 @@ func (t *p11) private(at where, m *pkcs11.Mechanism, sealed []byte) (out []byte,
 		if err := lib.DecryptInit(s.h, []*pkcs11.Mechanism{m}, h); err != nil {
 			return err
 		}
-		out, err = lib.Decrypt(s.h, sealed)
-		return err
+		if out, err = lib.Decrypt(s.h, sealed); err != nil {
+			return &judged{err}
+		}
+		return nil
 	})
+}
+
+// judged is what a token says of what it was to decrypt, as opposed to what keeps it from decrypting.
+type judged struct{ err error }
+
+func (e *judged) Error() string { return e.err.Error() }
+func (e *judged) Unwrap() error { return e.err }
+
+// unjudged says that a token has not judged what it was given: it may later. All that it says of the octets themselves is one and the same: no
+// caller learns more, whatever code this token has for it (RFC 3218 §2.3.2).
+func unjudged(err error) bool {
+	return err != nil && (!errors.As(err, new(*judged)) || cannot(err) || lost(err))
 }
 
 // sessionKey is RSAES-PKCS1-v1_5 (RFC 8017 §7.2.2) with a random key of the length wanted in place of an error (RFC 3218 §2.3.2).
@@ -251,13 +265,13 @@ func (t *p11) sessionKey(at where, sealed []byte, n int) ([]byte, error) {
 		unpad(key, em)
 		return key, nil
 	}
-	if !cannot(err) {
+	if !cannot(err) && unjudged(err) {
 		return nil, fmt.Errorf("keyring: opening on the token: %w", err)
 	}
 	m, err := t.private(at, pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), sealed)
 	defer func() { clear(m) }()
 	switch {
-	case cannot(err), lost(err), errors.Is(err, ErrTokenKey), errors.Is(err, ErrNoToken):
+	case unjudged(err):
 		return nil, fmt.Errorf("keyring: opening on the token: %w", err)
 	case err == nil && len(m) == n:
 		copy(key, m)
@@ -272,7 +286,7 @@ func (t *p11) oaep(at where, sealed []byte, h, mgf crypto.Hash) ([]byte, error) 
 	if err == nil {
 		return unmask(em, newHash(h)(), newHash(mgf)())
 	}
-	if !cannot(err) {
+	if !cannot(err) && unjudged(err) {
 		return nil, fmt.Errorf("keyring: opening on the token: %w", err)
 	}
 	hash, _ := masks(h)
@@ -281,7 +295,7 @@ func (t *p11) oaep(at where, sealed []byte, h, mgf crypto.Hash) ([]byte, error) 
 	switch {
 	case err == nil:
 		return m, nil
-	case cannot(err), lost(err):
+	case unjudged(err):
 		return nil, fmt.Errorf("keyring: opening on the token: %w", err)
 	}
 	return nil, rsa.ErrDecryption
