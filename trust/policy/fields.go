@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"strings"
@@ -103,7 +104,7 @@ func nameField(side, attribute string) *fieldOf {
 			if len(raw) <= 2 { // an empty SEQUENCE
 				return nil
 			}
-			return []string{name.ToRDNSequence().String()}
+			return []string{wholeName(name, raw)}
 		}
 		for _, a := range name.Names {
 			if s, ok := a.Value.(string); ok && a.Type.Equal(id) {
@@ -112,6 +113,15 @@ func nameField(side, attribute string) *fieldOf {
 		}
 		return all
 	})
+}
+
+// wholeName is a name in its own order and with every attribute (RFC 4514); of one in bad strings, what crypto/x509 has of it.
+func wholeName(name pkix.Name, raw []byte) string {
+	var rdns pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(raw, &rdns); err == nil && len(rest) == 0 {
+		return rdns.String()
+	}
+	return name.String()
 }
 
 func listField(name string, read func(*x509.Certificate) []string) *fieldOf {

@@ -84,6 +84,20 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// A whole name has every attribute, also those that crypto/x509 has no word for: a condition that excludes one sees it. DIR-36.
+func TestWholeName(t *testing.T) {
+	c := certtest.NewCA(t, "R").Issue(t, "lab@h.example", func(c *x509.Certificate) {
+		c.Subject = pkix.Name{CommonName: "Lab", ExtraNames: []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, Value: "test"}}}
+	}).Certificate
+	e, err := policy.Parse(`!(X509.TBS.Subject.DN $ "0.9.2342.19200300.100.1.25")`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if holds, _ := e.Holds(c); holds {
+		t.Error("an attribute is not seen")
+	}
+}
+
 // Nothing that is wanted holds of everything; an expression is as it was written.
 func TestNil(t *testing.T) {
 	var e *policy.Expression
