@@ -81,7 +81,11 @@ func FuzzNameConstraints(f *testing.F) {
 				t.Fatalf("a label to the left of %q is not below it", constraint)
 			}
 		}
-		matchURIHost(name, constraint)
-		matchIP(name, constraint)
+		if m, ok := matchURIHost(name, constraint); m && !ok {
+			t.Fatal("an unreadable URI matches")
+		}
+		if m, ok := matchIP(name, constraint); m && !ok {
+			t.Fatal("an unreadable address of IP matches")
+		}
 	})
 }

@@ -208,10 +208,14 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for what, h2 := range map[string]http.HandlerFunc{
-		"not there":               http.NotFound,
-		"hangs":                   func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"redirects inside":        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://10.0.0.1/b.p7m", http.StatusFound) },
-		"redirects to other port": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:25/", http.StatusFound) },
+		"not there": http.NotFound,
+		"hangs":     func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"redirects inside": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://10.0.0.1/b.p7m", http.StatusFound)
+		},
+		"redirects to other port": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:25/", http.StatusFound)
+		},
 		"endless": func(w http.ResponseWriter, r *http.Request) {
 			for _, err := w.Write(make([]byte, 64<<10)); err == nil; _, err = w.Write(make([]byte, 64<<10)) {
 			}

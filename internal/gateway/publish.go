@@ -62,7 +62,7 @@ func (g *Gateway) published(ctx context.Context) (out []published, turn time.Tim
 			if err != nil {
 				return err
 			}
-			if !trust.Allows(leaf, trust.Encryption) {
+			if !trust.Fits(leaf, trust.Encryption) {
 				continue
 			}
 			owner := c.Owner.Address

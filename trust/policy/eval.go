@@ -93,7 +93,7 @@ func (v value) values(s sort) []string {
 func (n *node) equal(a, b value) bool {
 	l, r := n.left, n.right
 	if r.sort == list || r.hexadecimal() {
-		l, r, a, b = r, l, b, a
+		l, a, b = r, b, a
 	}
 	switch {
 	case l.sort == truth:
