@@ -104,7 +104,11 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 	for _, c := range p.certs {
 		p.byName[certificateName(c.leaf)] = c.leaf.Raw
 		if _, err := discovery.Name(c.owner); err != nil && !g.opts.Publish.NoDNS {
-			p.warnings = append(p.warnings, fmt.Sprintf("%s has no name in DNS, so that its certificate is published by LDAP alone: give it another address (Direct 5.1)", c.owner))
+			where := "by LDAP alone"
+			if g.opts.Publish.NoLDAP {
+				where = "nowhere"
+			}
+			p.warnings = append(p.warnings, fmt.Sprintf("%s has no name in DNS, so that its certificate is published %s: take another address (Direct 5.1)", c.owner, where))
 		}
 	}
 	if !g.opts.Publish.NoLDAP {
