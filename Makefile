@@ -16,13 +16,13 @@ build:
 
 test: peers vet
 	go test ./...
-	CGO_ENABLED=1 go test -tags pkcs11 -run Token ./internal/keyring ./internal/gateway
+	CGO_ENABLED=1 go test -tags pkcs11 -run Token ./internal/keyring ./internal/gateway ./cmd/carepost
 	CGO_ENABLED=1 go test -race -short $(RACE) ./internal/crashfs ./smime
 
 check: peers vet
 	CAREPOST_FULL=1 go test -count=1 -timeout 60m ./...
 	CGO_ENABLED=1 CAREPOST_FULL=1 go test -tags pkcs11 -count=1 ./internal/keyring
-	CGO_ENABLED=1 CAREPOST_FULL=1 go test -tags pkcs11 -count=1 -run Token ./internal/gateway
+	CGO_ENABLED=1 CAREPOST_FULL=1 go test -tags pkcs11 -count=1 -run Token ./internal/gateway ./cmd/carepost
 	CGO_ENABLED=1 CAREPOST_FULL=1 go test -race -count=1 -timeout 60m $(RACE)
 	CGO_ENABLED=1 go test -race -short -count=1 ./internal/crashfs ./smime
 
@@ -33,7 +33,7 @@ vet:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
-	CGO_ENABLED=1 go vet -tags pkcs11 ./internal/keyring ./internal/gateway
+	CGO_ENABLED=1 go vet -tags pkcs11 ./internal/keyring ./internal/gateway ./cmd/carepost
 	CGO_ENABLED=1 go tool -modfile=tools/go.mod staticcheck -tags pkcs11 ./internal/keyring
 
 fuzz:

@@ -64,7 +64,7 @@ func knownOrInvalid(what string, err error) error {
 		return bad
 	}
 	if errors.Is(err, keyring.ErrNoToken) || errors.Is(err, keyring.ErrTokenKey) {
-		return invalid("%s", strings.TrimPrefix(err.Error(), "keyring: "))
+		return invalid("%s", strings.ReplaceAll(err.Error(), "keyring: ", "")) // each room on the way has put its name before it
 	}
 	return known(what, err)
 }

@@ -160,7 +160,8 @@ func (c *Client) get(ctx context.Context, u *url.URL, q question, max int64) ([]
 	defer resp.Body.Close()
 	switch s := resp.StatusCode; {
 	case s == http.StatusOK:
-	case s >= 400 && s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooEarly && s != http.StatusTooManyRequests:
+	case s == http.StatusNotImplemented, // of a method: servers that know GET alone say so to a POST
+		s >= 400 && s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooEarly && s != http.StatusTooManyRequests:
 		return nil, fmt.Errorf("%w %d: %w", errStatus, s, trust.ErrAbsent)
 	default:
 		return nil, fmt.Errorf("%w %d", errStatus, s)

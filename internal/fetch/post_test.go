@@ -21,6 +21,10 @@ func TestPost(t *testing.T) {
 			http.Redirect(w, r, "http://localhost/", http.StatusTemporaryRedirect)
 			return
 		}
+		if r.URL.Path == "/get-alone" {
+			w.WriteHeader(http.StatusNotImplemented)
+			return
+		}
 		if err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/ocsp-request" || r.ContentLength != int64(len(body)) {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -36,6 +40,9 @@ func TestPost(t *testing.T) {
 	}
 	if _, err := c.Post(t.Context(), s.URL+"/away", "application/ocsp-request", []byte("question"), 11); !errors.Is(err, trust.ErrAbsent) {
 		t.Errorf("sent away: %v", err)
+	}
+	if _, err := c.Post(t.Context(), s.URL+"/get-alone", "application/ocsp-request", []byte("question"), 11); !errors.Is(err, trust.ErrAbsent) {
+		t.Errorf("a server that knows no POST: %v", err)
 	}
 }
 

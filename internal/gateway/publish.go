@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -217,7 +218,10 @@ func (g *Gateway) directoryAt() (dnsd.SRV, bool) {
 		return dnsd.SRV{}, false
 	}
 	for _, line := range g.opts.Publish.Records {
-		if owner, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " "); strings.HasPrefix(owner, ldapService) {
+		// Of the domain itself alone: the directories of names below it are other ones.
+		owner, rest, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
+		ours := owner == ldapService || owner == ldapService+"."+g.opts.Domain.String()+"."
+		if ours && slices.Contains(strings.Fields(rest), "srv") {
 			return dnsd.SRV{}, false
 		}
 	}

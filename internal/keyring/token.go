@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"carepost/internal/store"
 )
@@ -99,10 +100,10 @@ func (k *Keyring) find(uri string) (*tokenKey, error) {
 	}
 	at, err := parseURI(uri)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %s", ErrTokenKey, strings.TrimPrefix(err.Error(), "keyring: "))
 	}
 	if at.object == nil && at.id == nil {
-		return nil, errors.New("keyring: the URI names no key: it needs object= or id=")
+		return nil, fmt.Errorf("%w: the URI names none; it needs object= or id=", ErrTokenKey)
 	}
 	at.fill(k.token.slot)
 	public, err := k.token.lib.public(at)
