@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,20 +266,20 @@ func TestServers(t *testing.T) {
 // nothing.
 func TestDNSSEC(t *testing.T) {
 	s := resolvertest.Start(t)
-	proven := true
+	var proven atomic.Bool
 	s.Raw(func(network string, q []byte) [][]byte {
 		return [][]byte{craft(t, q, []string{"_ldap._tcp.h.example. 60 IN SRV 0 0 389 d.h.example.", "lab.h.example. 60 IN CERT 1 0 0 AAAA"}, func(m *dns.Msg) {
 			var asked dns.Msg
 			if err := asked.Unpack(q); err != nil || !asked.AuthenticatedData {
 				t.Error("AD was not asked for")
 			}
-			m.AuthenticatedData = proven
+			m.AuthenticatedData = proven.Load()
 		})}
 	})
 	c := s.Client()
 	c.Cache = resolver.NewCache(0, time.Now)
 	for _, want := range []bool{true, false} {
-		proven = want
+		proven.Store(want)
 		c.Cache.Flush()
 		for range 2 { // the second from the cache
 			srv, err := c.SRV(t.Context(), "_ldap._tcp.h.example")
