@@ -24,7 +24,7 @@ var Rooms = map[string]Layer{
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
 	"dicom/fileset": Standards, "dicom/zipmail": Standards,
 
-	"internal/transit": Decisions, "internal/agent": Decisions,
+	"internal/transit": Decisions, "internal/rule": Decisions, "internal/agent": Decisions,
 
 	"internal/vault": State, "internal/store": State, "internal/blob": State, "internal/keyring": State,
 	"internal/audit": State, "internal/queue": State,
@@ -49,7 +49,8 @@ var Arrows = map[string][]string{
 	"trust":            {"trust/policy"}, // what a question demands of a certificate
 	"discovery":        {"trust"},        // a certificate bound to somebody else is no hit (Direct 5.1)
 	"dicom/zipmail":    {"dicom/fileset"},
-	"internal/agent":   {"internal/transit"},
+	"internal/rule":    {"internal/transit"},
+	"internal/agent":   {"internal/transit", "internal/rule"},
 	"internal/store":   {"internal/vault"},
 	"internal/blob":    {"internal/vault"},
 	"internal/keyring": {"internal/vault", "internal/store"},

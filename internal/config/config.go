@@ -23,6 +23,7 @@ import (
 	"carepost/addr"
 	"carepost/cms"
 	"carepost/internal/agent"
+	"carepost/internal/rule"
 	"carepost/trust"
 )
 
@@ -53,6 +54,7 @@ type Config struct {
 
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Revocation agent.Revocations
+	Rules      rule.Rules
 	Partners   []Card // sorted by domain
 }
 
@@ -132,6 +134,7 @@ type file struct {
 
 		Certificates certificates `toml:"certificates"`
 	} `toml:"policy"`
+	Rules []demand `toml:"rule"`
 }
 
 // Error is what is wrong with a file, and where.
@@ -246,6 +249,9 @@ func Parse(path, text string) (*Config, error) {
 		return nil, err
 	}
 	if c.Filters, err = filters(f.Policy.Certificates, within, wrong); err != nil {
+		return nil, err
+	}
+	if c.Rules, err = rules(f.Rules, wrong); err != nil {
 		return nil, err
 	}
 	if c.Publish, err = publish(c, f.Publish, wrong); err != nil {

@@ -27,6 +27,7 @@ import (
 	"carepost/internal/keyring"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
+	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
@@ -70,7 +71,8 @@ type Options struct {
 	Tolerant   bool           // odd certificates of others are judged
 	Algorithms cms.Algorithms // what is done with each; zero: what goes with Policy
 	Revocation agent.Revocations
-	Remember   bool // certificates that signed mail brings are kept (Remembered)
+	Rules      rule.Rules // what the operator demands besides
+	Remember   bool       // certificates that signed mail brings are kept (Remembered)
 
 	Lifetime time.Duration // how long a message is tried [4 days: RFC 5321 §4.5.4.1 asks for 4 to 5]
 	Patience time.Duration // how long a processed notice is awaited [1 hour]

@@ -32,6 +32,7 @@ import (
 	"carepost/internal/mailbox"
 	"carepost/internal/pilot"
 	"carepost/internal/queue"
+	"carepost/internal/rule"
 	"carepost/internal/smtpd"
 	"carepost/internal/store"
 	"carepost/internal/sweep"
@@ -65,6 +66,7 @@ type Options struct {
 	Tolerant   bool           // odd certificates of others are judged
 	Algorithms cms.Algorithms // what is done with each; zero = what goes with Policy
 	Revocation agent.Revocations
+	Rules      rule.Rules // what the operator demands besides
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -257,7 +259,7 @@ func (g *Gateway) build(ctx context.Context) error {
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
 		Remember: o.Network.Discovery.Remember, Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Filters: o.Filters,
-		Algorithms: o.Algorithms, Revocation: o.Revocation, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Algorithms: o.Algorithms, Revocation: o.Revocation, Rules: o.Rules, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})

@@ -1,0 +1,61 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"carepost/addr"
+	"carepost/internal/config"
+	"carepost/internal/rule"
+	"carepost/internal/transit"
+	"carepost/trust"
+)
+
+func TestRules(t *testing.T) {
+	c, err := config.Parse("/x/carepost.toml", `domain = "north.example"
+[[rule]]
+for = ["lab@north.example"]
+with = ["south.example", "Desk@west.example"]
+direction = "in"
+accept = ["application/pdf", "image/*"]
+size = "25 MB"
+instead = "records@north.example"
+[[rule]]
+profile = "v1.3"
+notices = "never"
+patience = "10m"
+refuse = "closed for the move"
+readable = true
+hold = true
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := addr.Address{Endpoint: "lab", Domain: "north.example"}
+	for _, theirs := range []addr.Address{{Endpoint: "a", Domain: "south.example"}, {Endpoint: "desk", Domain: "west.example"}} {
+		r := c.Rules.Of(ours, theirs, transit.Inbound)
+		if len(r.Accept) != 2 || r.Size != 25e6 || r.Instead.Endpoint != "records" || *r.Profile != trust.V13 || r.Notices != rule.Never ||
+			r.Patience != 10*time.Minute || r.Refuse != "closed for the move" || !*r.Readable || !*r.Hold {
+			t.Errorf("%+v", r)
+		}
+		if r := c.Rules.Of(ours, theirs, transit.Outbound); r.Accept != nil || r.Size != 0 {
+			t.Errorf("the other way: %+v", r)
+		}
+	}
+	if r := c.Rules.Of(ours, addr.Address{Endpoint: "other", Domain: "west.example"}, transit.Inbound); r.Size != 0 {
+		t.Errorf("another address: %+v", r)
+	}
+}
+
+func TestRulesRefused(t *testing.T) {
+	for _, line := range []string{
+		`direction = "inward"`, `notices = "none"`, `accept = []`, `accept = ["*/*"]`, `accept = ["pdf"]`, `accept = ["image/p*"]`, `size = "much"`, `size = "0"`,
+		`size = "9999999999 GB"`, `instead = "north.example"`, `for = ["a b"]`, `with = [""]`, `refuse = ""`, `refuse = "a\nb"`, `profile = "v9"`, `patience = "-1h"`, `color = "red"`,
+	} {
+		_, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\n[[rule]]\n"+line+"\n")
+		if err == nil || !strings.HasPrefix(err.Error(), "/x/carepost.toml:") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
