@@ -10,11 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"carepost/addr"
 	"carepost/internal/admind"
 )
 
 func newCertPublishCmd() *cobra.Command {
-	var format string
+	var format, of string
 	var whole, check bool
 	cmd := &cobra.Command{
 		Use:   "publish",
@@ -41,7 +42,7 @@ A directory of ours shows an address to who names it; whether another server lis
 			if whole && format != "zone" {
 				return usage(fmt.Errorf("--whole goes with --format zone"))
 			}
-			p, err := client.Publication(cmd.Context(), check)
+			p, err := client.Publication(cmd.Context(), addr.Domain(strings.ToLower(of)), check)
 			if err != nil {
 				return clientError(err)
 			}
@@ -49,6 +50,7 @@ A directory of ours shows an address to who names it; whether another server lis
 		}),
 	}
 	cmd.Flags().StringVar(&format, "format", "", "print the text for another server: `zone` or ldif")
+	cmd.Flags().StringVar(&of, "domain", "", "of this `DOMAIN`, where the installation has several (default the first)")
 	cmd.Flags().BoolVar(&check, "check", false, "ask DNS whether it is found there, as partners do")
 	cmd.Flags().BoolVar(&whole, "whole", false, "with --format zone: SOA and NS too")
 	return reports(ofInstallation(cmd))

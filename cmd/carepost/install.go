@@ -87,7 +87,7 @@ func coded(err error) error {
 // optionsOf is how the gateway of an installation is built. It listens nowhere yet.
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 	return gateway.Options{
-		Dir: c.Dir, Domain: c.Domain, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, Log: log,
+		Dir: c.Dir, Domain: c.Domain, Domains: c.Domains, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address), LDAP: face(c.Listen.LDAP, c.Address)},
 		Publish: gateway.Publish(c.Publish),
 		Network: networkOf(c),
@@ -124,8 +124,10 @@ func networkOf(c *config.Config) gateway.Network {
 		allow(&n.Trial, face(c.Listen.HTTP, c.Address)) // mail within the domain is judged like any other
 	}
 	for _, p := range c.Partners {
-		n.Stub[p.Domain] = []string{p.DNS}
-		n.Routes[p.Domain] = p.SMTP
+		for _, d := range p.Domains() {
+			n.Stub[d] = []string{p.DNS}
+			n.Routes[d] = p.SMTP
+		}
 		allow(&n.Trial, p.HTTP)
 	}
 	return n
@@ -141,7 +143,7 @@ func allow(t *gateway.Trial, at string) {
 // cardOf is what partners are given.
 func cardOf(c *config.Config, g *gateway.Gateway) config.Card {
 	return config.Card{
-		Domain: c.Domain, SMTP: face(c.Listen.MX, c.Address), DNS: face(c.Listen.DNS, c.Address), HTTP: face(c.Listen.HTTP, c.Address), Anchor: g.Anchor(),
+		Domain: c.Domain, Also: c.Domains, SMTP: face(c.Listen.MX, c.Address), DNS: face(c.Listen.DNS, c.Address), HTTP: face(c.Listen.HTTP, c.Address), Anchor: g.Anchor(),
 	}
 }
 
@@ -225,7 +227,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		key     string
 		changed bool
 	}{
-		{"domain", c.Domain != i.conf.Domain}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
+		{"domain", c.Domain != i.conf.Domain}, {"domains", !slices.Equal(c.Domains, i.conf.Domains)}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres}, {"keys", c.Token != i.conf.Token},
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)},

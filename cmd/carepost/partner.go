@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,8 +51,8 @@ partner has sent before is replaced, and the authority on it trusted no longer.`
 			if err := client.AddPartner(cmd.Context(), p.wire()); err != nil {
 				return clientError(err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a partner now, reached at %s (DNS %s).\nFingerprint of its authority, to compare by telephone:\n  %s\n",
-				p.card.Domain, plain(p.card.SMTP), plain(p.card.DNS), p.card.Fingerprint())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a partner now%s, reached at %s (DNS %s).\nFingerprint of its authority, to compare by telephone:\n  %s\n",
+				p.card.Domain, withAlso(p.card.Also), plain(p.card.SMTP), plain(p.card.DNS), p.card.Fingerprint())
 			return err
 		},
 	}
@@ -89,13 +90,25 @@ by "carepost trust add". A gateway that runs does both at once; mail to that dom
 				return err
 			}
 			for _, p := range c.Partners {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n  %s\n", p.Domain, plain(p.SMTP), p.Fingerprint())
+				fmt.Fprintf(cmd.OutOrStdout(), "%s%s  %s\n  %s\n", p.Domain, withAlso(p.Also), plain(p.SMTP), p.Fingerprint())
 			}
 			return nil
 		},
 	}
 	cmd.AddCommand(add, list, remove)
 	return ofInstallation(cmd)
+}
+
+// withAlso tells the further domains of a card.
+func withAlso(all []addr.Domain) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var names []string
+	for _, d := range all {
+		names = append(names, d.String())
+	}
+	return ", with " + strings.Join(names, ", ")
 }
 
 // partner is somebody whose card was named.
@@ -170,14 +183,18 @@ func (p *partner) said() string {
 // wire is the card as the admin socket takes it.
 func (p *partner) wire() admind.Card {
 	return admind.Card{
-		Domain: p.card.Domain, SMTP: p.card.SMTP, DNS: p.card.DNS, HTTP: p.card.HTTP,
+		Domain: p.card.Domain, Also: p.card.Also, SMTP: p.card.SMTP, DNS: p.card.DNS, HTTP: p.card.HTTP,
 		Anchor: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.card.Anchor.Raw})),
 	}
 }
 
 // cardFrom checks a card that came over the admin socket, by the same rules as a file.
 func cardFrom(w admind.Card) (config.Card, error) {
-	text := fmt.Sprintf("domain = %q\nsmtp = %q\ndns = %q\nhttp = %q\nanchor = %q\n", w.Domain.String(), w.SMTP, w.DNS, w.HTTP, w.Anchor)
+	var also []string
+	for _, d := range w.Also {
+		also = append(also, strconv.Quote(d.String()))
+	}
+	text := fmt.Sprintf("domain = %q\ndomains = [%s]\nsmtp = %q\ndns = %q\nhttp = %q\nanchor = %q\n", w.Domain.String(), strings.Join(also, ", "), w.SMTP, w.DNS, w.HTTP, w.Anchor)
 	return config.ParseCard("the card", text)
 }
 

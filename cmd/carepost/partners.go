@@ -23,14 +23,17 @@ func (i *installation) introduce(ctx context.Context, by audit.Actor, card admin
 }
 
 func (i *installation) admit(ctx context.Context, by audit.Actor, c config.Card) error {
-	if c.Domain == i.conf.Domain {
-		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: fmt.Sprintf("%s is this installation itself", c.Domain)}
-	}
 	i.files.Lock()
 	defer i.files.Unlock()
 	before, err := config.Load(filepath.Join(i.conf.Dir, config.Name))
 	if err != nil {
 		return err
+	}
+	switch d, whose := before.Claimed(c); {
+	case d == i.conf.Domain:
+		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: fmt.Sprintf("%s is this installation itself", d)}
+	case d != "":
+		return &admind.Error{Status: http.StatusBadRequest, Code: admind.Usage, Reason: fmt.Sprintf("the card names %s, which is a domain of %s", d, whose)}
 	}
 	if err := i.TrustCard(ctx, by, c.Anchor, c.Domain); err != nil {
 		return err

@@ -126,6 +126,7 @@ func runs(ctx context.Context, c *config.Config) bool {
 
 // openPatiently waits for a gateway that stops, or a command that has the installation open for a moment.
 func openPatiently(ctx context.Context, c *config.Config, l gateway.Listeners, log *slog.Logger) (*installation, error) {
+	told := false
 	for start := time.Now(); ; {
 		i, err := openInstallation(ctx, c, l, log)
 		switch {
@@ -135,6 +136,9 @@ func openPatiently(ctx context.Context, c *config.Config, l gateway.Listeners, l
 			return nil, notNow(fmt.Errorf("a gateway runs in %s already", c.Dir))
 		case time.Since(start) > patience:
 			return nil, notNow(fmt.Errorf("another process has %s open: a gateway that stops, or a command", c.Dir))
+		case !told:
+			log.Info("waits for another process that has the installation open: a gateway that stops, or a command")
+			told = true
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

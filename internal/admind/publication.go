@@ -5,12 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"carepost/addr"
 )
 
-// Publication is what the domain publishes, and where.
+// Publication is what a domain publishes, and where.
 type Publication struct {
 	Domain       addr.Domain            `json:"domain"`
 	Certificates []PublishedCertificate `json:"certificates"`
@@ -32,9 +33,10 @@ type PublishedCertificate struct {
 	NotAfter time.Time `json:"not_after"`
 }
 
-// Publication tells what is published; with check the warnings say what DNS lacks of that.
-func (c *Client) Publication(ctx context.Context, check bool) (out Publication, err error) {
-	return out, c.call(ctx, http.MethodGet, path("publication")+"?"+url.Values{"check": {strconv.FormatBool(check)}}.Encode(), nil, &out)
+// Publication tells what is published of a domain, the first one where none is named; with check the warnings say what DNS lacks of that.
+func (c *Client) Publication(ctx context.Context, of addr.Domain, check bool) (out Publication, err error) {
+	query := url.Values{"check": {strconv.FormatBool(check)}, "domain": {of.String()}}
+	return out, c.call(ctx, http.MethodGet, path("publication")+"?"+query.Encode(), nil, &out)
 }
 
 func (s *Server) publication(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +44,6 @@ func (s *Server) publication(w http.ResponseWriter, r *http.Request) {
 		s.absent(w)
 		return
 	}
-	p, err := s.o.Host.Publication(r.Context(), r.URL.Query().Get("check") == "true")
+	p, err := s.o.Host.Publication(r.Context(), addr.Domain(strings.ToLower(r.URL.Query().Get("domain"))), r.URL.Query().Get("check") == "true")
 	s.answer(w, p, err)
 }

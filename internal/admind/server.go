@@ -42,7 +42,7 @@ type Host struct {
 	Rekey     func(ctx context.Context, by audit.Actor) error
 	Backup    func(ctx context.Context, by audit.Actor, dir string, progress func(done, total int64)) (Backup, error)
 
-	Publication func(ctx context.Context, check bool) (Publication, error)
+	Publication func(ctx context.Context, of addr.Domain, check bool) (Publication, error)
 
 	// Vouch pins a certificate, and has what waited for that judged again.
 	Vouch func(ctx context.Context, by audit.Actor, n admin.NewPin) (p admin.Pin, waiting int, err error)

@@ -66,10 +66,11 @@ type Reloaded struct {
 
 // Card is what a partner needs to know of an installation: whom to trust and where to deliver.
 type Card struct {
-	Domain      addr.Domain `json:"domain"`
-	Hostname    string      `json:"hostname"`
-	Anchor      string      `json:"anchor"`                // PEM: to be trusted
-	Certificate string      `json:"certificate,omitempty"` // PEM: the organisation's, for comparison
+	Domain      addr.Domain   `json:"domain"`
+	Also        []addr.Domain `json:"also,omitempty"` // its other domains
+	Hostname    string        `json:"hostname"`
+	Anchor      string        `json:"anchor"`                // PEM: to be trusted
+	Certificate string        `json:"certificate,omitempty"` // PEM: the organisation's, for comparison
 	// Listeners of a trial, host:port; empty where DNS tells.
 	SMTP string `json:"smtp,omitempty"`
 	DNS  string `json:"dns,omitempty"`

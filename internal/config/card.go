@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"carepost/addr"
@@ -28,18 +29,20 @@ const (
 // certificate. Nothing in it is secret; whoever takes one makes sure that it is the partner's (by the Fingerprint).
 type Card struct {
 	Domain addr.Domain
-	SMTP   string // host:port of its mail server
-	DNS    string // host:port of its name server
-	HTTP   string // host:port where its certificate and revocation list are fetched
+	Also   []addr.Domain // its other domains, sorted
+	SMTP   string        // host:port of its mail server
+	DNS    string        // host:port of its name server
+	HTTP   string        // host:port where its certificate and revocation list are fetched
 	Anchor *x509.Certificate
 }
 
 type cardFile struct {
-	Domain domain   `toml:"domain"`
-	SMTP   hostPort `toml:"smtp"`
-	DNS    hostPort `toml:"dns"`
-	HTTP   hostPort `toml:"http"`
-	Anchor anchor   `toml:"anchor"`
+	Domain  domain   `toml:"domain"`
+	Domains []domain `toml:"domains"`
+	SMTP    hostPort `toml:"smtp"`
+	DNS     hostPort `toml:"dns"`
+	HTTP    hostPort `toml:"http"`
+	Anchor  anchor   `toml:"anchor"`
 }
 
 // anchor is a certificate in PEM.
@@ -80,6 +83,13 @@ func ParseCard(path, text string) (Card, error) {
 	if c.Domain == "" || c.SMTP == "" || c.DNS == "" || c.Anchor == nil {
 		return Card{}, &Error{Path: path, Reason: "a card names domain, smtp, dns and anchor"}
 	}
+	var err error
+	c.Also, err = others(c.Domain, f.Domains, func(key, format string, a ...any) error {
+		return &Error{path, lineOf(text, []string{key}), fmt.Sprintf(format, a...)}
+	})
+	if err != nil {
+		return Card{}, err
+	}
 	for key, at := range map[string]string{"smtp": c.SMTP, "dns": c.DNS, "http": c.HTTP} {
 		if at != "" && !reachable(at) { // it would lead to ourselves
 			return Card{}, &Error{path, lineOf(text, []string{key}), fmt.Sprintf("%q says not which host that is", at)}
@@ -107,9 +117,39 @@ func (c Card) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What %s tells its partners on trial. Nothing here is secret.\n", c.Domain)
 	fmt.Fprintf(&b, "# Whoever takes this card compares the fingerprint by another way, such as the telephone:\n# %s\n", c.Fingerprint())
-	fmt.Fprintf(&b, "domain = %q\nsmtp = %q\ndns = %q\nhttp = %q\n", c.Domain.String(), c.SMTP, c.DNS, c.HTTP)
+	fmt.Fprintf(&b, "domain = %q\n", c.Domain.String())
+	if len(c.Also) > 0 {
+		fmt.Fprintf(&b, "domains = [%s]\n", quoted(c.Also))
+	}
+	fmt.Fprintf(&b, "smtp = %q\ndns = %q\nhttp = %q\n", c.SMTP, c.DNS, c.HTTP)
 	fmt.Fprintf(&b, "anchor = \"\"\"\n%s\"\"\"\n", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Anchor.Raw}))
 	return b.String()
+}
+
+// Domains are all that the card is for.
+func (c Card) Domains() []addr.Domain { return append([]addr.Domain{c.Domain}, c.Also...) }
+
+func quoted(all []addr.Domain) string {
+	var out []string
+	for _, d := range all {
+		out = append(out, strconv.Quote(d.String()))
+	}
+	return strings.Join(out, ", ")
+}
+
+// Claimed names a domain that a card claims and that is ours, or on the card of another partner; "" where there is none.
+func (c Config) Claimed(card Card) (d addr.Domain, by string) {
+	for _, d := range card.Domains() {
+		if d == c.Domain || slices.Contains(c.Domains, d) {
+			return d, "this installation"
+		}
+		for _, p := range c.Partners {
+			if p.Domain != card.Domain && slices.Contains(p.Domains(), d) {
+				return d, p.Domain.String()
+			}
+		}
+	}
+	return "", ""
 }
 
 // cards reads the cards of a folder, which need not exist.

@@ -10,10 +10,12 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"carepost/addr"
 	"carepost/internal/config"
 )
 
@@ -34,7 +36,8 @@ func card(t *testing.T, isCA bool) config.Card {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.Card{Domain: "south.example", SMTP: "192.0.2.1:25", DNS: "[2001:db8::1]:53", HTTP: "192.0.2.1:80", Anchor: c}
+	return config.Card{Domain: "south.example", Also: []addr.Domain{"eye.south.example", "west.example"},
+		SMTP: "192.0.2.1:25", DNS: "[2001:db8::1]:53", HTTP: "192.0.2.1:80", Anchor: c}
 }
 
 func TestCardIsReadAsItWasWritten(t *testing.T) {
@@ -46,7 +49,7 @@ func TestCardIsReadAsItWasWritten(t *testing.T) {
 	if err != nil || !got.Anchor.Equal(want.Anchor) {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if got.Anchor = want.Anchor; got != want {
+	if got.Anchor = want.Anchor; !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for range 2 {
@@ -104,5 +107,42 @@ func TestCardUnderAnotherName(t *testing.T) {
 	}
 	if _, err := config.Load(filepath.Join(dir, config.Name)); err == nil || !strings.Contains(err.Error(), "under another name") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Nobody's card takes the mail of another partner, or ours, to itself.
+func TestClaimedDomains(t *testing.T) {
+	c, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\ndomains = [\"lab.north.example\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Partners = []config.Card{card(t, true)}
+	for _, x := range []struct {
+		domain addr.Domain
+		also   []addr.Domain
+		want   string
+	}{
+		{"south.example", []addr.Domain{"sea.example"}, ""}, // the same partner's next card
+		{"east.example", nil, ""},
+		{"east.example", []addr.Domain{"west.example"}, "south.example"},
+		{"west.example", nil, "south.example"},
+		{"east.example", []addr.Domain{"lab.north.example"}, "this installation"},
+		{"north.example", nil, "this installation"},
+	} {
+		if _, by := c.Claimed(config.Card{Domain: x.domain, Also: x.also}); by != x.want {
+			t.Errorf("%s with %v: %q, want %q", x.domain, x.also, by, x.want)
+		}
+	}
+}
+
+func TestDomains(t *testing.T) {
+	c, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\ndomains = [\"West.example\", \"lab.north.example\"]\n")
+	if err != nil || !reflect.DeepEqual(c.Domains, []addr.Domain{"lab.north.example", "west.example"}) {
+		t.Errorf("%v, %v", c, err)
+	}
+	for _, line := range []string{`["north.example"]`, `["a.example", "A.example"]`, `["a b"]`, `"a.example"`} {
+		if _, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\ndomains = "+line+"\n"); err == nil || !strings.Contains(err.Error(), ":2: ") {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

@@ -34,8 +34,9 @@ const Name = "carepost.toml"
 type Config struct {
 	Dir string // the installation: where the file lies
 
-	Domain   addr.Domain
-	Hostname string // of the MX host [mx.DOMAIN]
+	Domain   addr.Domain   // the first one, after which the installation is called
+	Domains  []addr.Domain // the others, sorted
+	Hostname string        // of the MX host [mx.DOMAIN]
 	Address  netip.Addr
 	Pilot    bool // the installation has an authority of its own
 
@@ -89,6 +90,7 @@ type Queue struct {
 // file is carepost.toml as it is written. Each value checks itself, so that what is wrong is told with its line.
 type file struct {
 	Domain   domain    `toml:"domain"`
+	Domains  []domain  `toml:"domains"`
 	Hostname domain    `toml:"hostname"`
 	Address  ipAddress `toml:"address"`
 	Pilot    bool      `toml:"pilot"`
@@ -179,6 +181,11 @@ func Load(path string) (*Config, error) {
 	if c.Partners, err = cards(filepath.Join(c.Dir, Partners)); err != nil {
 		return nil, err
 	}
+	for _, p := range c.Partners {
+		if d, by := c.Claimed(p); d != "" {
+			return nil, &Error{Path: filepath.Join(c.Dir, Partners, p.Domain.String()+".toml"), Reason: fmt.Sprintf("%s is a domain of %s", d, by)}
+		}
+	}
 	return c, nil
 }
 
@@ -232,6 +239,9 @@ func Parse(path, text string) (*Config, error) {
 	if c.Hostname == "" {
 		c.Hostname = "mx." + c.Domain.String()
 	}
+	if c.Domains, err = others(c.Domain, f.Domains, wrong); err != nil {
+		return nil, err
+	}
 	for _, s := range f.DNS.Servers {
 		c.Servers = append(c.Servers, string(s))
 	}
@@ -258,6 +268,24 @@ func Parse(path, text string) (*Config, error) {
 		return nil, err
 	}
 	return c, c.Listen.check(wrong)
+}
+
+// maxDomains of one installation: each has a zone and certificates of its own.
+const maxDomains = 1000
+
+// others are the further domains, sorted.
+func others(first addr.Domain, all []domain, wrong func(key, format string, a ...any) error) (out []addr.Domain, err error) {
+	for _, d := range all {
+		if addr.Domain(d) == first || slices.Contains(out, addr.Domain(d)) {
+			return nil, wrong("domains", "%s stands here twice", d)
+		}
+		out = append(out, addr.Domain(d))
+	}
+	if len(out) >= maxDomains {
+		return nil, wrong("domains", "more than %d domains are too many for one installation", maxDomains)
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // most is how long a file may be that we read, in bytes.

@@ -90,6 +90,7 @@ const template = `# Carepost at {domain}. Read strictly: a key that is not known
 # A # begins a comment; what is commented out shows the default.
 
 domain   = "{domain}"   # the Health Domain: everything behind the @ of its addresses
+# domains = ["eye.clinic.example"]   # further Health Domains of this installation; each has certificates and a zone of its own
 hostname = "{hostname}"   # name of the mail server, as the MX record has it
 address  = "{address}"   # where that server is reached: goes into the DNS records
 pilot    = {pilot}   # true: certificates come from an authority of our own, for trials

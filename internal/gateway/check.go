@@ -20,12 +20,12 @@ const checkTime = 20 * time.Second
 const maxChecked = 100
 
 // check asks DNS, as partners do, for what p says to be published. What is told may tell addresses.
-func (g *Gateway) check(ctx context.Context, p publication) (out []string) {
+func (g *Gateway) check(ctx context.Context, p domainPublication) (out []string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	known := g.ways.now.Load().finder.Resolver
 	dns := &resolver.Client{Servers: known.Servers, Stub: known.Stub} // without its cache: what is there now is asked for
-	out = g.checkMX(ctx, dns)
+	out = g.checkMX(ctx, dns, p.domain)
 	names := make(map[string]bool)
 	for _, c := range p.certs {
 		name, err := discovery.Name(c.owner)
@@ -47,8 +47,8 @@ func (g *Gateway) check(ctx context.Context, p publication) (out []string) {
 			out = append(out, fmt.Sprintf("DNS has another certificate at %s than is in use: publish the records again", name))
 		}
 	}
-	if want, ours := g.directoryAt(); ours {
-		found, err := dns.SRV(ctx, ldapService+"."+g.opts.Domain.String())
+	if want, ours := g.directoryAt(p.domain); ours {
+		found, err := dns.SRV(ctx, ldapService+"."+p.domain.String())
 		if err != nil || !slices.ContainsFunc(found, func(s resolver.SRV) bool { return s.Host == want.Host && s.Port == want.Port }) {
 			out = append(out, "DNS does not lead to our directory: the SRV record is not published there, or not yet")
 		}
@@ -57,8 +57,8 @@ func (g *Gateway) check(ctx context.Context, p publication) (out []string) {
 }
 
 // checkMX obeys Direct 1.1: the domain has MX records, and is best used for health information alone.
-func (g *Gateway) checkMX(ctx context.Context, dns *resolver.Client) []string {
-	d, host := g.opts.Domain, g.opts.Hostname
+func (g *Gateway) checkMX(ctx context.Context, dns *resolver.Client, d addr.Domain) []string {
+	host := g.opts.Hostname
 	found, err := dns.MX(ctx, d)
 	switch {
 	case errors.Is(err, resolver.ErrNotFound), errors.Is(err, resolver.ErrNullMX):

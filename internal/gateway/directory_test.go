@@ -14,7 +14,7 @@ func TestDirectoryOfOperator(t *testing.T) {
 		"_ldap._tcp.dc._msdcs SRV 0 0 389 dc.a.example.": true,
 	} {
 		g := &Gateway{opts: Options{Domain: "north.example", Hostname: "mx.north.example", Face: Face{LDAP: "192.0.2.1:389"}, Publish: Publish{Records: []string{record}}}}
-		if _, got := g.directoryAt(); got != ours {
+		if _, got := g.directoryAt(g.opts.Domain); got != ours {
 			t.Errorf("%q: ours %v, want %v", record, got, ours)
 		}
 	}

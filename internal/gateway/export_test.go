@@ -19,7 +19,7 @@ func (g *Gateway) PublishNow(ctx context.Context) error { return g.publish(ctx) 
 
 // Told is what the operator is told of what is published.
 func (g *Gateway) Told(ctx context.Context, check bool) (admind.Publication, error) {
-	return g.tellPublication(ctx, check)
+	return g.tellPublication(ctx, "", check)
 }
 
 // Lookup finds certificates of strangers as mail that goes out does.
@@ -36,4 +36,9 @@ func (g *Gateway) RestoreStatuses(ctx context.Context) { g.restore(ctx) }
 // TendStatuses is one of its rounds.
 func (g *Gateway) TendStatuses(ctx context.Context, swept time.Time) time.Time {
 	return g.tendStatuses(ctx, swept)
+}
+
+// ToldOf is Told of one of several domains.
+func (g *Gateway) ToldOf(ctx context.Context, of addr.Domain) (admind.Publication, error) {
+	return g.tellPublication(ctx, of, false)
 }

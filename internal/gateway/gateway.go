@@ -46,13 +46,14 @@ const actor = audit.Actor("gateway")
 // ErrDomain says that what is opened was made for another Health Domain.
 var ErrDomain = errors.New("the database is that of another domain")
 
-// Options of one installation with one Health Domain.
+// Options of one installation.
 type Options struct {
-	Dir       string // the installation: Dir/data, Dir/keys, Dir/dns
-	Postgres  string // connection string; empty = SQLite in Dir/data
-	Domain    addr.Domain
-	Hostname  string // of the SMTP listener [mx.DOMAIN]
-	Pilot     bool   // certificates come from an authority of its own
+	Dir       string        // the installation: Dir/data, Dir/keys, Dir/dns
+	Postgres  string        // connection string; empty = SQLite in Dir/data
+	Domain    addr.Domain   // the first Health Domain, after which the installation is called
+	Domains   []addr.Domain // the others
+	Hostname  string        // of the SMTP listener [mx.DOMAIN]
+	Pilot     bool          // certificates come from an authority of its own
 	Listeners Listeners
 	Face      Face
 	Network   Network
@@ -215,24 +216,14 @@ func (g *Gateway) openState(ctx context.Context) error {
 	return nil
 }
 
-// establish makes the domain ours, with its authority, and trusts that authority for mail within the domain.
+// domains are all of ours, the first one first.
+func (g *Gateway) domains() []addr.Domain {
+	return append([]addr.Domain{g.opts.Domain}, g.opts.Domains...)
+}
+
+// establish makes the domains ours, with their authority, and trusts that authority for mail within them.
 func (g *Gateway) establish(ctx context.Context) error {
-	err := g.store.Tx(ctx, func(tx *store.Tx) error {
-		there, err := tx.Domains()
-		if err != nil {
-			return err
-		}
-		for _, d := range there {
-			if d.Name != g.opts.Domain { // accounts, authority and mail are all of that one
-				return fmt.Errorf("%w: %s", ErrDomain, d.Name)
-			}
-		}
-		if err := tx.InsertDomain(g.opts.Domain); err != nil {
-			return err
-		}
-		return audit.Write(tx, audit.Entry{Actor: actor, Action: "domain.create", Object: "domain:" + g.opts.Domain.String()})
-	})
-	if err != nil && !errors.Is(err, store.ErrDuplicate) {
+	if err := g.store.Tx(ctx, g.own); err != nil {
 		return err
 	}
 	if !g.opts.Pilot {
@@ -242,13 +233,44 @@ func (g *Gateway) establish(ctx context.Context) error {
 	if g.opts.Face.Address.IsValid() {
 		ips = append(ips, g.opts.Face.Address)
 	}
+	var err error
 	g.authority, err = pilot.Establish(ctx, g.store, g.keys, pilot.Options{
-		Domain: g.opts.Domain, Hostname: g.opts.Hostname, IPs: ips, URL: "http://" + g.opts.Face.HTTP, Now: g.opts.Clock(),
+		Domain: g.opts.Domain, Domains: g.opts.Domains, Hostname: g.opts.Hostname, IPs: ips, URL: "http://" + g.opts.Face.HTTP, Now: g.opts.Clock(),
 	})
 	if err != nil {
 		return err
 	}
 	return g.trustOurs(ctx)
+}
+
+// own makes domains ours that are not yet. One that is ours stays ours: accounts and mail are there that nobody would see any more.
+func (g *Gateway) own(tx *store.Tx) error {
+	there, err := tx.Domains()
+	if err != nil {
+		return err
+	}
+	ours := map[addr.Domain]bool{}
+	for _, d := range there {
+		ours[d.Name] = true
+		if !slices.Contains(g.domains(), d.Name) {
+			return fmt.Errorf("%w: %s (if it is one of this installation, carepost.toml names it under domains)", ErrDomain, d.Name)
+		}
+	}
+	if len(there) > 0 && !ours[g.opts.Domain] { // the authority is called after the first
+		return fmt.Errorf("%w: %s", ErrDomain, there[0].Name)
+	}
+	for _, d := range g.domains() {
+		if ours[d] {
+			continue
+		}
+		if err := tx.InsertDomain(d); err != nil {
+			return err
+		}
+		if err := audit.Write(tx, audit.Entry{Actor: actor, Action: "domain.create", Object: "domain:" + d.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // build wires services and edges.

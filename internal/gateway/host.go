@@ -8,7 +8,6 @@ import (
 	"net"
 	"path/filepath"
 
-	"carepost/addr"
 	"carepost/internal/admin"
 	"carepost/internal/admind"
 	"carepost/internal/audit"
@@ -69,7 +68,7 @@ func (g *Gateway) note(ctx context.Context, by audit.Actor, action, object strin
 
 func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 	s := admind.Status{
-		Domains: []addr.Domain{g.opts.Domain}, Version: g.opts.Version, Engine: "sqlite", Warnings: g.store.Warnings(), Listeners: map[string]string{},
+		Domains: g.domains(), Version: g.opts.Version, Engine: "sqlite", Warnings: g.store.Warnings(), Listeners: map[string]string{},
 	}
 	if !g.store.Exclusive() {
 		s.Engine = "postgres"
@@ -105,7 +104,7 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 }
 
 func (g *Gateway) identity(ctx context.Context) (admind.Card, error) {
-	c := admind.Card{Domain: g.opts.Domain, Hostname: g.opts.Hostname, HTTP: g.opts.Face.HTTP}
+	c := admind.Card{Domain: g.opts.Domain, Also: g.opts.Domains, Hostname: g.opts.Hostname, HTTP: g.opts.Face.HTTP}
 	l := g.opts.Listeners
 	if l.MX != nil {
 		c.SMTP = l.MX.Addr().String()

@@ -17,10 +17,14 @@ import (
 	"carepost/trust"
 )
 
-// Trust adds an anchor of the whole domain, for both directions (Direct 4.2.1). An anchor that is there already stays.
+// Trust adds an anchor of all of our domains, for both directions (Direct 4.2.1). An anchor that is there already stays.
 func (g *Gateway) Trust(ctx context.Context, by audit.Actor, anchor *x509.Certificate, source string) error {
-	_, err := g.admin.AddAnchor(ctx, by, admin.NewAnchor{Owner: admin.Owner{Domain: g.opts.Domain}, Certificate: anchor, Source: source})
-	return err
+	for _, d := range g.domains() {
+		if _, err := g.admin.AddAnchor(ctx, by, admin.NewAnchor{Owner: admin.Owner{Domain: d}, Certificate: anchor, Source: source}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fromCard begins the source of an anchor that came with a partner's card.
@@ -33,9 +37,13 @@ func (g *Gateway) TrustCard(ctx context.Context, by audit.Actor, anchor *x509.Ce
 
 // DistrustCard takes back what TrustCard did. An anchor that is there for another reason stays: our own, or one that somebody added.
 func (g *Gateway) DistrustCard(ctx context.Context, by audit.Actor, anchor *x509.Certificate) error {
-	there, err := g.admin.Anchors(ctx, by, admin.Owner{Domain: g.opts.Domain})
-	if err != nil {
-		return err
+	var there []admin.Anchor
+	for _, d := range g.domains() {
+		of, err := g.admin.Anchors(ctx, by, admin.Owner{Domain: d})
+		if err != nil {
+			return err
+		}
+		there = append(there, of...)
 	}
 	for _, a := range there {
 		if !anchor.Equal(&x509.Certificate{Raw: a.DER}) || !strings.HasPrefix(a.Source, fromCard) {
@@ -103,14 +111,21 @@ func (g *Gateway) Sealed(ctx context.Context, r store.Recipient) (*blob.Body, er
 	return g.flow.Sealed(ctx, r)
 }
 
-// Revoke takes the organisation's certificates back, also those replaced since, as far as our own authority issued them: the
+// Revoke takes the certificates of our domains back, also those replaced since, as far as our own authority issued them: the
 // revocation list says so from now on, and the domain publishes them no more (Direct 6.1). What is revoked already stays so. Nothing
 // is signed until the next upkeep or Open gives the domain another certificate.
 func (g *Gateway) Revoke(ctx context.Context, by audit.Actor) error {
 	var own []store.Cert
-	err := g.store.View(ctx, func(tx *store.Tx) (err error) {
-		own, err = tx.Certs(store.Owner{Domain: g.opts.Domain})
-		return err
+	err := g.store.View(ctx, func(tx *store.Tx) error {
+		own = nil
+		for _, d := range g.domains() {
+			of, err := tx.Certs(store.Owner{Domain: d})
+			if err != nil {
+				return err
+			}
+			own = append(own, of...)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: revoke: %w", err)

@@ -26,14 +26,14 @@ import (
 	"carepost/trust"
 )
 
-// Publish says how the domain's certificates are published. The zero Publish: by DNS as they are, and by LDAP where somebody is told
+// Publish says how the certificates of the domains are published. The zero Publish: by DNS as they are, and by LDAP where somebody is told
 // of a directory.
 type Publish struct {
 	NoDNS       bool     // no CERT records: those who look find the directory by its SRV record
 	NoLDAP      bool     // no directory
 	URL         bool     // CERT records of type 4, which lead to Face.HTTP, in place of type 1
 	NameServers []string // of the zone [the MX host, where it is in the domain]
-	Records     []string // further records; see dnsd.CheckRecord
+	Records     []string // further records of the first domain; see dnsd.CheckRecord
 }
 
 // published is one certificate that others may encrypt with.
@@ -83,27 +83,53 @@ func (g *Gateway) published(ctx context.Context) (out []published, turn time.Tim
 
 // publication is all that is published at one moment.
 type publication struct {
+	turn    time.Time // when something else is to be published; zero: never
+	domains []domainPublication
+	byName  map[string][]byte
+}
+
+// domainPublication is what is published of one domain.
+type domainPublication struct {
+	domain   addr.Domain
 	certs    []published
-	turn     time.Time // when something else is to be published; zero: never
 	zone     dnsd.Zone
 	records  string // of the zone, to paste
 	tree     ldapd.Directory
-	ldif     string // "" without a directory
-	byName   map[string][]byte
+	ldif     string   // "" without a directory
 	warnings []string // for the operator: they may tell addresses
 }
 
 func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
-	if p.certs, p.turn, err = g.published(ctx); err != nil {
+	all, turn, err := g.published(ctx)
+	if err != nil {
 		return p, err
 	}
-	p.byName = make(map[string][]byte)
-	p.zone = g.zone(p.certs)
+	p.turn, p.byName = turn, make(map[string][]byte)
+	for _, c := range all {
+		p.byName[certificateName(c.leaf)] = c.leaf.Raw
+	}
+	for _, d := range g.domains() {
+		of := domainPublication{domain: d}
+		for _, c := range all {
+			if c.owner.Domain == d {
+				of.certs = append(of.certs, c)
+			}
+		}
+		if err := g.prepare(&of); err != nil {
+			return p, err
+		}
+		p.domains = append(p.domains, of)
+	}
+	return p, nil
+}
+
+// prepare makes zone, directory and warnings of a domain.
+func (g *Gateway) prepare(p *domainPublication) (err error) {
+	p.zone = g.zone(p.domain, p.certs)
 	if p.records, err = p.zone.Records(); err != nil {
-		return p, err
+		return err
 	}
 	for _, c := range p.certs {
-		p.byName[certificateName(c.leaf)] = c.leaf.Raw
 		if _, err := discovery.Name(c.owner); err != nil && !g.opts.Publish.NoDNS {
 			where := "by LDAP alone"
 			if g.opts.Publish.NoLDAP {
@@ -113,9 +139,9 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 		}
 	}
 	if !g.opts.Publish.NoLDAP {
-		p.tree = directory(g.opts.Domain, p.certs)
+		p.tree = directory(p.domain, p.certs)
 		if p.ldif, err = p.tree.LDIF(); err != nil {
-			return p, err
+			return err
 		}
 	}
 	p.warnings = append(p.warnings, p.zone.Warnings()...)
@@ -125,10 +151,10 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 	if len(p.certs) == 0 {
 		p.warnings = append(p.warnings, "no certificate is published: nobody can write to this domain (Direct 2.3)")
 	}
-	return p, nil
+	return nil
 }
 
-// publish gives our own listeners what the domain publishes now, and writes it to Dir/dns/DOMAIN.zone and DOMAIN.ldif for those whose
+// publish gives our own listeners what the domains publish now, and writes it to Dir/dns/DOMAIN.zone and DOMAIN.ldif for those whose
 // zone or directory is served elsewhere: ready to paste, and to load. What fails keeps none of the rest back: what was revoked would be
 // published on.
 func (g *Gateway) publish(ctx context.Context) error {
@@ -139,7 +165,13 @@ func (g *Gateway) publish(ctx context.Context) error {
 		return err
 	}
 	g.served.Store(&p.byName) // before DNS leads there
-	failed := []error{g.dns.Replace(p.zone), g.ldap.Replace(p.tree)}
+	var zones []dnsd.Zone
+	var trees []ldapd.Directory
+	n := int64(0)
+	for _, d := range p.domains {
+		zones, trees, n = append(zones, d.zone), append(trees, d.tree), n+int64(len(d.warnings))
+	}
+	failed := []error{g.dns.Replace(zones...), g.ldap.Replace(trees...)}
 	g.turn.Store(0)
 	if !p.turn.IsZero() {
 		g.turn.Store(p.turn.UnixNano())
@@ -148,12 +180,21 @@ func (g *Gateway) publish(ctx context.Context) error {
 	case g.turned <- struct{}{}: // the upkeep looks at the time anew
 	default:
 	}
-	n := int64(len(p.warnings))
 	if before := g.warned.Swap(n); n > 0 && n != before { // they may tell addresses: a log does not
 		g.opts.Log.Warn("about what is published there is something to know: carepost cert publish tells it", "warnings", n)
 	}
-	at := filepath.Join(g.opts.Dir, "dns", g.opts.Domain.String())
-	if err := replace(at+".zone", p.records); err != nil {
+	for _, d := range p.domains {
+		failed = append(failed, g.export(d))
+	}
+	return errors.Join(failed...)
+}
+
+// export writes what a domain publishes for those who serve it elsewhere.
+func (g *Gateway) export(p domainPublication) error {
+	var failed []error
+	at := filepath.Join(g.opts.Dir, "dns", p.domain.String())
+	err := replace(at+".zone", p.records)
+	if err != nil {
 		failed = append(failed, fmt.Errorf("records to paste: %w", err))
 	}
 	if p.ldif == "" {
@@ -170,25 +211,26 @@ func (g *Gateway) publish(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// zone is what the domain publishes by DNS: where its mail goes, its certificates, and where its directory is.
-func (g *Gateway) zone(certs []published) dnsd.Zone {
+// zone is what a domain publishes by DNS: where its mail goes, its certificates, and where its directory is. The operator's own records are
+// those of the first domain.
+func (g *Gateway) zone(d addr.Domain, certs []published) dnsd.Zone {
 	o := g.opts
-	z := dnsd.Zone{
-		Origin: o.Domain, MX: []dnsd.MX{{Pref: 10, Host: o.Hostname}}, NS: o.Publish.NameServers, Extra: o.Publish.Records,
-		SOA: dnsd.SOA{Serial: uint32(o.Clock().Unix())},
+	z := dnsd.Zone{Origin: d, MX: []dnsd.MX{{Pref: 10, Host: o.Hostname}}, NS: o.Publish.NameServers, SOA: dnsd.SOA{Serial: uint32(o.Clock().Unix())}}
+	if d == o.Domain {
+		z.Extra = o.Publish.Records
 	}
 	// The address of a host in somebody else's zone is published by somebody else.
-	ours := o.Face.Address.IsValid() && strings.HasSuffix("."+o.Hostname, "."+o.Domain.String())
-	if ours {
+	addressed := o.Face.Address.IsValid() && slices.ContainsFunc(g.domains(), func(d addr.Domain) bool { return below(o.Hostname, d) })
+	if addressed && below(o.Hostname, d) {
 		z.Hosts = []dnsd.Host{{Name: o.Hostname, Addr: o.Face.Address}}
 	}
 	switch {
 	case len(z.NS) > 0:
 		z.SOA.Primary = z.NS[0]
-	case ours:
+	case addressed:
 		z.SOA.Primary = o.Hostname
 	}
-	if at, ok := g.directoryAt(); ok {
+	if at, ok := g.directoryAt(d); ok {
 		z.SRV = []dnsd.SRV{at}
 	}
 	for _, c := range certs {
@@ -207,20 +249,26 @@ func (g *Gateway) zone(certs []published) dnsd.Zone {
 	return z
 }
 
+// below says whether a host lies in a domain.
+func below(host string, d addr.Domain) bool { return strings.HasSuffix("."+host, "."+d.String()) }
+
 // ldapService is where a directory is looked for: of the domain, for all of its addresses.
 const ldapService = "_ldap._tcp"
 
 // directoryAt leads to our own directory, unless the operator's records lead to another.
-func (g *Gateway) directoryAt() (dnsd.SRV, bool) {
+func (g *Gateway) directoryAt(d addr.Domain) (dnsd.SRV, bool) {
 	_, port, err := net.SplitHostPort(g.opts.Face.LDAP)
 	n, bad := strconv.ParseUint(port, 10, 16)
 	if err != nil || bad != nil || g.opts.Publish.NoLDAP {
 		return dnsd.SRV{}, false
 	}
 	for _, line := range g.opts.Publish.Records {
+		if d != g.opts.Domain {
+			break // they are the first domain's
+		}
 		// Of the domain itself alone: the directories of names below it are other ones.
 		owner, rest, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
-		ours := owner == ldapService || owner == ldapService+"."+g.opts.Domain.String()+"."
+		ours := owner == ldapService || owner == ldapService+"."+d.String()+"."
 		if ours && slices.Contains(strings.Fields(rest), "srv") {
 			return dnsd.SRV{}, false
 		}

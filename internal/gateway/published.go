@@ -4,19 +4,28 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
+	"carepost/addr"
 	"carepost/discovery"
+	"carepost/internal/admin"
 	"carepost/internal/admind"
 )
 
-// tellPublication says to the operator what is published now, and with check what DNS says of that.
-func (g *Gateway) tellPublication(ctx context.Context, check bool) (admind.Publication, error) {
-	p, err := g.publication(ctx)
+// tellPublication says to the operator what is published now of a domain, the first one where none is named, and with check what DNS says
+// of that.
+func (g *Gateway) tellPublication(ctx context.Context, of addr.Domain, check bool) (admind.Publication, error) {
+	all, err := g.publication(ctx)
 	if err != nil {
 		return admind.Publication{}, err
 	}
+	i := slices.IndexFunc(all.domains, func(p domainPublication) bool { return p.domain == of || of == "" })
+	if i < 0 {
+		return admind.Publication{}, admin.ErrNoDomain
+	}
+	p := all.domains[i]
 	out := admind.Publication{
-		Domain: g.opts.Domain, Records: p.records, LDIF: p.ldif, Listens: []string{}, Warnings: append([]string{}, p.warnings...),
+		Domain: p.domain, Records: p.records, LDIF: p.ldif, Listens: []string{}, Warnings: append([]string{}, p.warnings...),
 		Certificates: []admind.PublishedCertificate{},
 	}
 	if check {
@@ -25,7 +34,7 @@ func (g *Gateway) tellPublication(ctx context.Context, check bool) (admind.Publi
 	if out.Zone, err = p.zone.Text(); err != nil {
 		return out, err
 	}
-	if _, ours := g.directoryAt(); ours {
+	if _, ours := g.directoryAt(p.domain); ours {
 		out.Directory = g.opts.Face.LDAP
 	}
 	if g.opts.Listeners.DNS != nil {

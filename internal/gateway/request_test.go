@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"carepost/addr"
 	"carepost/internal/gateway"
 )
 
@@ -49,18 +50,19 @@ func (a *authority) sign(template *x509.Certificate, public any) *x509.Certifica
 	return c
 }
 
-// A store is one domain's: under another name its accounts and authority would be nobody's.
-func TestOneDomain(t *testing.T) {
+// A store is that of its domains: without one of them its accounts would be nobody's, and under another name the authority.
+func TestDomainsStay(t *testing.T) {
 	dir := t.TempDir()
+	lab := []addr.Domain{"lab.north.example"}
 	for _, d := range []struct {
-		domain string
+		domain addr.Domain
+		others []addr.Domain
 		want   error
-	}{{"north.example", nil}, {"south.example", gateway.ErrDomain}, {"north.example", nil}} {
-		o := gateway.Options{Dir: dir}
-		if err := o.Domain.UnmarshalText([]byte(d.domain)); err != nil {
-			t.Fatal(err)
-		}
-		g, err := gateway.Open(t.Context(), o)
+	}{
+		{"north.example", nil, nil}, {"south.example", nil, gateway.ErrDomain}, {"north.example", lab, nil}, {"north.example", nil, gateway.ErrDomain},
+		{"west.example", []addr.Domain{"lab.north.example", "north.example"}, gateway.ErrDomain}, {"north.example", append(lab, "west.example"), nil},
+	} {
+		g, err := gateway.Open(t.Context(), gateway.Options{Dir: dir, Domain: d.domain, Domains: d.others})
 		if !errors.Is(err, d.want) {
 			t.Fatalf("%s: %v", d.domain, err)
 		}

@@ -137,7 +137,7 @@ func (g *Gateway) partners(ctx context.Context) (out []addr.Domain, err error) {
 		out, err = tx.WrittenWith(g.opts.Clock().Add(-lately), mostFew)
 		return err
 	})
-	return slices.DeleteFunc(out, func(d addr.Domain) bool { return d == g.opts.Domain }), err
+	return slices.DeleteFunc(out, func(d addr.Domain) bool { return slices.Contains(g.domains(), d) }), err
 }
 
 // tell writes to the postmaster of each partner that a certificate of ours is good no more (Direct 6.1). The letters go the way of all
@@ -196,10 +196,10 @@ func (g *Gateway) advice(ctx context.Context, a addr.Address) (out admind.Advice
 	for _, w := range admin.Revealing(a, g.opts.Clock()) {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%s: %s; an address is read by everybody who sees it (Direct 6.1)", a, w))
 	}
-	z := dnsd.Zone{Origin: g.opts.Domain, MX: []dnsd.MX{{Pref: 10, Host: g.opts.Hostname}}}
-	z.CERT = append(z.CERT, dnsd.CERT{For: addr.Address{Domain: g.opts.Domain}})
+	z := dnsd.Zone{Origin: a.Domain, MX: []dnsd.MX{{Pref: 10, Host: g.opts.Hostname}}}
+	z.CERT = append(z.CERT, dnsd.CERT{For: addr.Address{Domain: a.Domain}})
 	err = g.store.View(ctx, func(tx *store.Tx) error {
-		accounts, err := tx.Accounts(g.opts.Domain)
+		accounts, err := tx.Accounts(a.Domain)
 		for _, other := range accounts {
 			if !other.Address.Equal(a) {
 				z.CERT = append(z.CERT, dnsd.CERT{For: other.Address})

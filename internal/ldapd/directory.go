@@ -40,37 +40,55 @@ type node struct {
 
 // tree is a directory, never changed once made.
 type tree struct {
-	suffix string
-	nodes  map[name]*node
-	order  []name            // of the LDIF: parents first
-	public []name            // who may be listed
-	people map[string][]name // by folded mail
+	suffixes []string // the naming contexts, one for each domain
+	nodes    map[name]*node
+	order    []name            // of the LDIF: parents first
+	public   []name            // who may be listed
+	people   map[string][]name // by folded mail
 }
 
-// newTree checks d. Errors never tell an address.
-func newTree(d Directory) (*tree, error) {
+// newTree checks the directories, one for each domain; one without a domain is nothing. Errors never tell an address.
+func newTree(ds ...Directory) (*tree, error) {
 	t := &tree{nodes: make(map[name]*node), people: make(map[string][]name)}
-	if d.Domain == "" {
-		return t, nil
+	ds = slices.DeleteFunc(slices.Clone(ds), func(d Directory) bool { return d.Domain == "" })
+	slices.SortStableFunc(ds, func(a, b Directory) int { return len(a.Domain) - len(b.Domain) }) // a domain before those below it
+	for _, d := range ds {
+		if parsed, err := addr.ParseDomain(string(d.Domain)); err != nil || parsed != d.Domain {
+			return nil, errors.New("ldapd: the domain of a directory is no domain")
+		}
+		if slices.Contains(t.suffixes, suffix(d.Domain)) {
+			return nil, errors.New("ldapd: a domain has two directories")
+		}
+		if err := t.add(d); err != nil {
+			return nil, err
+		}
 	}
-	if parsed, err := addr.ParseDomain(string(d.Domain)); err != nil || parsed != d.Domain {
-		return nil, errors.New("ldapd: the domain of a directory is no domain")
+	return t, nil
+}
+
+// add enters a directory. It hangs below that of a domain above its own, where there is one.
+func (t *tree) add(d Directory) error {
+	base, above := suffix(d.Domain), ""
+	for _, s := range t.suffixes {
+		if strings.HasSuffix(base, ","+s) && len(s) > len(above) {
+			above = s
+		}
 	}
-	t.suffix = suffix(d.Domain)
+	t.suffixes = append(t.suffixes, base)
 	label, _, _ := strings.Cut(string(d.Domain), ".")
-	t.put("", &node{dn: t.suffix, attrs: []attribute{
+	t.put(name(above), &node{dn: base, attrs: []attribute{
 		{"objectClass", []string{"top", "dcObject", "organization"}}, {"dc", []string{label}}, {"o", []string{string(d.Domain)}},
 	}})
-	t.put(name(t.suffix), &node{dn: unit + "," + t.suffix, attrs: []attribute{
+	t.put(name(base), &node{dn: unit + "," + base, attrs: []attribute{
 		{"objectClass", []string{"top", "organizationalUnit"}}, {"ou", []string{"certificates"}},
 	}})
 	for i, e := range d.Entries {
 		if e.For.Domain == "" || len(e.Certificates) == 0 || slices.ContainsFunc(e.Certificates, func(c []byte) bool { return len(c) == 0 }) {
-			return nil, fmt.Errorf("ldapd: entry %d has no owner or no certificate", i+1)
+			return fmt.Errorf("ldapd: entry %d has no owner or no certificate", i+1)
 		}
 		t.enter(d, e)
 	}
-	return t, nil
+	return nil
 }
 
 // enter adds the certificates of one owner; what is entered of him already stays.
@@ -79,7 +97,8 @@ func (t *tree) enter(d Directory, e Entry) {
 	if person {
 		mail = e.For.String()
 	}
-	key := name("mail=" + escape(fold(mail)) + "," + unit + "," + t.suffix)
+	parent := name(unit + "," + suffix(d.Domain))
+	key := name("mail="+escape(fold(mail))+",") + parent
 	n := t.nodes[key]
 	if n == nil {
 		n = &node{dn: d.DN(e.For), person: person, attrs: []attribute{
@@ -87,7 +106,7 @@ func (t *tree) enter(d Directory, e Entry) {
 			{"cn", []string{mail}}, {"sn", []string{mail}}, {"mail", []string{mail}}, {"userCertificate;binary", nil},
 		}}
 		t.nodes[key] = n
-		n.parent = name(unit + "," + t.suffix)
+		n.parent = parent
 		t.order = append(t.order, key)
 		if person {
 			t.people[fold(mail)] = append(t.people[fold(mail)], key)

@@ -66,9 +66,10 @@ func New(o Options) (*Server, error) {
 	return s, s.Replace(o.Directory)
 }
 
-// Replace puts another directory in the place of the old one; each search sees the old one or the new. A wrong one changes nothing.
-func (s *Server) Replace(d Directory) error {
-	t, err := newTree(d)
+// Replace puts other directories, one for each domain, in the place of all there are; each search sees the old ones or the new. Wrong ones
+// change nothing.
+func (s *Server) Replace(ds ...Directory) error {
+	t, err := newTree(ds...)
 	if err != nil {
 		return err
 	}

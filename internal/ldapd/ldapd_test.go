@@ -225,7 +225,7 @@ func TestWrongDirectories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Replace(Directory{Domain: "NO"}) == nil || s.tree.Load().suffix != "dc=h,dc=example" {
+	if s.Replace(Directory{Domain: "NO"}) == nil || s.tree.Load().suffixes[0] != "dc=h,dc=example" {
 		t.Error("a wrong directory takes the place of a good one")
 	}
 	if err := s.Replace(Directory{}); err != nil {
@@ -233,6 +233,45 @@ func TestWrongDirectories(t *testing.T) {
 	}
 	if shown, r := run(t, s.tree.Load(), ask("", scopeTree, has("mail"))); len(shown) > 0 || r.code == noSuchObject {
 		t.Errorf("an empty directory: %v %v", shown, r)
+	}
+}
+
+// Several domains are served beside one another, each below its own naming context; one below another hangs below its directory.
+func TestSeveralDomains(t *testing.T) {
+	below := Directory{Domain: "eye.h.example", Entries: []Entry{{For: addr.Address{Endpoint: "lab", Domain: "eye.h.example"}, Certificates: [][]byte{[]byte("six")}}}}
+	other := Directory{Domain: "o.example", Entries: []Entry{{For: addr.Address{Domain: "o.example"}, Certificates: [][]byte{[]byte("seven")}}}}
+	tree, err := newTree(below, practice(), other, Directory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		base  string
+		scope int
+		mail  string
+		want  string
+	}{
+		{"dc=eye,dc=h,dc=example", scopeTree, "lab@eye.h.example", "lab@eye.h.example"},
+		{"dc=h,dc=example", scopeTree, "lab@eye.h.example", "lab@eye.h.example"},
+		{"dc=h,dc=example", scopeTree, "lab@h.example", "lab@h.example"},
+		{"dc=o,dc=example", scopeTree, "lab@h.example", ""},
+		{"", scopeTree, "o.example", "o.example"},
+		{"", scopeTree, "lab@eye.h.example", "lab@eye.h.example"},
+		{"ou=certificates,dc=h,dc=example", scopeOne, "lab@eye.h.example", ""},
+	} {
+		shown, r := run(t, tree, ask(c.base, c.scope, eq("mail", c.mail)))
+		if len(shown) > 1 || !strings.HasPrefix(strings.Join(shown, ""), c.want) || (c.want == "") != (len(shown) == 0) || r.code != success {
+			t.Errorf("%s below %q: %v %v", c.mail, c.base, shown, r)
+		}
+	}
+	if _, r := run(t, tree, ask("dc=eye,dc=h,dc=example", scopeTree, has("mail"))); r.code != sizeLimitExceeded {
+		t.Errorf("people are listed: %v", r)
+	}
+	root := tree.root()
+	if contexts, _ := root.find("namingContexts"); len(root.attrs) == 0 || len(root.attrs[len(root.attrs)-1].values) != 3 {
+		t.Errorf("naming contexts: %v", contexts)
+	}
+	if _, err := newTree(practice(), practice()); err == nil {
+		t.Error("a domain has two directories")
 	}
 }
 

@@ -105,8 +105,6 @@ func (t *tree) search(s search, show func(*node)) result {
 			show(root)
 		}
 		return result{}
-	case base == "" && s.scope == scopeTree && t.suffix != "": // who knows no namingContexts means all of it
-		base = name(t.suffix)
 	}
 	if base != "" && t.nodes[base] == nil {
 		return result{code: noSuchObject, matched: t.matched(base)}
@@ -153,8 +151,10 @@ func (t *tree) candidates(s search, base name) (out []name) {
 
 // hides says whether the search asks for people whom it does not name. It depends on the question alone, not on who there is.
 func (t *tree) hides(s search, base name) bool {
-	parent := name(unit + "," + t.suffix)
-	reaches := base == parent && s.scope != scopeBase || base == name(t.suffix) && s.scope == scopeTree
+	reaches := base == "" && s.scope == scopeTree && len(t.suffixes) > 0 // who knows no namingContexts means all of it
+	for _, suffix := range t.suffixes {
+		reaches = reaches || base == name(unit+","+suffix) && s.scope != scopeBase || base == name(suffix) && s.scope == scopeTree
+	}
 	return reaches && s.filter.match(nil) != no
 }
 
@@ -166,8 +166,8 @@ func (t *tree) root() *node {
 		{"supportedFeatures", []string{"1.3.6.1.4.1.4203.1.5.1", "1.3.6.1.4.1.4203.1.5.3"}}, // RFC 3673, RFC 4526
 		{"vendorName", []string{"Carepost"}},
 	}}
-	if t.suffix != "" {
-		n.attrs = append(n.attrs, attribute{"namingContexts", []string{t.suffix}})
+	if len(t.suffixes) > 0 {
+		n.attrs = append(n.attrs, attribute{"namingContexts", t.suffixes})
 	}
 	return n
 }

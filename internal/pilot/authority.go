@@ -50,7 +50,7 @@ const (
 	settings = "pilot:" // prefix of the settings that hold the authority of a domain
 )
 
-// Authority is the pilot CA of one Health Domain.
+// Authority is the pilot CA of an installation, called after its first Health Domain.
 type Authority struct {
 	Domain addr.Domain
 	URL    string // base of AIA and CRL pointers, without final slash
@@ -65,9 +65,10 @@ type Authority struct {
 // Options of Establish; all but Now hold for Renew too.
 type Options struct {
 	Domain   addr.Domain
-	Hostname string       // of the SMTP listener
-	IPs      []netip.Addr // that the listener's certificate names besides
-	URL      string       // where certd can be reached: http://host:port
+	Domains  []addr.Domain // for which it speaks besides
+	Hostname string        // of the SMTP listener
+	IPs      []netip.Addr  // that the listener's certificate names besides
+	URL      string        // where certd can be reached: http://host:port
 	Now      time.Time
 }
 
@@ -106,7 +107,7 @@ type revoked struct {
 	Reason Reason `json:",omitempty"`
 }
 
-// Establish gives the domain its authority, organisational certificate and server certificate, or finds those that it has and
+// Establish gives the domains their authority and organisational certificates, and the installation a server certificate, or finds those that it has and
 // replaces those that are due.
 func Establish(ctx context.Context, s *store.Store, k *keyring.Keyring, o Options) (*Authority, error) {
 	a := &Authority{Domain: o.Domain, URL: o.URL, store: s, keys: k, opts: o, turns: make(chan struct{}, signers)}
@@ -155,6 +156,11 @@ func (a *Authority) establish(ctx context.Context) error {
 		return err
 	}
 	return a.renew(ctx, a.opts.Now)
+}
+
+// domains are those for which the authority speaks.
+func (a *Authority) domains() []addr.Domain {
+	return append([]addr.Domain{a.Domain}, a.opts.Domains...)
 }
 
 func (a *Authority) setting() string { return settings + a.Domain.String() }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"carepost/internal/audit"
@@ -71,16 +72,19 @@ func (a *Authority) Issue(ctx context.Context, by audit.Actor, o Order, now time
 }
 
 func (a *Authority) orderable(o Order) error {
-	owner := o.Owner
+	owner, of := o.Owner, o.Owner.Domain
+	if !owner.Address.IsZero() {
+		of = owner.Address.Domain
+	}
 	switch {
-	case owner.Address.IsZero() && owner.Domain != a.Domain, !owner.Address.IsZero() && owner.Address.Domain != a.Domain:
-		return fmt.Errorf("%w: the pilot authority of %s speaks for that domain and its addresses alone", ErrOrder, a.Domain)
+	case !slices.Contains(a.domains(), of):
+		return fmt.Errorf("%w: the pilot authority of %s speaks for the domains of this installation and their addresses alone", ErrOrder, a.Domain)
 	case o.Use&Both == 0 || o.Use&^Both != 0 || o.Kind == "":
 		return fmt.Errorf("%w: a kind of key and a use are wanted", ErrOrder)
 	}
 	for _, c := range []byte(owner.Address.Endpoint) {
 		if c >= 0x80 { // RFC 5280 §4.2.1.6: an rfc822Name is an IA5String
-			return fmt.Errorf("%w: a certificate names no address outside ASCII; the certificate of %s speaks for it", ErrOrder, a.Domain)
+			return fmt.Errorf("%w: a certificate names no address outside ASCII; the certificate of %s speaks for it", ErrOrder, of)
 		}
 	}
 	return nil

@@ -182,11 +182,15 @@ func (a *Authority) successors(h holding, by generation, now time.Time) (out []s
 			}
 		}
 	}
-	us := store.Owner{Domain: a.Domain}
-	if missing := Both &^ h.covered(us); missing != 0 { // the organisation always has one
-		err = add(nil, Order{Owner: us, Kind: RSA2048, Use: missing}, "there is none")
+	for _, d := range a.domains() {
+		us := store.Owner{Domain: d}
+		if missing := Both &^ h.covered(us); missing != 0 { // the organisation always has one
+			if err := add(nil, Order{Owner: us, Kind: RSA2048, Use: missing}, "there is none"); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return out, err
+	return out, nil
 }
 
 func (a *Authority) nextServer(h holding, by generation, now time.Time) (*successor, error) {
