@@ -54,7 +54,7 @@ var Arrows = map[string][]string{
 	"internal/store":   {"internal/vault"},
 	"internal/blob":    {"internal/vault"},
 	"internal/keyring": {"internal/vault", "internal/store"},
-	"internal/audit":   {"internal/store"},
+	"internal/audit":   {"internal/store", "internal/keyring"}, // the key that signs heads
 	"internal/queue":   {"internal/store", "internal/vault"},
 	"internal/flow":    {"internal/mailbox"},
 	"internal/drop":    {"internal/mailbox"},

@@ -1,15 +1,17 @@
 // Package audit writes who did what to which thing, in the transaction that does it: what cannot be written does not happen.
 //
-// Every entry has one canonical form, and its row carries the SHA-256 of it beside the sealed detail. A Merkle log can be laid over
-// the digests later (RFC 9162 leaves), and stays provable when the key of a detail has been destroyed: the canonical form holds a
-// random salt, so that a digest shown to others confirms no guess.
+// Every entry has one canonical form, and its row carries the SHA-256 of it beside the sealed detail. The digests are the leaves of a Merkle
+// tree (RFC 9162 §2.1, golang.org/x/mod/sumdb/tlog). A Log gives the entries their places in it, a moment after they were written: one order
+// for all nodes, for a chain of hashes in the transactions themselves would have them wait for one another. It signs the head of the tree
+// with a key of the installation (a checkpoint of c2sp.org/tlog-checkpoint). Whoever keeps a head elsewhere can tell later that the log still
+// holds, unchanged and in that order, everything that it held then. The detail holds a random salt, so that a digest shown to others
+// confirms no guess; it may be erased, and the entry verifies still.
+//
+// What a head does not cover is what was written in the last moment before; and who has both the database and the key-encryption key
+// can write another log, which a head kept elsewhere gives away.
 package audit
 
 import (
-	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,9 +38,12 @@ type Entry struct {
 type Record struct {
 	Entry
 	ID     string
+	Seq    int64 // place in the log, from 1; 0: none yet
 	At     time.Time
 	Node   string
-	Digest []byte // SHA-256 of the canonical form
+	Digest []byte // SHA-256 of the canonical form: the leaf of the log
+	Sum    []byte // of the detail; nil in entries of the first form
+	State  State
 }
 
 // Filter chooses records; zero fields choose all.
@@ -50,12 +55,6 @@ type Filter struct {
 	Limit          int       // default 100
 }
 
-// sealed is what the detail column holds.
-type sealed struct {
-	Salt   []byte            `json:"salt"`
-	Detail map[string]string `json:"detail,omitempty"`
-}
-
 // Write adds e in tx. An entry without actor, action or object, or with an address in one of them, is an error.
 func Write(tx *store.Tx, e Entry) error {
 	for _, s := range []string{string(e.Actor), e.Action, e.Object} {
@@ -63,31 +62,14 @@ func Write(tx *store.Tx, e Entry) error {
 			return errors.New("audit: an entry needs actor, action and object, none of them an address")
 		}
 	}
-	detail := sealed{Salt: make([]byte, 16), Detail: e.Detail}
-	rand.Read(detail.Salt)
-	text, err := json.Marshal(detail)
+	row, err := e.row(store.Audit{ID: tx.NewID(), At: tx.Now().Truncate(time.Millisecond)})
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	row := store.Audit{ID: tx.NewID(), At: tx.Now().Truncate(time.Millisecond), Actor: string(e.Actor), Action: e.Action, Object: e.Object, Detail: text}
-	sum := sha256.Sum256(canonical(row))
-	row.Digest = sum[:]
 	if err := tx.InsertAudit(row); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	return nil
-}
-
-// canonical is the form that the digest covers: a JSON array of the version, the columns in this order, time in milliseconds, and the
-// text of the detail as it was sealed (its map is written in the order of its keys).
-func canonical(a store.Audit) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode([]any{1, a.ID, a.At.UnixMilli(), a.Node, a.Actor, a.Action, a.Object, string(a.Detail)}); err != nil {
-		panic(err) // texts and numbers always encode
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // List reads records, oldest first. ErrDigest if one is not what was written.
@@ -99,15 +81,26 @@ func List(tx *store.Tx, f Filter) ([]Record, error) {
 	}
 	list := make([]Record, 0, len(rows))
 	for _, row := range rows {
-		var detail sealed
-		sum := sha256.Sum256(canonical(row))
-		if !bytes.Equal(sum[:], row.Digest) || json.Unmarshal(row.Detail, &detail) != nil {
+		r := read(row)
+		if r.State == Broken {
 			return nil, fmt.Errorf("%w: %s", ErrDigest, row.ID)
 		}
-		list = append(list, Record{
-			Entry: Entry{Actor: Actor(row.Actor), Action: row.Action, Object: row.Object, Detail: detail.Detail},
-			ID:    row.ID, At: row.At, Node: row.Node, Digest: row.Digest,
-		})
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// After reads records in the order of the log, those behind place seq (0: from its beginning), at most limit; none when the log is no longer.
+// It is for those who follow the log by a cursor of their own: an entry has its place within about a second, for ever, and no entry gets a place
+// before one that has been read. A record that is not what was written comes as Broken, for a follower must get past it.
+func After(tx *store.Tx, seq int64, limit int) ([]Record, error) {
+	rows, err := tx.AuditsAfter(seq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	list := make([]Record, len(rows))
+	for i, row := range rows {
+		list[i] = read(row)
 	}
 	return list, nil
 }

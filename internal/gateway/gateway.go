@@ -107,6 +107,7 @@ type Gateway struct {
 	sweep     *sweep.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
+	log       *audit.Log
 	ways      ways
 	started   atomic.Pointer[time.Time] // nil: not running
 
@@ -205,6 +206,9 @@ func (g *Gateway) openState(ctx context.Context) error {
 		return err
 	}
 	if g.keys, err = g.openKeys(); err != nil {
+		return err
+	}
+	if g.log, err = audit.NewLog(audit.LogOptions{Store: g.store, Keys: g.keys, Log: o.Log}); err != nil {
 		return err
 	}
 	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs}

@@ -27,7 +27,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none
-	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep, "statuses": g.statuses, "bundles": g.bundles.Run}
+	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep, "statuses": g.statuses, "bundles": g.bundles.Run, "audit": g.log.Run}
 	g.edges(rooms)
 	var wg sync.WaitGroup
 	for name, run := range rooms {

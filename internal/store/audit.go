@@ -14,8 +14,11 @@ type Audit struct {
 	Actor  string
 	Action string
 	Object string
-	Detail []byte // sealed in the row
-	Digest []byte // SHA-256 of the entry's canonical form: what the Merkle log will hold
+	Detail []byte // sealed in the row; nil: erased
+	Sum    []byte // SHA-256 of Detail, which stays when that is erased; nil in entries of the first form
+	Digest []byte // SHA-256 of the entry's canonical form: what the log holds
+	Seq    int64  // place in the log, from 1; 0: none yet
+	Closed bool   // read, but Detail does not open
 }
 
 // AuditFilter chooses entries; zero fields choose all.
@@ -28,14 +31,41 @@ type AuditFilter struct {
 
 // InsertAudit adds a row.
 func (tx *Tx) InsertAudit(a Audit) error {
-	_, err := tx.exec(`INSERT INTO audit (id, at, node, actor, action, obj, detail, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		a.ID, msec(a.At), a.Node, a.Actor, a.Action, a.Object, tx.s.box.Seal("audit.detail", a.ID, a.Detail), a.Digest)
+	_, err := tx.exec(`INSERT INTO audit (id, at, node, actor, action, obj, detail, detail_sum, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		a.ID, msec(a.At), a.Node, a.Actor, a.Action, a.Object, tx.s.box.Seal("audit.detail", a.ID, a.Detail), a.Sum, a.Digest)
 	return err
+}
+
+const auditColumns = `id, at, node, actor, action, obj, detail, detail_sum, digest, COALESCE(seq, 0)`
+
+// audits runs a query for entries. A detail that does not open is no error: it is for the log's reader to say so.
+func (tx *Tx) audits(text string, args ...any) ([]Audit, error) {
+	list, err := all(tx, func(scan scanner) (a Audit, err error) {
+		var at int64
+		err = scan(&a.ID, &at, &a.Node, &a.Actor, &a.Action, &a.Object, &a.Detail, &a.Sum, &a.Digest, &a.Seq)
+		a.At = when(at)
+		return a, err
+	}, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		a := &list[i]
+		detail, err := tx.s.box.Open("audit.detail", a.ID, a.Detail)
+		if err != nil && tx.s.unknownKey(err) { // or of a key that was destroyed: the keys are read once more to know
+			if err := tx.refresh(); err != nil {
+				return nil, err
+			}
+			detail, err = tx.s.box.Open("audit.detail", a.ID, a.Detail)
+		}
+		a.Detail, a.Closed = detail, err != nil
+	}
+	return list, nil
 }
 
 // Audits lists rows, oldest first.
 func (tx *Tx) Audits(f AuditFilter) ([]Audit, error) {
-	text := `SELECT id, at, node, actor, action, obj, detail, digest FROM audit WHERE id > $1`
+	text := `SELECT ` + auditColumns + ` FROM audit WHERE id > $1`
 	args := []any{f.After}
 	add := func(condition string, arg any) {
 		args = append(args, arg)
@@ -57,14 +87,5 @@ func (tx *Tx) Audits(f AuditFilter) ([]Audit, error) {
 		add("at <", msec(f.Until))
 	}
 	args = append(args, int64(cmp.Or(f.Limit, 100)))
-	return all(tx, func(scan scanner) (a Audit, err error) {
-		var at int64
-		var detail []byte
-		if err := scan(&a.ID, &at, &a.Node, &a.Actor, &a.Action, &a.Object, &detail, &a.Digest); err != nil {
-			return a, err
-		}
-		a.At = when(at)
-		a.Detail, err = tx.s.box.Open("audit.detail", a.ID, detail)
-		return a, err
-	}, text+" ORDER BY id LIMIT $"+strconv.Itoa(len(args)), args...)
+	return tx.audits(text+" ORDER BY id LIMIT $"+strconv.Itoa(len(args)), args...)
 }

@@ -12,7 +12,7 @@ import (
 
 // openColumns are the columns of bytes that no store key seals: what else they are is said in the schema.
 var openColumns = []string{
-	"anchor.der", "anchor.fp", "audit.digest", "blob_inline.data", "bundle_anchor.der", "bundle_anchor.fp", "crl.der", "crl.issuer", "crl.issuer_name", "intermediate.der", "intermediate.fp", "message.dedupe_key", "sealkey.wrapped",
+	"anchor.der", "anchor.fp", "audit.detail_sum", "audit.digest", "audit_tile.hashes", "blob_inline.data", "bundle_anchor.der", "bundle_anchor.fp", "crl.der", "crl.issuer", "crl.issuer_name", "intermediate.der", "intermediate.fp", "message.dedupe_key", "sealkey.wrapped",
 }
 
 // A rotation that forgets a column loses it: every column of bytes is either known to Reseal or named above.

@@ -23,7 +23,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"Status": status, "Message": message, "Dedupe": dedupe, "Recipient": recipient, "Moves": moves, "Notice": notice, "Correlation": correlation,
 		"Blob": blobs, "BodyLife": life, "BodyReferred": referred, "Operate": operate, "AccountClosed": closed, "Mailbox": mailbox, "MailExactlyOnce": mailOnce, "Account": account, "Setting": setting, "Cert": cert, "Anchor": anchor, "Evaluation": evaluation, "Bundle": bundle, "Pin": pin, "Contact": contact,
 		"Issued": issued, "WrittenWith": writtenWith, "AnchorsOfAll": anchorsOfAll,
-		"CRL": crl, "Announcement": announcement, "Remembered": remembered, "Intermediate": intermediate, "Audit": audits, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
+		"CRL": crl, "Announcement": announcement, "Remembered": remembered, "Intermediate": intermediate, "Audit": audits, "AuditLog": auditLog, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
 		"KeyRequest": keyRequest,
 		"Work":       work, "WorkUnique": workUnique, "Lease": lease, "LeaseFence": leaseFence, "ClaimOnce": claimOnce, "PerDest": perDest, "Release": release, "Concurrent": concurrent,
 	} {
