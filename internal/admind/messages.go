@@ -38,7 +38,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) timeline(w http.ResponseWriter, r *http.Request) {
-	t, err := s.o.Flow.Timeline(r.Context(), r.PathValue("id"))
+	t, err := s.o.Flow.Timeline(r.Context(), actor(r), r.PathValue("id"))
 	if err != nil {
 		s.fail(w, err)
 		return

@@ -231,7 +231,7 @@ func TestFullVolume(t *testing.T) {
 		l.by.Await(t, l.id, l.to, transit.Processed)
 	}
 	for _, id := range c.taken {
-		l, err := north.Flow().Timeline(t.Context(), id)
+		l, err := north.Flow().Timeline(t.Context(), "test", id)
 		if err != nil || len(l.Recipients) != 1 || l.Recipients[0].State != transit.Aside {
 			t.Errorf("message %s: %v, %+v", id, err, l.Recipients)
 		}

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -124,12 +125,14 @@ func (w *world) follow(ctx context.Context, id string) (sent store.Recipient, ma
 		case <-tick.C:
 		}
 		horizon := time.Now().Add(-look)
-		t, err := w.a.Flow().Timeline(ctx, id)
-		if err != nil {
+		t, err := w.a.Flow().News(ctx, actor, id, int64(here.seen)-1)
+		if err != nil && !errors.Is(err, flow.ErrNoNews) {
 			return sent, mail, err
 		}
-		sent = t.Recipients[0]
-		here.hear(t)
+		if err == nil {
+			sent = t.Recipients[0]
+			here.hear(t)
+		}
 		if sent.State == transit.Sent && mail.Message == "" {
 			if err := w.setAside(ctx); err != nil {
 				return sent, mail, err
@@ -167,11 +170,13 @@ func (w *world) arrived(ctx context.Context, there *teller) (store.Mail, error) 
 		}
 		there.mail = mails[0]
 	}
-	t, err := w.b.Flow().Timeline(ctx, there.mail.Message)
-	if err != nil {
+	t, err := w.b.Flow().News(ctx, actor, there.mail.Message, int64(there.seen)-1)
+	if err != nil && !errors.Is(err, flow.ErrNoNews) {
 		return store.Mail{}, err
 	}
-	there.hear(t)
+	if err == nil {
+		there.hear(t)
+	}
 	return there.mail, nil
 }
 

@@ -96,7 +96,7 @@ func (w *world) noticeSent(ctx context.Context) (store.Recipient, error) {
 	if err != nil {
 		return store.Recipient{}, err
 	}
-	t, err := w.b.Flow().Timeline(ctx, mails[0].Message)
+	t, err := w.b.Flow().Timeline(ctx, actor, mails[0].Message)
 	if err != nil {
 		return store.Recipient{}, err
 	}
@@ -104,7 +104,7 @@ func (w *world) noticeSent(ctx context.Context) (store.Recipient, error) {
 	if err != nil {
 		return store.Recipient{}, err
 	}
-	t, err = w.b.Flow().Timeline(ctx, id)
+	t, err = w.b.Flow().Timeline(ctx, actor, id)
 	if err != nil {
 		return store.Recipient{}, err
 	}

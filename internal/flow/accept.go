@@ -19,6 +19,7 @@ import (
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
+	"carepost/mdn"
 	"carepost/message"
 	"carepost/smime"
 )
@@ -176,7 +177,7 @@ func readHeader(b transit.Body) (message.Header, error) {
 
 // shown is what lists show of a message.
 func shown(h message.Header) store.Header {
-	s := store.Header{MessageID: h.MessageID(), Subject: h.Text("Subject"), Sender: h.Text("From")}
+	s := store.Header{MessageID: h.MessageID(), Subject: h.Text("Subject"), Sender: h.Text("From"), FinalDelivery: mdn.WantsDelivery(h)}
 	if date, err := h.Date(); err == nil {
 		s.Date = date
 	}

@@ -93,7 +93,7 @@ func remedy(x failure) string {
 		return "ask your administrator whether the recipient's authority may be trusted; ask the recipient for a valid certificate."
 	case x.event == transit.Cancel:
 		return "ask the operator of your own gateway, whose decision it was."
-	case x.event == transit.Expire:
+	case x.event == transit.Expire, x.event == transit.Overdue:
 		return "ask the recipient's operator whether their server is running, then send it again."
 	case strings.HasPrefix(x.code, "5.1."):
 		return "check the address."

@@ -229,7 +229,7 @@ func TestReasonOfFailedNotice(t *testing.T) {
 	s.step("deliver")
 	s.accept(lab, s.seal(failedDSN(t, text), s.others[lab.Domain]))
 	s.step("inbound")
-	l, err := s.Timeline(t.Context(), id)
+	l, err := s.Timeline(t.Context(), by, id)
 	s.must(err)
 	last := l.Events[len(l.Events)-2] // then the message is closed
 	if last.To != string(transit.Failed) || !strings.Contains(last.Detail, "the disk is full") || strings.ContainsRune(last.Detail, '\a') {
@@ -292,7 +292,7 @@ func TestDecidedAfterCrash(t *testing.T) {
 		t.Fatalf("the recipient is %q", r.State)
 	}
 	s.must(s.run(t.Context(), s.claim("outbound")))
-	l, err := s.Timeline(t.Context(), id)
+	l, err := s.Timeline(t.Context(), by, id)
 	s.must(err)
 	if l.Message.State != store.Decided {
 		t.Errorf("the message is %q", l.Message.State)

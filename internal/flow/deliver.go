@@ -195,7 +195,11 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 		return err
 	}
 	if r.State == transit.Sealed { // else the processed notice was quicker than the reply to our own final dot
-		err = f.move(tx, r, transit.HandOver, "RFC 5321 §6.1", lines("delivered", fmt.Sprintf("%s, %s, %d", o.Host, wire, a.Code)))
+		event := transit.HandOver
+		if _, ok := f.awaits(p.message, r); !ok {
+			event = transit.Relay
+		}
+		err = f.move(tx, r, event, "RFC 5321 §6.1", lines("delivered", fmt.Sprintf("%s, %s, %d", o.Host, wire, a.Code)))
 		if err != nil {
 			return err
 		}
@@ -205,11 +209,13 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 	if err != nil || p.message.Kind == transit.Report || r.State != transit.Sealed {
 		return err
 	}
-	patience := f.patience(p.message)
-	if err := tx.SetDeadline(r.ID, f.Clock().Add(patience)); err != nil {
+	if r, err = tx.Recipient(r.ID); err != nil {
 		return err
 	}
-	return tx.InsertWork(&store.Work{Kind: kindDeadline, Ref: r.ID, After: patience, Unique: kindDeadline + ":" + r.ID})
+	if r.State == transit.Relayed {
+		return f.promise(tx, p.message, r)
+	}
+	return f.await(tx, p.message, r)
 }
 
 // answerFor picks the answer about one recipient; where the transport said nothing, it is tried again.

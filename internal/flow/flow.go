@@ -42,6 +42,7 @@ const (
 	kindNotice   = "notice"   // answer with a processed MDN; about a recipient
 	kindFailure  = "failure"  // answer with a failed DSN after that; about a recipient
 	kindDeadline = "deadline" // no notice came; about a recipient
+	kindSuccess  = "success"  // its sender asked to be told of it; about a recipient
 	kindDelay    = "delay"    // not handed over yet: its sender is told; about a message
 	kindPurge    = "purge"    // what was set aside has been kept long enough; about a message
 )
@@ -75,7 +76,7 @@ type Options struct {
 	Remember   bool       // certificates that signed mail brings are kept (Remembered)
 
 	Lifetime time.Duration // how long a message is tried [4 days: RFC 5321 §4.5.4.1 asks for 4 to 5]
-	Patience time.Duration // how long a processed notice is awaited [1 hour]
+	Patience time.Duration // how long notices are awaited, from the hand-over [1 hour]
 	Repeats  time.Duration // how long after its last try a message is still matched with notices about it [7 days]
 
 	DelayNotice time.Duration // after how long a sender is told that a message has not been handed over yet [4 hours]; negative: never
@@ -146,6 +147,7 @@ func (f *Flow) Handlers() []queue.Handler {
 	hs = append(hs,
 		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},
 		queue.Handler{Kind: kindDeadline, Workers: 1, Do: f.deadline},
+		queue.Handler{Kind: kindSuccess, Workers: 1, Do: f.success},
 	)
 	for i := range hs {
 		hs[i].Do = f.guarded(hs[i].Do)

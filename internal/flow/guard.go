@@ -74,12 +74,12 @@ func (f *Flow) about(ctx context.Context, w store.Work) (m store.Message, waitin
 				return err
 			}
 			id, in = d.Message, []transit.State{transit.Sealed}
-		case kindNotice, kindFailure, kindDeadline:
+		case kindNotice, kindFailure, kindDeadline, kindSuccess:
 			r, err := tx.Recipient(w.Ref)
 			if err != nil {
 				return err
 			}
-			waiting, id, in = []store.Recipient{r}, r.Message, []transit.State{transit.Sent}
+			waiting, id, in = []store.Recipient{r}, r.Message, []transit.State{transit.Sent, transit.Processed}
 		default:
 			if waiting, err = tx.Recipients(id); err != nil {
 				return err
@@ -90,7 +90,7 @@ func (f *Flow) about(ctx context.Context, w store.Work) (m store.Message, waitin
 		f.allow(&m)
 		return err
 	})
-	waiting = slices.DeleteFunc(waiting, func(r store.Recipient) bool { return !slices.Contains(in, r.State) })
+	waiting = slices.DeleteFunc(waiting, func(r store.Recipient) bool { return !slices.Contains(in, r.State) || over(m, r) })
 	return m, waiting, err
 }
 
@@ -109,7 +109,11 @@ func (f *Flow) giveUp(ctx context.Context, m store.Message, waiting []store.Reci
 	}
 	var failed []failure
 	for _, r := range waiting {
-		failed = append(failed, failure{r, transit.Expire, "5.3.0", "RFC 5321 §4.5.4.1", reason, nil})
+		event := transit.Expire
+		if handedOver(r) {
+			event = transit.Overdue
+		}
+		failed = append(failed, failure{r, event, "5.3.0", "RFC 5321 §4.5.4.1", reason, nil})
 	}
 	b, err := f.bounce(m, failed, f.Clock())
 	if err != nil {

@@ -14,18 +14,9 @@ import (
 
 	"carepost/addr"
 	"carepost/internal/audit"
-	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
 )
-
-// patience is how long a processed notice is awaited: a hello's until a person has used the telephone.
-func (f *Flow) patience(m store.Message) time.Duration {
-	if m.Kind == transit.Hello {
-		return f.KeepAside
-	}
-	return f.Patience
-}
 
 // Hello sends a short letter that introduces one of our accounts to somebody with whom we have no anchor in common. It is signed, and sealed
 // for whatever certificate is found that names the recipient: nothing in it is about anybody but the two, so it does no harm in the

@@ -43,6 +43,7 @@ type arrival struct {
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
 	notes   []change // what a report says of earlier messages
+	shows   bool     // and it is for a person to read
 }
 
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot

@@ -21,8 +21,10 @@ func handedOver(r store.Recipient) bool {
 // over says that nobody awaits anything more about a recipient. A failed notice may still follow a processed one; it needs no bodies.
 func over(m store.Message, r store.Recipient) bool {
 	switch r.State {
-	case transit.Processed:
+	case transit.Relayed:
 		return true
+	case transit.Processed:
+		return !m.Header.FinalDelivery || r.Deadline.IsZero() // no deadline: whose side sends no notices is not waited for
 	case transit.Sent:
 		return m.Kind == transit.Report // nobody answers it
 	}

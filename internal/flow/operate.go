@@ -29,7 +29,7 @@ func (f *Flow) Cancel(ctx context.Context, by audit.Actor, workID string) error 
 		return &Refusal{"Direct 3.2", "the processed notice is owed to the sender; it can be held and retried"}
 	case kindFailure:
 		return &Refusal{"Direct 3.3", "the sender is owed the news that the message cannot be used; it can be held and retried"}
-	case kindDeadline, kindDelay:
+	case kindDeadline, kindSuccess, kindDelay:
 		return &Refusal{"RFC 5321 §4.5.4.1", "the sender is to learn what has become of his message"}
 	default:
 		return &Refusal{"local policy", "only mail on its way is cancelled; this work can be held and retried"}

@@ -85,7 +85,7 @@ func TestCancelOutgoing(t *testing.T) {
 			if err := s.Cancel(t.Context(), operator, w.ID); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("once more: %v", err)
 			}
-			if l, err := s.Timeline(t.Context(), id); err != nil || l.Message.State != store.Closed {
+			if l, err := s.Timeline(t.Context(), by, id); err != nil || l.Message.State != store.Closed {
 				t.Errorf("the message is %q, %v", l.Message.State, err)
 			}
 		})
@@ -121,7 +121,7 @@ func TestCancelOneDelivery(t *testing.T) {
 	if states[transit.Sent] != 1 || states[transit.Failed] != 1 {
 		t.Errorf("%v", states)
 	}
-	if l, err := s.Timeline(t.Context(), id); err != nil || l.Message.State == store.Closed {
+	if l, err := s.Timeline(t.Context(), by, id); err != nil || l.Message.State == store.Closed {
 		t.Errorf("closed while a notice is awaited: %v", err)
 	}
 }

@@ -252,6 +252,11 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, m.Expires.Add(f.Repeats)); err != nil {
 			return err
 		}
+		if id := m.Envelope.ID; id != "" {
+			if err := tx.Correlate(store.ByEnvelopeID, envelopeID(m.Envelope.From.Address, id), r.ID, m.Expires.Add(f.Repeats)); err != nil {
+				return err
+			}
+		}
 		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.seal", Object: "recipient:" + r.ID, Detail: search(s.judged[i])})
 		if err != nil {
 			return err

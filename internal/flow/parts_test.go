@@ -10,11 +10,9 @@ import (
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
-	"carepost/dsn"
 	"carepost/internal/agent"
 	"carepost/internal/store"
 	"carepost/internal/transit"
-	"carepost/mdn"
 	"carepost/message"
 	"carepost/smime"
 	"carepost/trust"
@@ -169,50 +167,6 @@ func TestMaySpeak(t *testing.T) {
 	}
 	if (&arrival{}).maySpeak(sender, of) {
 		t.Error("who is not trusted speaks")
-	}
-}
-
-// Only what is clearly said moves a state: facts §3, an MDN without a disposition is no success.
-func TestFromMDN(t *testing.T) {
-	for name, tc := range map[string]struct {
-		n    mdn.Notice
-		want transit.Event
-	}{
-		"processed":       {mdn.Notice{Disposition: mdn.Processed}, transit.Confirm},
-		"failed":          {mdn.Notice{Disposition: mdn.Failed}, transit.Fail},
-		"dispatched":      {mdn.Notice{Disposition: mdn.Dispatched}, ""},
-		"displayed":       {mdn.Notice{Disposition: mdn.Displayed}, ""},
-		"nothing":         {mdn.Notice{}, ""},
-		"something other": {mdn.Notice{Disposition: "deleted"}, ""},
-	} {
-		s := fromMDN(&tc.n)
-		if s.event != tc.want || s.event == transit.Fail && s.reason == "" {
-			t.Errorf("%s: %+v", name, s)
-		}
-		if moves := speaksOf(said{about: []addr.Address{a("x", "h.example")}, words: s.words}, store.Recipient{Address: a("X", "h.example")}); moves != (s.words != "") {
-			t.Errorf("%s speaks: %v", name, moves)
-		}
-	}
-	if speaksOf(said{about: []addr.Address{{}}, words: "w"}, store.Recipient{}) {
-		t.Error("nobody is spoken of")
-	}
-}
-
-func TestFromDSN(t *testing.T) {
-	r := dsn.Report{Recipients: []dsn.Status{
-		{FinalRecipient: a("x", "h.example"), Action: dsn.Failed, Comment: "full"}, {FinalRecipient: a("y", "h.example"), Action: dsn.Delayed},
-		{FinalRecipient: a("z", "h.example"), Action: dsn.Delivered}, {FinalRecipient: a("q", "h.example"), Action: dsn.Failed},
-	}}
-	all := fromDSN(&r)
-	if len(all) != 2 || all[0].reason != "full" || all[1].reason == "" {
-		t.Errorf("%+v", all)
-	}
-	r.Recipients = make([]dsn.Status, 5000)
-	for i := range r.Recipients {
-		r.Recipients[i].Action = dsn.Failed
-	}
-	if n := len(fromDSN(&r)); n != maxStatements {
-		t.Errorf("%d statements are looked at", n)
 	}
 }
 

@@ -61,11 +61,12 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 		}
 	}
 	head := shown(a.opened.Header)
+	var err error
 	head.NoticeTo = noticeTo(a.opened, a.Envelope, a.judged[a.trusted[0].ID].Address)
-	if err := tx.SetMessageHeader(a.ID, head); err != nil {
+	if err = tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
-	if err := f.apply(tx, a.notes); err != nil {
+	if a.shows, err = f.apply(tx, a.ID, a.notes); err != nil {
 		return err
 	}
 	for _, r := range a.trusted {
@@ -97,7 +98,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err := f.learn(tx, a, r); err != nil { // after that: bytes that somebody kept do not undo what was announced since
 		return err
 	}
-	if a.report && len(a.notes) > 0 {
+	if a.report && len(a.notes) > 0 && !a.shows {
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
 	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, a.mail(f.Clock(), head))
@@ -105,7 +106,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err != nil && !unknown {
 		return err
 	}
-	if a.report { // it is about nothing of ours: for a person to read, and not answered all the same
+	if a.report { // it is about nothing of ours, or says what a person wants to know: to be read, and not answered all the same
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
 	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "file-set", fileSetWords(a.fileset))

@@ -252,7 +252,7 @@ func (s *side) stolen(*queue.Job) {
 
 func (s *side) recipient(id string, a addr.Address) store.Recipient {
 	s.t.Helper()
-	l, err := s.Timeline(s.t.Context(), id)
+	l, err := s.Timeline(s.t.Context(), by, id)
 	s.must(err)
 	i := slices.IndexFunc(l.Recipients, func(r store.Recipient) bool { return r.Address == a })
 	if i < 0 {

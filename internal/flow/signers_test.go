@@ -41,7 +41,7 @@ func TestOwnCurve(t *testing.T) {
 	id = s.submit("from a curve", lab)
 	s.step("outbound")
 	var told string
-	l, err := s.Timeline(t.Context(), id)
+	l, err := s.Timeline(t.Context(), by, id)
 	s.must(err)
 	for _, e := range l.Events {
 		told += e.Detail

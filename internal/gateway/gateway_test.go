@@ -387,7 +387,7 @@ func sealed(t *testing.T, p *gatewaytest.Practice, r store.Recipient) string {
 
 func timeline(t *testing.T, p *gatewaytest.Practice, id string) flow.Timeline {
 	t.Helper()
-	l, err := p.Flow().Timeline(t.Context(), id)
+	l, err := p.Flow().Timeline(t.Context(), gatewaytest.Actor, id)
 	if err != nil {
 		t.Fatal(err)
 	}

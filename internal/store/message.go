@@ -25,6 +25,8 @@ type Header struct {
 	Date      time.Time `json:"date,omitzero"`
 	// NoticeTo is where the notices that are owed go, decided when the message was opened (Direct 3.2); inbound only.
 	NoticeTo []addr.Address `json:"notice_to,omitempty"`
+	// FinalDelivery says that the sender asks for a notice of the final delivery.
+	FinalDelivery bool `json:"final_delivery,omitempty"`
 }
 
 // Message is one accepted message.

@@ -2,8 +2,8 @@ package transit
 
 import "testing"
 
-var allStates = []State{Accepted, Sealed, Sent, Processed, Failed, Opened, Aside, Settled}
-var allEvents = []Event{Seal, Refuse, HandOver, Reject, Expire, Cancel, Confirm, Fail, Trust, Distrust, Discharge, TakeNote}
+var allStates = []State{Accepted, Sealed, Sent, Relayed, Processed, Dispatched, Failed, Opened, Aside, Settled}
+var allEvents = []Event{Seal, Refuse, HandOver, Relay, Reject, Expire, Overdue, Cancel, Confirm, Dispatch, Fail, Trust, Distrust, Discharge, TakeNote}
 
 // What must never happen, whatever comes in which order. DIR-22, DIR-29, DIR-50.
 func TestStates(t *testing.T) {
@@ -19,6 +19,10 @@ func TestStates(t *testing.T) {
 				t.Errorf("%q by %q shows a message that was not trusted", s, e)
 			case err == nil && to == Processed && e != Confirm:
 				t.Errorf("%q by %q says processed without a notice", s, e)
+			case err == nil && to == Dispatched && (s != Processed || e != Dispatch):
+				t.Errorf("%q by %q says delivered without both notices", s, e)
+			case err == nil && e == Overdue && s != Sent && s != Processed:
+				t.Errorf("%q waits for no notice, but one is overdue", s)
 			case err == nil && s == Aside:
 				t.Errorf("what was set aside comes back by %q", e)
 			}

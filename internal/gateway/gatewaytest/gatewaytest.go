@@ -4,6 +4,7 @@ package gatewaytest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/internal/flow"
 	"carepost/internal/gateway"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -202,11 +204,16 @@ func (p *Practice) Submit(tb testing.TB, text string, to ...addr.Address) string
 func (p *Practice) Await(tb testing.TB, id string, to addr.Address, want transit.State) store.Recipient {
 	tb.Helper()
 	var last store.Recipient
+	seen := int64(-1)
 	Until(tb, func() bool {
-		t, err := p.Flow().Timeline(tb.Context(), id)
+		t, err := p.Flow().News(tb.Context(), Actor, id, seen)
+		if errors.Is(err, flow.ErrNoNews) {
+			return false
+		}
 		if err != nil {
 			tb.Fatal(err)
 		}
+		seen = t.Events[len(t.Events)-1].Seq
 		for _, r := range t.Recipients {
 			if r.Address.Equal(to) {
 				last = r
