@@ -11,6 +11,7 @@ import (
 type Attachment struct {
 	Type        string // value of Content-Type, as it is written
 	Disposition string // value of Content-Disposition
+	ID          string // Content-ID with its angle brackets; empty: none
 	Write       func(w io.Writer) error
 }
 
@@ -82,6 +83,9 @@ func WriteLetter(w io.Writer, header *Builder, text, boundary string, attachment
 func (a Attachment) writePart(w io.Writer, boundary string) error {
 	var head Builder
 	head.Add("Content-Type", a.Type).Add("Content-Disposition", a.Disposition).Add("Content-Transfer-Encoding", "base64")
+	if a.ID != "" {
+		head.Add("Content-ID", a.ID)
+	}
 	if err := head.Err(); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type job struct {
 type packer struct {
 	p     *Plan
 	ctx   context.Context
+	more  Beside    // may be nil
 	free  chan *job // at most so many blocks are in memory
 	work  chan *job
 	order chan *job
@@ -43,10 +44,15 @@ type packer struct {
 // WriteZIP writes DICOM.ZIP: DICOMDIR, the instances, MANIFEST. The same sources give the same bytes. Progress is told in bytes of
 // the instances, from one goroutine. ErrChanged when a source is not what Scan saw. It never closes w.
 func (p *Plan) WriteZIP(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
+	return p.WriteWith(ctx, w, nil, progress)
+}
+
+// WriteWith is WriteZIP of a set with something beside it, so that one archive may serve several standards.
+func (p *Plan) WriteWith(ctx context.Context, w io.Writer, more Beside, progress func(done, total int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	blocks := 2*workers + 2
-	k := &packer{p: p, ctx: ctx, free: make(chan *job, blocks), work: make(chan *job, blocks), order: make(chan *job, blocks)}
+	k := &packer{p: p, ctx: ctx, more: more, free: make(chan *job, blocks), work: make(chan *job, blocks), order: make(chan *job, blocks)}
 	for range blocks {
 		k.free <- &job{raw: make([]byte, 0, block), ready: make(chan struct{}, 1)}
 	}
@@ -101,6 +107,11 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 	list := m.bytes()
 	if err := z.whole(DescriptorName, list, deflated(list)); err != nil {
 		return err
+	}
+	if k.more != nil {
+		if err := k.more(&ArchiveWriter{z}); err != nil {
+			return err
+		}
 	}
 	return z.close()
 }

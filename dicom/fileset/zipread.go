@@ -18,7 +18,8 @@ type archive struct {
 	lim      Limits
 	entries  []entry
 	findings findings
-	fatal    bool // nothing can be said about the content
+	folders  map[string]bool // those with an entry of their own, by fold
+	fatal    bool            // nothing can be said about the content
 
 	free chan *packedReader // inflaters to use again
 }
@@ -89,6 +90,12 @@ func readArchive(r io.ReaderAt, size int64, lim Limits) (*archive, error) {
 	a.gaps(end)
 	a.names()
 	a.sums()
+	a.folders = make(map[string]bool)
+	for _, e := range a.entries {
+		if e.folder {
+			a.folders[fold(e.name)] = true
+		}
+	}
 	a.entries = slices.DeleteFunc(a.entries, func(e entry) bool { return e.folder })
 	return a, nil
 }

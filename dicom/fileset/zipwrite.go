@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"strings"
 )
 
 // zipWriter writes an archive front to back (APPNOTE 4.3). Ours rather than archive/zip's because every byte has to depend on the
@@ -166,6 +167,9 @@ func (z *zipWriter) central(e *zipEntry) error {
 	}
 	b = append(b, e.common(e.crc, packed, size, len(extra))...)
 	b = append(b, make([]byte, 10)...) // comment length, disk, attributes
+	if strings.HasSuffix(e.name, "/") {
+		b[len(b)-4] = 1 << 4 // a folder (APPNOTE 4.4.15)
+	}
 	b = binary.LittleEndian.AppendUint32(b, offset)
 	b = append(append(b, e.name...), extra...)
 	_, err := z.Write(b)
