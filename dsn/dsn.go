@@ -49,11 +49,17 @@ type Report struct {
 	ReportingMTA       string // a host name
 	ArrivalDate        time.Time
 	Recipients         []Status
+
+	// Returned is the original's header, or all of it (Whole), instead of its Message-ID alone (RET of RFC 3461 §4.3); written, not read.
+	// What message.Returnable refuses is left out.
+	Returned []byte
+	Whole    bool
 }
 
 // Status is what became of one recipient.
 type Status struct {
 	OriginalRecipient addr.Address
+	OriginalAs        string // written instead of OriginalRecipient: the ORCPT of RFC 3461, decoded ("rfc822;b@p.example")
 	FinalRecipient    addr.Address
 	Action            Action
 	Code              string // RFC 3463, for example "5.7.1"
@@ -88,6 +94,9 @@ func Compose(w io.Writer, r Report, boundary string) error {
 		rp.Original = new(message.Builder).Add("Message-ID", r.OriginalMessageID)
 	}
 	h.Add("Auto-Submitted", "auto-replied") // RFC 3834 §3.1.7
+	if message.Returnable(r.Returned) {
+		rp.Returned, rp.Whole = r.Returned, r.Whole
+	}
 	if err := rp.WriteTo(w, &h); err != nil {
 		return fmt.Errorf("dsn: %w", err)
 	}
@@ -136,7 +145,10 @@ func (s *Status) fields() (*message.Builder, error) {
 		return nil, errors.New("dsn: a recipient needs its address and a status code (RFC 3464 §2.3)")
 	}
 	b := &message.Builder{}
-	if !s.OriginalRecipient.IsZero() {
+	switch {
+	case s.OriginalAs != "":
+		b.Add("Original-Recipient", s.OriginalAs)
+	case !s.OriginalRecipient.IsZero():
 		b.Add("Original-Recipient", "rfc822;"+s.OriginalRecipient.String())
 	}
 	b.Add("Final-Recipient", "rfc822;"+s.FinalRecipient.String())

@@ -40,6 +40,10 @@ func field(h message.Header, name string) []addr.Address {
 	return as
 }
 
+// WantsReceipt says whether the sender asks to be told that the message is read (RFC 3798 §2.1). Whether he is told is the reader's
+// decision.
+func WantsReceipt(h message.Header) bool { return len(field(h, "Disposition-Notification-To")) > 0 }
+
 // WantsDelivery says whether the sender asks for a notice of the final delivery:
 //
 //	Disposition-Notification-Options: X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true

@@ -28,6 +28,10 @@ type Report struct {
 	Text     string
 	Groups   []*Builder // the fields, with a blank line between the groups
 	Original *Builder   // nil for none
+	// Returned is the message that it is about, instead of Original: its header (Whole: all of it), as it came. ErrSyntax where it fits into
+	// no report (Returnable).
+	Returned []byte
+	Whole    bool
 }
 
 // WriteTo writes the whole message after the given fields of its header, to which MIME-Version and Content-Type are added. All
@@ -39,6 +43,13 @@ func (rp *Report) WriteTo(w io.Writer, header *Builder) error {
 	header.Add("MIME-Version", "1.0")
 	header.Add("Content-Type", "multipart/report; report-type="+rp.Type+"; boundary="+quote(rp.Boundary))
 	text, enc := textBody(rp.Text)
+	returned, returnedEnc, ok := returnable(rp.Returned)
+	if !ok {
+		return syntax("an original that cannot be returned")
+	}
+	if returnedEnc == "8bit" { // RFC 2045 §6.4: what is around it says so too
+		header.Add("Content-Transfer-Encoding", returnedEnc)
+	}
 
 	// Every piece ends with the line end that belongs to the delimiter after it.
 	var b bytes.Buffer
@@ -57,7 +68,15 @@ func (rp *Report) WriteTo(w io.Writer, header *Builder) error {
 	for _, g := range rp.Groups {
 		errs = append(errs, put(g))
 	}
-	if rp.Original != nil {
+	switch {
+	case len(rp.Returned) > 0:
+		media := "text/rfc822-headers"
+		if rp.Whole {
+			media = "message/rfc822"
+		}
+		errs = append(errs, start(new(Builder).Add("Content-Type", media).Add("Content-Transfer-Encoding", returnedEnc)))
+		b.Write(returned)
+	case rp.Original != nil:
 		errs = append(errs, start(new(Builder).Add("Content-Type", "text/rfc822-headers")), put(rp.Original))
 	}
 	b.WriteString("--" + rp.Boundary + "--\r\n")
@@ -69,6 +88,28 @@ func (rp *Report) WriteTo(w io.Writer, header *Builder) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// Returnable says whether a message, or its header, can be part of a report: text in lines, with at most 998 octets each (RFC 5322
+// §2.1.1) and no NUL.
+func Returnable(original []byte) bool {
+	_, _, ok := returnable(original)
+	return ok
+}
+
+// returnable gives an original the line ends of a message, and one more for the delimiter after it.
+func returnable(original []byte) (lines []byte, enc string, ok bool) {
+	lines = append(crlf(nil, original, 0), "\r\n"...)
+	enc = "7bit"
+	for line := range bytes.Lines(lines) {
+		if len(line) > maxLineOctets+2 || bytes.IndexByte(line, 0) >= 0 || bytes.IndexByte(line[:len(line)-2], '\r') >= 0 {
+			return nil, "", false
+		}
+		if !ascii(string(line)) {
+			enc = "8bit"
+		}
+	}
+	return lines, enc, true
 }
 
 // textBody encodes a text for people, with its last line end.

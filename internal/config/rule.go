@@ -21,6 +21,7 @@ type demand struct {
 	Profile  profile     `toml:"profile"`
 	Notices  notices     `toml:"notices"`
 	Patience duration    `toml:"patience"`
+	Failures failures    `toml:"failures"`
 	Refuse   reason      `toml:"refuse"`
 	Accept   []mediaType `toml:"accept"`
 	Size     size        `toml:"size"`
@@ -33,6 +34,7 @@ type (
 	party     addr.Address // without endpoint: a whole domain
 	direction transit.Direction
 	notices   rule.Notices
+	failures  rule.Failures
 	reason    string
 	mediaType string
 	size      int64
@@ -75,6 +77,18 @@ func (n *notices) UnmarshalText(text []byte) error {
 		*n = notices(rule.Never)
 	default:
 		return fmt.Errorf("%q is none of expected, never", text)
+	}
+	return nil
+}
+
+func (f *failures) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "dsn":
+		*f = failures(rule.ByDSN)
+	case "mdn":
+		*f = failures(rule.ByMDN)
+	default:
+		return fmt.Errorf("%q is none of dsn, mdn", text)
 	}
 	return nil
 }
@@ -126,7 +140,7 @@ func rules(all []demand, wrong func(key, format string, a ...any) error) (out ru
 	for i, d := range all {
 		r := rule.Rule{
 			For: who(d.For), With: who(d.With), Direction: transit.Direction(d.Direction), Notices: rule.Notices(d.Notices),
-			Patience: time.Duration(d.Patience), Refuse: string(d.Refuse), Size: int64(d.Size), Instead: addr.Address(d.Instead),
+			Patience: time.Duration(d.Patience), Failures: rule.Failures(d.Failures), Refuse: string(d.Refuse), Size: int64(d.Size), Instead: addr.Address(d.Instead),
 			Readable: d.Readable, Hold: d.Hold,
 		}
 		if d.Profile != "" {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -30,14 +31,20 @@ type failure struct {
 
 // bounced is a DSN for our own sender, durable, waiting for its rows; the zero one is none.
 type bounced struct {
-	ref  blob.Ref
-	head store.Header
+	ref   blob.Ref
+	head  store.Header
+	about map[string]bool // ids of the recipients that it speaks of
 }
 
+// speaksOf says whether the sender is told of a recipient by it.
+func (b bounced) speaksOf(r store.Recipient) bool { return b.ref.ID != "" && b.about[r.ID] }
+
 // bounce composes the DSN that tells one of our own senders which recipients were not reached, and why (Direct 3.3, 4.3). It goes
-// to the sender's mailbox, never over the network, so there is nothing to seal. A report's failure is told to nobody (Direct 3).
-func (f *Flow) bounce(m store.Message, failed []failure, now time.Time) (bounced, error) {
-	if len(failed) == 0 || m.Kind == transit.Report {
+// to the sender's mailbox, never over the network, so there is nothing to seal. A report's failure is told to nobody (Direct 3), nor one
+// that the sender does not want to hear of (RFC 3461 §4.1).
+func (f *Flow) bounce(ctx context.Context, m store.Message, failed []failure, now time.Time) (bounced, error) {
+	failed = tell(m, transit.NotifyFailure, failed, func(x failure) store.Recipient { return x.recipient })
+	if len(failed) == 0 || m.Kind == transit.Report || m.Envelope.From.IsNull() {
 		return bounced{}, nil
 	}
 	sender := m.Envelope.From.Address
@@ -45,12 +52,31 @@ func (f *Flow) bounce(m store.Message, failed []failure, now time.Time) (bounced
 	if err != nil {
 		return bounced{}, err
 	}
-	r.ArrivalDate = m.Received
-	ref, err := f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, r, boundary) })
-	if err != nil {
+	f.withOriginal(ctx, &r, m, true)
+	return f.keepReport(m, r, recipients(failed, func(x failure) store.Recipient { return x.recipient }))
+}
+
+// keepReport writes a DSN for our own sender, in his own words where he had some: his ENVID, and what he called the recipients (ORCPT).
+func (f *Flow) keepReport(m store.Message, r dsn.Report, about []store.Recipient) (bounced, error) {
+	r.ArrivalDate, r.OriginalEnvelopeID = m.Received, m.Envelope.ID
+	out := bounced{about: map[string]bool{}}
+	for i, x := range about {
+		out.about[x.ID] = true
+		r.Recipients[i].OriginalAs = m.Envelope.Wish(x.Address).Original
+	}
+	var err error
+	if out.ref, err = f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, r, boundary) }); err != nil {
 		return bounced{}, err
 	}
-	return bounced{ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: r.From.String(), Date: now}}, nil
+	out.head = store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: r.From.String(), Date: r.Date}
+	return out, nil
+}
+
+func recipients[T any](all []T, of func(T) store.Recipient) (out []store.Recipient) {
+	for _, x := range all {
+		out = append(out, of(x))
+	}
+	return out
 }
 
 // report begins a DSN of the postmaster of one of our domains, about a message with header h.
@@ -72,16 +98,25 @@ func (f *Flow) failureReport(d addr.Domain, to addr.Address, h store.Header, fai
 		return dsn.Report{}, err
 	}
 	r.Subject = "Not delivered: " + or(h.Subject, "(no subject)")
-	var text strings.Builder
-	text.WriteString("Your message did not reach everybody. Not reached:\n")
+	r.Text = failureText(h, failed)
 	for _, x := range failed {
-		fmt.Fprintf(&text, "\n%s\n  %s\n  Rule: %s. What can be done: %s\n", x.recipient.Address, x.reason, x.clause, remedy(x))
 		r.Recipients = append(r.Recipients, dsn.Status{
 			FinalRecipient: x.recipient.Address, Action: dsn.Failed, Code: x.code, Comment: x.clause + ": " + x.reason, Diagnostic: x.recipient.Text,
 		})
 	}
-	r.Text = text.String()
 	return r, nil
+}
+
+// failureText says to a person what has happened, why, and what can be done (Direct 3.3).
+func failureText(h store.Header, failed []failure) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "Your message%s was NOT delivered to:\n", aboutWords(h))
+	for _, x := range failed {
+		fmt.Fprintf(&text, "\n  %s\n%s%s%s", x.recipient.Address, paragraph("Why:", x.reason), paragraph("To do:", remedy(x)),
+			paragraph("Rule:", x.clause+" ("+x.code+")"))
+	}
+	text.WriteString("\nRecipients who are not named here are not meant; of each you are told on its own.\n")
+	return text.String()
 }
 
 // remedy says what the sender can do about it (Direct 3.3).
@@ -126,7 +161,7 @@ func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) 
 		if err != nil {
 			return err
 		}
-		if b.ref.ID == "" {
+		if !b.speaksOf(r) {
 			continue
 		}
 		switch err := tx.InsertNotice(r.ID, noticeFinal, b.ref.ID); {

@@ -68,7 +68,7 @@ func (f *Flow) deadline(ctx context.Context, j *queue.Job) error {
 		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, wait, "the gateway did not run when it was due") })
 	}
 	failed := []failure{{r, transit.Overdue, "5.4.7", "Direct 3.2", overdueWords(r), nil}}
-	b, err := f.bounce(m, failed, f.Clock())
+	b, err := f.bounce(ctx, m, failed, f.Clock())
 	if err != nil {
 		return err
 	}

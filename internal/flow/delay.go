@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -63,13 +62,14 @@ func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 		}
 		return err
 	})
+	waiting = tell(m, transit.NotifyDelay, waiting, func(r store.Recipient) store.Recipient { return r })
 	if errors.Is(err, store.ErrNotFound) || err == nil && len(waiting) == 0 {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("flow: delay: %w", err)
 	}
-	b, err := f.delayed(m, waiting, f.Clock())
+	b, err := f.delayed(ctx, m, waiting, f.Clock())
 	if err != nil {
 		return err
 	}
@@ -113,29 +113,25 @@ func (f *Flow) noteDelay(tx *store.Tx, r store.Recipient, b bounced) (told bool,
 }
 
 // delayed composes the delayed DSN.
-func (f *Flow) delayed(m store.Message, waiting []store.Recipient, now time.Time) (bounced, error) {
+func (f *Flow) delayed(ctx context.Context, m store.Message, waiting []store.Recipient, now time.Time) (bounced, error) {
 	sender := m.Envelope.From.Address
 	r, err := f.report(sender.Domain, sender, m.Header, now)
 	if err != nil {
 		return bounced{}, err
 	}
 	r.Subject = "Delayed: " + or(m.Header.Subject, "(no subject)")
-	r.ArrivalDate = m.Received
 	var text strings.Builder
-	fmt.Fprintf(&text, "Your message has not been handed over to everybody yet. It is tried on until %s; you need\nnot send it again. If that is in vain you will be told. Still waiting:\n",
-		m.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	fmt.Fprintf(&text, "Your message%s still waits to be handed over. It is tried until\n%s; you need not send it again. If that is in vain you will be told.\n\nStill waiting:\n",
+		aboutWords(m.Header), moment(m.Expires))
 	for _, x := range waiting {
 		why := delayReason(x)
-		fmt.Fprintf(&text, "\n%s\n  %s\n", x.Address, why)
+		fmt.Fprintf(&text, "\n  %s\n%s", x.Address, paragraph("Why:", why))
 		r.Recipients = append(r.Recipients, dsn.Status{FinalRecipient: x.Address, Action: dsn.Delayed, Code: delayCode(x), Comment: why,
 			Diagnostic: diagnostic(x), WillRetryUntil: m.Expires})
 	}
 	r.Text = text.String()
-	ref, err := f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, r, boundary) })
-	if err != nil {
-		return bounced{}, err
-	}
-	return bounced{ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: r.From.String(), Date: now}}, nil
+	f.withOriginal(ctx, &r, m, false)
+	return f.keepReport(m, r, waiting)
 }
 
 // delayCode is the status of a recipient who waits (RFC 3463): the server's own where it gave one, else 4.4.3 for no answer about

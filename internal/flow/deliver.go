@@ -62,7 +62,7 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 	}
 	crash.Point("deliver.noted")
 	failed, deferred := p.missed(outcome, f.Clock())
-	bounced, err := f.bounce(p.message, failed, f.Clock())
+	bounced, err := f.bounce(ctx, p.message, failed, f.Clock())
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 // transactions in which that happens. Each step is work on the queue; it may be run twice and takes effect once.
 //
 //	Submit → outbound → deliver → (notice of the other side, or deadline)
-//	Accept → inbound  → notice (the processed MDN that is owed) | failure
+//	Accept → inbound  → notice (the processed MDN that is owed) → failure | delivery (the dispatched MDN that is asked for)
 //
 // It follows the Direct Applicability Statement 2 and 3, and RFC 5321 §4.5.4.1 for retrying. What it promises: a message is
 // durable before Submit or Accept return; a local mailbox shows it once; one processed notice is made for each recipient, after
@@ -41,6 +41,7 @@ const (
 	kindInbound  = "inbound"  // open and judge; about a message
 	kindNotice   = "notice"   // answer with a processed MDN; about a recipient
 	kindFailure  = "failure"  // answer with a failed DSN after that; about a recipient
+	kindDelivery = "delivery" // answer with a dispatched MDN, once the mail is where it is read; about a recipient
 	kindDeadline = "deadline" // no notice came; about a recipient
 	kindSuccess  = "success"  // its sender asked to be told of it; about a recipient
 	kindDelay    = "delay"    // not handed over yet: its sender is told; about a message
@@ -146,6 +147,7 @@ func (f *Flow) Handlers() []queue.Handler {
 	hs = append(hs, both(queue.Handler{Kind: kindFailure, Workers: 1}, 1, f.failure)...) // it looks into the file-set again
 	hs = append(hs,
 		queue.Handler{Kind: kindNotice, Workers: 2, Do: f.notice},
+		queue.Handler{Kind: kindDelivery, Workers: 1, Do: f.delivery},
 		queue.Handler{Kind: kindDeadline, Workers: 1, Do: f.deadline},
 		queue.Handler{Kind: kindSuccess, Workers: 1, Do: f.success},
 	)

@@ -74,7 +74,7 @@ func (f *Flow) about(ctx context.Context, w store.Work) (m store.Message, waitin
 				return err
 			}
 			id, in = d.Message, []transit.State{transit.Sealed}
-		case kindNotice, kindFailure, kindDeadline, kindSuccess:
+		case kindNotice, kindFailure, kindDelivery, kindDeadline, kindSuccess:
 			r, err := tx.Recipient(w.Ref)
 			if err != nil {
 				return err
@@ -115,7 +115,7 @@ func (f *Flow) giveUp(ctx context.Context, m store.Message, waiting []store.Reci
 		}
 		failed = append(failed, failure{r, event, "5.3.0", "RFC 5321 §4.5.4.1", reason, nil})
 	}
-	b, err := f.bounce(m, failed, f.Clock())
+	b, err := f.bounce(ctx, m, failed, f.Clock())
 	if err != nil {
 		return fmt.Errorf("flow: giving up: %w", err)
 	}

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
-	"carepost/dsn"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/crash"
@@ -18,18 +16,16 @@ import (
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/mdn"
-	"carepost/message"
 	"carepost/smime"
 )
 
-// reportingUA names us in notices (RFC 3798 §3.2.1).
-const reportingUA = "Carepost"
-
 // Kinds of notices made about a recipient; there is one of each for ever.
 const (
-	noticeProcessed = "processed"
-	noticeFailed    = "failed"
-	noticeFinal     = "final" // what our own sender is told at last
+	noticeProcessed  = "processed"
+	noticeFailed     = "failed"
+	noticeDispatched = "dispatched"
+	noticeDisplayed  = "displayed"
+	noticeFinal      = "final" // what our own sender is told at last
 )
 
 // owed is a recipient whose side owes the sender an answer.
@@ -57,26 +53,19 @@ func (f *Flow) notice(ctx context.Context, j *queue.Job) error {
 			return j.Finish(tx)
 		})
 	}
-	self := o.recipient.Address
-	id, err := message.NewMessageID(rand.Reader, self.Domain)
+	n, err := f.mdn(o, mdn.Processed)
 	if err != nil {
-		return fmt.Errorf("flow: notice: %w", err)
+		return err
 	}
-	n := mdn.Notice{
-		From: self, To: o.to, Date: o.now, MessageID: id, Subject: "Processed: " + or(o.message.Header.Subject, "(no subject)"),
-		OriginalMessageID: o.message.Header.MessageID, OriginalRecipient: self, FinalRecipient: self, ReportingUA: f.Hostname + "; " + reportingUA,
-		Disposition: mdn.Processed,
-		Text: "Your message was received, its signature and the trust in its signer were verified, and it is being delivered to the\n" +
-			"recipient. This notice does not say that it has been read.\n",
-	}
+	n.Text = "Your message was received, its signature and the trust in its signer were verified, and it is being delivered to the\n" +
+		"recipient. This notice does not say that it has been read.\n"
 	ref, err := f.keep(func(w io.Writer, boundary string) error { return mdn.Compose(w, n, boundary) })
 	if err != nil {
 		return err
 	}
 	crash.Point("notice.composed")
 	err = f.commit(ctx, func(tx *store.Tx) error {
-		err := f.answer(tx, o, noticeProcessed, self, ref, store.Header{MessageID: id, Subject: n.Subject, Sender: self.String(), Date: o.now})
-		if err != nil {
+		if _, err := f.answer(tx, actor, o, noticeProcessed, ref, headOf(n)); err != nil {
 			return err
 		}
 		if err := f.discharge(tx, o, lines("answered", "a processed notice is on its way")); err != nil {
@@ -118,20 +107,23 @@ func (f *Flow) failure(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
-	self := o.recipient.Address
-	r, err := f.failureReport(self.Domain, o.to[0], o.message.Header, []failure{x}, o.now)
+	return f.answerFailure(ctx, j, o, x)
+}
+
+// answerFailure tells the other side that its message was not delivered, or is of no use, by a DSN or, to partners who want it so, by an MDN
+// (rule.Rule.Failures).
+func (f *Flow) answerFailure(ctx context.Context, j *queue.Job, o *owed, x failure) error {
+	compose, head, err := f.failureNotice(o, x)
 	if err != nil {
 		return err
 	}
-	r.From, r.To = self, o.to
-	ref, err := f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, r, boundary) })
+	ref, err := f.keep(compose)
 	if err != nil {
 		return err
 	}
 	crash.Point("failure.composed")
 	err = f.commit(ctx, func(tx *store.Tx) error {
-		err := f.answer(tx, o, noticeFailed, self, ref, store.Header{MessageID: r.MessageID, Subject: r.Subject, Sender: self.String(), Date: o.now})
-		if err != nil {
+		if _, err := f.answer(tx, actor, o, noticeFailed, ref, head); err != nil {
 			return err
 		}
 		return j.Finish(tx)
@@ -255,21 +247,21 @@ func noticeTo(o *smime.Opened, env transit.Envelope, bound addr.Address) []addr.
 }
 
 // answer puts a report of ours on its way. When it has been made before nothing is written.
-func (f *Flow) answer(tx *store.Tx, o *owed, kind string, from addr.Address, ref blob.Ref, head store.Header) error {
+func (f *Flow) answer(tx *store.Tx, by audit.Actor, o *owed, kind string, ref blob.Ref, head store.Header) (fresh bool, err error) {
 	m := store.Message{
 		ID: tx.NewID(), Direction: transit.Outbound, Kind: transit.Report, Size: ref.Size, Raw: ref.ID, Header: head,
 		// Direct 3.1.1: the envelope's sender of a notice is not null.
-		Envelope: transit.Envelope{From: addr.Path{Address: from}, To: once(o.to)}, Expires: o.now.Add(f.Lifetime),
+		Envelope: transit.Envelope{From: addr.Path{Address: o.recipient.Address}, To: once(o.to)}, Expires: o.now.Add(f.Lifetime),
 	}
 	switch err := tx.InsertNotice(o.recipient.ID, kind, m.ID); {
 	case errors.Is(err, store.ErrDuplicate):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	}
-	if err := f.record(tx, actor, &m, ref); err != nil {
-		return err
+	if err := f.record(tx, by, &m, ref); err != nil {
+		return false, err
 	}
-	return audit.Write(tx, audit.Entry{Actor: actor, Action: "notice.send", Object: "recipient:" + o.recipient.ID,
+	return true, audit.Write(tx, audit.Entry{Actor: by, Action: "notice.send", Object: "recipient:" + o.recipient.ID,
 		Detail: map[string]string{"kind": kind, "message": m.ID}})
 }

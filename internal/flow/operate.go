@@ -27,8 +27,8 @@ func (f *Flow) Cancel(ctx context.Context, by audit.Actor, workID string) error 
 		err = f.cancel(ctx, by, w)
 	case kindNotice:
 		return &Refusal{"Direct 3.2", "the processed notice is owed to the sender; it can be held and retried"}
-	case kindFailure:
-		return &Refusal{"Direct 3.3", "the sender is owed the news that the message cannot be used; it can be held and retried"}
+	case kindFailure, kindDelivery:
+		return &Refusal{"Direct 3.3", "the sender is owed the news of what has become of the message; it can be held and retried"}
 	case kindDeadline, kindSuccess, kindDelay:
 		return &Refusal{"RFC 5321 §4.5.4.1", "the sender is to learn what has become of his message"}
 	default:
@@ -52,7 +52,7 @@ func (f *Flow) cancel(ctx context.Context, by audit.Actor, w store.Work) error {
 	var b bounced
 	if m.Direction == transit.Outbound {
 		failed = revoked(w, waiting)
-		if b, err = f.bounce(m, failed, f.Clock()); err != nil {
+		if b, err = f.bounce(ctx, m, failed, f.Clock()); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,7 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 			return err
 		}
 	}
-	bounced, err := f.bounce(m.Message, failed, m.now)
+	bounced, err := f.bounce(ctx, m.Message, failed, m.now)
 	if err != nil {
 		return err
 	}

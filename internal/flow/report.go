@@ -39,7 +39,7 @@ func (f *Flow) news(ctx context.Context, a *arrival, body transit.Body) ([]chang
 	if err != nil {
 		return nil, fmt.Errorf("flow: report: %w", err)
 	}
-	return out, f.passOn(out)
+	return out, f.passOn(ctx, out)
 }
 
 // news takes the first message of ours that a report may be about and has something to say of.
@@ -112,7 +112,7 @@ func (a *arrival) maySpeak(sender, of addr.Address) bool {
 
 // passOn composes what our own senders are told of failures on the other side (Direct 3: in any fitting way): one report for all
 // failures of a message.
-func (f *Flow) passOn(changes []change) error {
+func (f *Flow) passOn(ctx context.Context, changes []change) error {
 	failed := map[string][]failure{}
 	for _, c := range changes {
 		if _, err := c.recipient.State.Next(transit.Fail); c.claim == lost && err == nil {
@@ -127,7 +127,7 @@ func (f *Flow) passOn(changes []change) error {
 			continue
 		}
 		if made[c.recipient.Message] == nil {
-			b, err := f.bounce(c.message, all, f.Clock())
+			b, err := f.bounce(ctx, c.message, all, f.Clock())
 			if err != nil {
 				return err
 			}

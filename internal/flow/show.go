@@ -16,6 +16,7 @@ import (
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
+	"carepost/mdn"
 	"carepost/smime"
 	"carepost/trust"
 )
@@ -63,6 +64,8 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 	head := shown(a.opened.Header)
 	var err error
 	head.NoticeTo = noticeTo(a.opened, a.Envelope, a.judged[a.trusted[0].ID].Address)
+	answered := !a.report && !oracle(a.opened)
+	head.FinalDelivery, head.Receipt = head.FinalDelivery && answered, mdn.WantsReceipt(a.opened.Header) && answered
 	if err = tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
@@ -123,7 +126,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if unknown || a.fileset != nil && a.fileset.Verdict != fileset.Complete {
 		return tx.InsertWork(&store.Work{Kind: kindFailure, Ref: r.ID, Unique: kindFailure + ":" + r.ID})
 	}
-	return nil
+	return f.oweDelivery(tx, r, head)
 }
 
 // oracle says that an answer would tell the signer whether a ciphertext decrypts that may be another's, changed by him: where the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"carepost/dsn"
 	"carepost/internal/audit"
@@ -21,7 +20,7 @@ const noticeRelayed = "relayed"
 // good says what a sender who asks for good news is to be told of a recipient as he stands: a final delivery; or that the message was
 // handed on and no more is expected, which is never called delivered (DIR-50). Empty is nothing yet.
 func good(m store.Message, r store.Recipient) (kind string) {
-	asked := m.Header.FinalDelivery
+	asked := wantsSuccess(m, r)
 	switch {
 	case m.Kind != transit.Mail || !asked:
 		return ""
@@ -65,7 +64,7 @@ func (f *Flow) success(ctx context.Context, j *queue.Job) error {
 	if kind == "" {
 		return nil
 	}
-	b, err := f.goodNews(m, r, kind)
+	b, err := f.goodNews(ctx, m, r, kind)
 	if err != nil {
 		return err
 	}
@@ -95,31 +94,26 @@ func (f *Flow) success(ctx context.Context, j *queue.Job) error {
 }
 
 // goodNews composes the DSN that says how well it went: delivered, or relayed (RFC 3464 §2.3.3).
-func (f *Flow) goodNews(m store.Message, r store.Recipient, kind string) (bounced, error) {
+func (f *Flow) goodNews(ctx context.Context, m store.Message, r store.Recipient, kind string) (bounced, error) {
 	sender, now := m.Envelope.From.Address, f.Clock()
 	rep, err := f.report(sender.Domain, sender, m.Header, now)
 	if err != nil {
 		return bounced{}, err
 	}
-	rep.ArrivalDate, rep.OriginalEnvelopeID = m.Received, m.Envelope.ID
 	st := dsn.Status{FinalRecipient: r.Address, Action: dsn.Delivered, Code: "2.0.0"}
-	rep.Subject = "Delivered: " + or(m.Header.Subject, "(no subject)")
+	subject, what, more := "Delivered: ", "been delivered", "This notice does not say that it has been read."
 	st.Comment = "the recipient's side confirms its final delivery"
-	rep.Text = "Your message has been delivered:\n\n" + r.Address.String() + "\n  " + st.Comment + ". This notice does not say that it has been read.\n"
 	if kind == noticeRelayed {
 		st.Action = dsn.Relayed
-		rep.Subject = "Handed over: " + or(m.Header.Subject, "(no subject)")
+		subject, what, more = "Handed over: ", "been handed over", "Whether it was delivered is not known; no more will be heard unless it fails."
 		st.Comment = "the recipient's server took the message, and sends no notices"
 		if r.State == transit.Processed {
 			st.Comment = "the recipient's side has verified the message and taken it over, and confirms no final delivery"
 		}
-		rep.Text = "Your message has been handed over:\n\n" + r.Address.String() + "\n  " + st.Comment +
-			".\n  Whether it was delivered is not known; no more will be heard unless it fails.\n"
 	}
+	rep.Subject = subject + or(m.Header.Subject, "(no subject)")
+	rep.Text = fmt.Sprintf("Your message%s has %s:\n\n  %s\n%s\n%s\n", aboutWords(m.Header), what, r.Address, paragraph("How:", st.Comment+"."), more)
 	rep.Recipients = []dsn.Status{st}
-	ref, err := f.keep(func(w io.Writer, boundary string) error { return dsn.Compose(w, rep, boundary) })
-	if err != nil {
-		return bounced{}, err
-	}
-	return bounced{ref, store.Header{MessageID: rep.MessageID, Subject: rep.Subject, Sender: rep.From.String(), Date: now}}, nil
+	f.withOriginal(ctx, &rep, m, false)
+	return f.keepReport(m, rep, []store.Recipient{r})
 }

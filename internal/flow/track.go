@@ -69,7 +69,7 @@ func (f *Flow) apply(tx *store.Tx, report string, notes []change) (show bool, er
 			}
 			show = show || fresh
 		}
-		if c.claim != lost || done != moves || c.bounced == nil || c.bounced.ref.ID == "" {
+		if c.claim != lost || done != moves || c.bounced == nil || !c.bounced.speaksOf(c.recipient) {
 			continue
 		}
 		fresh, err := first(tx, c.recipient, noticeFinal, c.bounced.ref.ID)

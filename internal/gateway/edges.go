@@ -59,14 +59,17 @@ func (g *Gateway) home(a addr.Address) addr.Address {
 	return a
 }
 
-func (g *Gateway) bringHome(to []addr.Address) {
-	for i := range to {
-		to[i] = g.home(to[i])
+func (g *Gateway) bringHome(env *transit.Envelope) {
+	for i, to := range env.To {
+		env.To[i] = g.home(to)
+		if w, ok := env.Wishes[to.Key()]; ok {
+			env.Wishes[env.To[i].Key()] = w
+		}
 	}
 }
 
 func (g *Gateway) accept(ctx context.Context, env transit.Envelope, body io.Reader) (string, error) {
-	g.bringHome(env.To)
+	g.bringHome(&env)
 	id, err := g.flow.Accept(ctx, env, body)
 	return id, refusal(err, 0, "")
 }
@@ -89,7 +92,7 @@ func (g *Gateway) submit(ctx context.Context, env transit.Envelope, body io.Read
 	if err != nil {
 		return "", err
 	}
-	g.bringHome(env.To)
+	g.bringHome(&env)
 	id, err := g.flow.Submit(ctx, by, env, body)
 	return id, refusal(err, 550, "5.7.1")
 }

@@ -32,6 +32,14 @@ const (
 	Never                       // none is sent: what was handed over is not said to have failed (PS3.12 Z.2.1, DCM-17)
 )
 
+// Failures says by which report a partner is told that his message was not delivered, or is of no use as it is (Direct 3.3).
+type Failures uint8
+
+const (
+	ByDSN Failures = iota + 1 // a failed DSN: every other side understands it
+	ByMDN                     // a failed MDN
+)
+
 // Rule is one [[rule]] of carepost.toml.
 type Rule struct {
 	For, With Who               // of ours; of the other side
@@ -40,6 +48,7 @@ type Rule struct {
 	Profile  *trust.Policy // by which both are judged
 	Notices  Notices
 	Patience time.Duration // how long a notice is awaited
+	Failures Failures      // zero: by DSN
 
 	Refuse   string       // nothing passes, for this reason
 	Accept   []string     // media types that may be in it: "application/pdf", "image/*"; nil: any
@@ -67,6 +76,7 @@ func (rs Rules) Of(ours, theirs addr.Address, d transit.Direction) (out Rule) {
 		first(&out.Profile, r.Profile)
 		first(&out.Notices, r.Notices)
 		first(&out.Patience, r.Patience)
+		first(&out.Failures, r.Failures)
 		first(&out.Refuse, r.Refuse)
 		first(&out.Size, r.Size)
 		first(&out.Instead, r.Instead)

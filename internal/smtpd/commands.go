@@ -69,6 +69,9 @@ func (c *session) hello(cmd smtp.Command) error {
 	if c.opts.Auth != nil && c.tls != nil { // RFC 4954 §4: never in clear
 		lines = append(lines, "AUTH PLAIN")
 	}
+	if c.opts.Auth != nil { // an MX owes strangers no report in clear (Direct 3): what RFC 3461 adds is for our own senders
+		lines = append(lines, "DSN")
+	}
 	return c.say(250, "", lines...)
 }
 
@@ -114,7 +117,8 @@ func (c *session) mailFrom(ctx context.Context, cmd smtp.Command) error {
 		return c.no(no)
 	}
 	c.mail = &transaction{Mail: m, seen: map[string]bool{}}
-	c.mail.env = transit.Envelope{From: m.From, ID: m.EnvID, Peer: c.peer, Helo: c.helo, TLS: c.tlsName()}
+	c.mail.env = transit.Envelope{From: m.From, ID: m.EnvID, Peer: c.peer, Helo: c.helo, TLS: c.tlsName(),
+		Full: m.Return == "FULL" && c.opts.Auth != nil}
 	return c.say(250, "2.1.0", "Sender taken")
 }
 
@@ -167,6 +171,7 @@ func (c *session) rcptTo(ctx context.Context, cmd smtp.Command) error {
 	if k := r.To.Address.Key(); !m.seen[k] {
 		m.seen[k] = true
 		m.env.To = append(m.env.To, r.To.Address)
+		m.wish(k, r, c.opts.Auth != nil)
 	}
 	return c.say(250, "2.1.5", "Recipient taken")
 }

@@ -25,8 +25,9 @@ type Header struct {
 	Date      time.Time `json:"date,omitzero"`
 	// NoticeTo is where the notices that are owed go, decided when the message was opened (Direct 3.2); inbound only.
 	NoticeTo []addr.Address `json:"notice_to,omitempty"`
-	// FinalDelivery says that the sender asks for a notice of the final delivery.
+	// FinalDelivery says that the sender asks for a notice of the final delivery, Receipt that he asks to be told when it is read.
 	FinalDelivery bool `json:"final_delivery,omitempty"`
+	Receipt       bool `json:"receipt,omitempty"`
 }
 
 // Message is one accepted message.

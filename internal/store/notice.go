@@ -8,3 +8,8 @@ func (tx *Tx) NoticeOf(recipient, kind string) (message string, err error) {
 	},
 		`SELECT message FROM notice WHERE recipient = $1 AND kind = $2`, recipient, kind)
 }
+
+// MailOf finds the mail that shows a message in a mailbox. ErrNotFound.
+func (tx *Tx) MailOf(mailbox, message string) (Mail, error) {
+	return first(tx, tx.readMail, `SELECT `+mailColumns+` FROM mail WHERE mailbox = $1 AND message = $2`, mailbox, message)
+}

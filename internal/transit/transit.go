@@ -32,6 +32,9 @@ type Envelope struct {
 	From addr.Path // null for foreign reports
 	To   []addr.Address
 	ID   string // ENVID of RFC 3461, if given
+	Full bool   // a report of failure is to hold the whole message (RET of RFC 3461 §4.3)
+	// Wishes are by the recipients' keys (addr.Address.Key); only a submission has them.
+	Wishes map[string]Wish
 
 	// Facts of the session that brought it; zero for a message made inside the house.
 	Peer netip.AddrPort
