@@ -1,0 +1,11 @@
+package ett
+
+import "testing"
+
+// The cases of the tool, all with one installation. DIR-10, DIR-12, DIR-14, DIR-15, DIR-16, DIR-18, DIR-19, DIR-20 to DIR-31, DIR-41, DIR-50.
+func TestCases(t *testing.T) {
+	x := newTool(t)
+	newSUT(t, x)
+	t.Run("Receive", func(t *testing.T) { received(t, x) })
+	t.Run("Notify", func(t *testing.T) { notified(t, x) })
+}

@@ -1,0 +1,216 @@
+package ett
+
+import (
+	"bytes"
+	"crypto/elliptic"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carepost/trust/certtest"
+)
+
+// receiving is a case in which the tool sends and the installation answers, or does not.
+type receiving struct {
+	name    string
+	from    string // the sender, an address of the tool; "" = made of its number
+	to      string // the recipient as written; "" = desk@north.example
+	form    form
+	fields  []string
+	entity  string
+	silent  bool // no notice of any kind
+	failing bool // a failure notice after the processed one
+
+	id string
+}
+
+var expired = certtest.Until(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC))
+
+// receivings are facts §5b and the receiving suites of §5e.
+func (x *tool) receivings() (all []*receiving) {
+	org := []identity{x.org}
+	answered := func(name string, f form, entity string) *receiving {
+		if f.signers == nil {
+			f.signers = org
+		}
+		r := &receiving{name: name, form: f, entity: entity}
+		all = append(all, r)
+		return r
+	}
+	silent := func(name string, f form) *receiving {
+		r := answered(name, f, "")
+		r.silent = true
+		return r
+	}
+	for _, md := range []string{"sha256", "sha384", "sha512"} {
+		answered("good_"+md, form{md: md}, "")
+	}
+	silent("sha1_of_the_old_edition", form{md: "sha1"}) // docs/divergences.md
+	for _, c := range []string{"aes-128-cbc", "aes-256-cbc", "aes-128-gcm", "aes-256-gcm"} {
+		answered("good_"+c, form{cipher: c}, "")
+	}
+	answered("OAEPSHA1", form{oaep: "sha1"}, "")
+	answered("OAEPSHA256", form{oaep: "sha256"}, "")
+	for name, entity := range documents {
+		answered(name, form{}, entity)
+	}
+	all = append(all, x.certificates()...)
+
+	spoil := func(b []byte) []byte { return bytes.Replace(b, []byte("The knee"), []byte("The hand"), 1) }
+	silent("InvalidDigest", form{signed: spoil})
+	silent("INVALID_DIGEST_part_header", form{signed: func(b []byte) []byte {
+		return bytes.Replace(b, []byte("Content-Type: message/rfc822"), []byte("Content-Type: message/rfc822; x=y"), 1)
+	}})
+	answered("AllCapsLocalPart", form{}, "").to = "DESK@north.example"
+	answered("LowerCaseLocalPart", form{}, "").to = "desk@north.example"
+	for _, r := range answered("MT41_not_deliverable", form{}, "").at("nobody@north.example") {
+		r.failing = true
+	}
+	all = append(all, x.unwrapped(all)...)
+	for i, r := range all {
+		r.id = x.newID()
+		if r.from == "" {
+			r.from = fmt.Sprintf("case%d@"+good, i)
+		}
+		r.to = or(r.to, "desk@north.example")
+	}
+	return all
+}
+
+// at sets the recipient.
+func (r *receiving) at(to string) []*receiving { r.to = to; return []*receiving{r} }
+
+// unwrapped are some of the cases again with their header outside; all of them at full size.
+func (x *tool) unwrapped(all []*receiving) (out []*receiving) {
+	some := map[string]bool{"good_sha256": true, "good_aes-256-gcm": true, "CCDA": true, "EXPIRED": true, "DIFFERENT_TRUST_ANCHOR": true, "InvalidDigest": true}
+	for _, r := range all {
+		if !some[r.name] && os.Getenv("CAREPOST_FULL") == "" || strings.HasSuffix(r.name, "part_header") {
+			continue
+		}
+		again := *r
+		again.name += "_unwrapped"
+		again.form.unwrapped = true
+		out = append(out, &again)
+	}
+	return out
+}
+
+// certificates are the cases that differ in who signs.
+func (x *tool) certificates() (all []*receiving) {
+	of := func(name string) string { return strings.ToLower(name) + "@" + good }
+	by := func(name string, silent bool, who ...identity) {
+		all = append(all, &receiving{name: name, from: of(name), silent: silent, form: form{signers: who}})
+	}
+	one := func(name string, silent bool, ca *certtest.CA, edits ...certtest.Edit) {
+		by(name, silent, x.person(of(name), ca, edits...))
+	}
+	one("CERT_WITH_EMAIL", false, x.ca, certtest.EmailDN(of("CERT_WITH_EMAIL")))
+	var wg sync.WaitGroup
+	sizes := map[int]certtest.Edit{3072: nil, 4096: nil, 1024: nil}
+	var mu sync.Mutex
+	for bits := range sizes {
+		wg.Go(func() {
+			k := x.rsaKey(bits)
+			mu.Lock()
+			defer mu.Unlock()
+			sizes[bits] = k
+		})
+	}
+	wg.Wait()
+	one("RSA_3072", false, x.ca, sizes[3072])
+	one("RSA_4096", false, x.ca, sizes[4096])
+	one("RSA_LESS_THAN_2048", true, x.ca, sizes[1024])
+	one("GOOD_ECDSA_P256", false, x.ca, x.ecKey(elliptic.P256()))
+	one("GOOD_ECDSA_P384", false, x.ca, x.ecKey(elliptic.P384()))
+	by("INVALID_CERT", true, x.person("somebody.else@"+good, x.ca))
+	one("EXPIRED", true, x.ca, expired)
+	one("EC_expired", true, x.ca, expired)
+	one("DIFFERENT_TRUST_ANCHOR", true, x.strange)
+	one("NT_untrusted", true, x.strange)
+	by("WILD_CARD_DOMAIN", true, x.person("*.ett.example", x.ca))
+	one("NO_CRL", false, x.ca, certtest.Points(x.ca.AIA, nil)) // by policy: of one domain here it is demanded
+	by("NO_CRL_where_one_is_demanded", true, x.person(demanding, x.ca, certtest.Points(x.ca.AIA, nil)))
+	all[len(all)-1].from = "no_crl@" + demanding
+	by("CRL_where_one_is_demanded", false, x.person(demanding, x.ca))
+	all[len(all)-1].from = "crl@" + demanding
+	lost := x.ca.Intermediate(x.t, "Lost")
+	lost.AIA, lost.CDP = []string{x.web.URL + "/not-there.cer"}, x.ca.CDP
+	one("BAD_AIA", true, lost)
+	far := x.ca.Intermediate(x.t, "Far")
+	far.Publish(x.t, x.web)
+	one("GOOD_AIA", false, far)
+	revoked := x.ca.Issue(x.t, of("RevokedCert"))
+	x.ca.Revoke(x.t, revoked.Certificate)
+	by("RevokedCert", true, keep(x.t, x.dir, "revoked", revoked))
+
+	several := func(name string, second func(address string) identity, reversed bool) {
+		who := []identity{x.person(of(name), x.ca), second(of(name))}
+		if reversed {
+			who[0], who[1] = who[1], who[0]
+		}
+		by(name, false, who...)
+	}
+	several("MultiCertsEC", func(a string) identity { return x.person(a, x.ca, expired) }, false)
+	several("MultiCertsNT", func(a string) identity { return x.person(a, x.strange) }, false)
+	several("MultiCertsNTRSO", func(a string) identity { return x.person(a, x.strange) }, true)
+	return append(all, x.undated()...)
+}
+
+// received sends all cases and shows what came back, case by case.
+func received(t *testing.T, x *tool) {
+	all := x.receivings()
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, 3)
+	for _, r := range all {
+		wg.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			r.send(t, x)
+		})
+	}
+	wg.Wait()
+	x.settle(t)
+	for _, r := range all {
+		t.Run(r.name, func(t *testing.T) { r.check(t, x) })
+	}
+}
+
+func (r *receiving) send(t testing.TB, x *tool) {
+	l := letter{from: r.from, to: r.to, id: r.id, subject: r.name, fields: r.fields, entity: r.entity}
+	sealed, err := l.sealed(r.form, x.under.certificate)
+	if err == nil {
+		err = x.deliver(r.from, r.to, sealed)
+	}
+	if err != nil {
+		t.Errorf("%s: %v", r.name, err)
+	}
+}
+
+// check looks at the notices about one message.
+func (r *receiving) check(t *testing.T, x *tool) {
+	var got []string
+	for _, a := range x.arrivals(func(a arrival) bool { return a.header.Get("In-Reply-To") == r.id }) {
+		original, statuses, err := readReport(a.inner)
+		if err != nil || original != r.id || len(statuses) != 1 {
+			t.Errorf("a report about %q, %v, %v", original, statuses, err)
+			continue
+		}
+		if a.from == "" || len(a.to) != 1 || !strings.EqualFold(a.to[0], r.from) || !strings.EqualFold(statuses[0].recipient, r.to) {
+			t.Errorf("the %s notice is about %s, from <%s>, to %v", statuses[0].action, statuses[0].recipient, a.from, a.to)
+		}
+		got = append(got, statuses[0].action)
+	}
+	want := "processed"
+	switch {
+	case r.silent:
+		want = ""
+	case r.failing:
+		want = "processed failed"
+	}
+	if s := strings.Join(got, " "); s != want {
+		t.Errorf("the notices are %q, want %q", s, want)
+	}
+}
