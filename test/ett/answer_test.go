@@ -10,7 +10,7 @@ func (x *tool) answer(a arrival, to string) {
 	local, _, _ := strings.Cut(to, "@")
 	tell := func(n notice) {
 		n.original, n.recipient = a.id, to
-		x.reply(a, or(n.from, to), n.envelope, n.entity())
+		x.reply(a, or(n.another, a.id), or(n.from, to), n.envelope, n.entity())
 	}
 	processed, dispatched := notice{disposition: "processed"}, notice{disposition: "dispatched", fields: final}
 	switch local {
@@ -27,7 +27,7 @@ func (x *tool) answer(a arrival, to string) {
 	case "dispatchedonly":
 		tell(dispatched)
 	case "noaddressfailure9":
-		x.reply(a, to, "", failure(a.id, to))
+		x.reply(a, a.id, to, "", failure(a.id, to))
 	case "processedfailure":
 		tell(processed)
 		tell(notice{disposition: "failed", fields: "Failure: the mailbox is full\n"})
@@ -61,7 +61,7 @@ var oddities = map[string]notice{
 	}},
 	"null_sender":      {disposition: "processed", envelope: "<>"},
 	"different_sender": {disposition: "processed", from: "somebody.else@" + good},
-	"different_msgid":  {disposition: "processed", original2: "<another@north.example>"},
+	"different_msgid":  {disposition: "processed", another: "<another@north.example>"},
 	"white_space_822": {disposition: "processed", odd: func(f string) string {
 		return strings.ReplaceAll(f, "rfc822;", " rfc822 ;  ")
 	}},

@@ -58,13 +58,13 @@ type notice struct {
 	fields              string // further ones of the second part
 	odd                 func(fields string) string
 	from, envelope      string // "" = recipient; "<>" = null
-	original2           string // another Original-Message-ID than the one meant
+	another             string // the Message-ID that it names instead of original
 }
 
 // entity is the report without its header.
 func (n notice) entity() string {
 	fields := fmt.Sprintf("Reporting-UA: ett.example; ETT\nOriginal-Recipient: rfc822;%[1]s\nFinal-Recipient: rfc822;%[1]s\nOriginal-Message-ID: %[2]s\n"+
-		"Disposition: automatic-action/MDN-sent-automatically;%[3]s\n%[4]s", n.recipient, or(n.original2, n.original), n.disposition, n.fields)
+		"Disposition: automatic-action/MDN-sent-automatically;%[3]s\n%[4]s", n.recipient, or(n.another, n.original), n.disposition, n.fields)
 	if n.odd != nil {
 		fields = n.odd(fields)
 	}

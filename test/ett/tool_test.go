@@ -173,9 +173,9 @@ func (x *tool) deliver(from, to string, message []byte) error {
 	return err
 }
 
-// reply seals a report for whoever sent an arrival, and delivers it.
-func (x *tool) reply(a arrival, from, envelope, entity string) {
-	l := letter{from: from, to: a.from, id: x.newID(), subject: "A report", fields: []string{"In-Reply-To: " + a.id}, entity: entity}
+// reply seals a report for whoever sent an arrival, about a message, and delivers it.
+func (x *tool) reply(a arrival, about, from, envelope, entity string) {
+	l := letter{from: from, to: a.from, id: x.newID(), subject: "A report", fields: []string{"In-Reply-To: " + about}, entity: entity}
 	sealed, err := l.sealed(form{signers: []identity{x.org}}, x.under.certificate)
 	if err == nil {
 		err = x.deliver(strings.Trim(or(envelope, from), "<>"), a.from, sealed)
