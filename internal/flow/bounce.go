@@ -122,6 +122,8 @@ func failureText(h store.Header, failed []failure) string {
 // remedy says what the sender can do about it (Direct 3.3).
 func remedy(x failure) string {
 	switch {
+	case x.evidence["remedy"] != "":
+		return x.evidence["remedy"]
 	case x.event == transit.Refuse && x.clause == "Direct 2.3":
 		return "check the address; ask the recipient to publish a certificate, or to name one to your administrator."
 	case x.event == transit.Refuse:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,15 +50,25 @@ func undelayed(tx *store.Tx, m store.Message) error {
 func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 	var m store.Message
 	var waiting []store.Recipient
+	var held []string // ids: of those who wait for a person
 	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if m, err = tx.Message(j.Ref); err != nil {
 			return err
 		}
 		all, err := tx.Recipients(j.Ref)
-		waiting = nil
+		if err != nil {
+			return err
+		}
+		waiting, held = nil, nil
 		for _, r := range all {
 			if !handedOver(r) {
 				waiting = append(waiting, r)
+			}
+		}
+		waiters, err := tx.WaitersOf(j.Ref)
+		for _, w := range waiters {
+			if w.State == store.Waiting {
+				held = append(held, w.Recipient)
 			}
 		}
 		return err
@@ -69,7 +80,7 @@ func (f *Flow) delay(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return fmt.Errorf("flow: delay: %w", err)
 	}
-	b, err := f.delayed(ctx, m, waiting, f.Clock())
+	b, err := f.delayed(ctx, m, waiting, held, f.Clock())
 	if err != nil {
 		return err
 	}
@@ -113,7 +124,7 @@ func (f *Flow) noteDelay(tx *store.Tx, r store.Recipient, b bounced) (told bool,
 }
 
 // delayed composes the delayed DSN.
-func (f *Flow) delayed(ctx context.Context, m store.Message, waiting []store.Recipient, now time.Time) (bounced, error) {
+func (f *Flow) delayed(ctx context.Context, m store.Message, waiting []store.Recipient, held []string, now time.Time) (bounced, error) {
 	sender := m.Envelope.From.Address
 	r, err := f.report(sender.Domain, sender, m.Header, now)
 	if err != nil {
@@ -125,6 +136,9 @@ func (f *Flow) delayed(ctx context.Context, m store.Message, waiting []store.Rec
 		aboutWords(m.Header), moment(m.Expires))
 	for _, x := range waiting {
 		why := delayReason(x)
+		if slices.Contains(held, x.ID) {
+			why = "the operator of your gateway holds such mail until somebody there releases it."
+		}
 		fmt.Fprintf(&text, "\n  %s\n%s", x.Address, paragraph("Why:", why))
 		r.Recipients = append(r.Recipients, dsn.Status{FinalRecipient: x.Address, Action: dsn.Delayed, Code: delayCode(x), Comment: why,
 			Diagnostic: diagnostic(x), WillRetryUntil: m.Expires})

@@ -46,6 +46,7 @@ const (
 	kindSuccess  = "success"  // its sender asked to be told of it; about a recipient
 	kindDelay    = "delay"    // not handed over yet: its sender is told; about a message
 	kindPurge    = "purge"    // what was set aside has been kept long enough; about a message
+	kindRelease  = "release"  // nobody has released it in time; about a recipient
 )
 
 const actor = audit.Actor("flow")
@@ -82,6 +83,7 @@ type Options struct {
 
 	DelayNotice time.Duration // after how long a sender is told that a message has not been handed over yet [4 hours]; negative: never
 	KeepAside   time.Duration // how long a message that was set aside is kept [30 days]
+	KeepHeld    time.Duration // how long mail waits for a person to release it [3 days]
 
 	// Progress, if set, is told how far long work is: "seal", "send", "open", "check".
 	Progress func(what string, done, total int64)
@@ -113,6 +115,9 @@ func New(o Options) *Flow {
 	}
 	if o.KeepAside == 0 {
 		o.KeepAside = 30 * 24 * time.Hour
+	}
+	if o.KeepHeld == 0 {
+		o.KeepHeld = 3 * 24 * time.Hour
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -158,6 +163,7 @@ func (f *Flow) Handlers() []queue.Handler {
 	return append(hs,
 		queue.Handler{Kind: kindDelay, Workers: 1, Do: f.delay},
 		queue.Handler{Kind: kindPurge, Workers: 1, Do: f.purge},
+		queue.Handler{Kind: kindRelease, Workers: 1, Do: f.unreleased},
 	)
 }
 

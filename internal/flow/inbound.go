@@ -15,6 +15,7 @@ import (
 	"carepost/internal/crash"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
+	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
@@ -42,8 +43,9 @@ type arrival struct {
 
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
-	notes   []change // what a report says of earlier messages
-	shows   bool     // and it is for a person to read
+	content *rule.Content // where a rule asks for it
+	notes   []change      // what a report says of earlier messages
+	shows   bool          // and it is for a person to read
 }
 
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
@@ -177,23 +179,24 @@ func unopenable(err error) (clause, reason string) {
 	return "", ""
 }
 
-// examine looks for a file-set in a trusted message that is no report. Then it makes the opened message durable.
+// examine looks into a trusted message: for a file-set, where it is no report, and for what rules ask. Then it makes it durable.
 func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blob.Draft) error {
+	body, err := draft.Body()
+	if err != nil {
+		return fmt.Errorf("flow: inbound: %w", err)
+	}
+	defer body.Close()
 	if !a.report {
-		body, err := draft.Body()
-		if err != nil {
-			return fmt.Errorf("flow: inbound: %w", err)
-		}
-		a.fileset, err = f.checkFileSet(ctx, j, body)
-		body.Close()
-		if err != nil {
+		if a.fileset, err = f.checkFileSet(ctx, j, body); err != nil {
 			return err
 		}
+	}
+	if err := f.look(a, body); err != nil {
+		return err
 	}
 	if a.Work != "" {
 		return nil // an earlier round has shown it to others
 	}
-	var err error
 	if a.ref, err = draft.Commit(); err != nil {
 		return fmt.Errorf("flow: inbound: %w", err)
 	}

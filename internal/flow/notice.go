@@ -174,6 +174,9 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 	if !known {
 		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address", nil}, nil
 	}
+	if x, no := o.message.Header.Refused[o.recipient.ID]; no {
+		return objected(o.recipient, transit.Fail, x), nil
+	}
 	const unusable = "the DICOM file-set is not usable as it arrived"
 	body, err := f.body(ctx, o.message.Work)
 	if errors.Is(err, store.ErrNotFound) { // its recipient has deleted it since

@@ -25,6 +25,8 @@ func (f *Flow) Cancel(ctx context.Context, by audit.Actor, workID string) error 
 	switch w.Kind {
 	case kindOutbound, kindDeliver, kindInbound:
 		err = f.cancel(ctx, by, w)
+	case kindRelease:
+		err = f.turnAway(ctx, by, w, transit.Cancel, notReleased, func(tx *store.Tx) error { return tx.CancelWork(w.ID) })
 	case kindNotice:
 		return &Refusal{"Direct 3.2", "the processed notice is owed to the sender; it can be held and retried"}
 	case kindFailure, kindDelivery:
@@ -138,6 +140,9 @@ func (f *Flow) operate(ctx context.Context, by audit.Actor, workID, action strin
 		w, err := tx.Work(workID)
 		if err != nil {
 			return err
+		}
+		if w.Kind == kindRelease {
+			return &Refusal{"local policy", "it waits for somebody to release or cancel it, whatever the time: carepost queue release"}
 		}
 		if err := do(tx, workID); err != nil {
 			return err

@@ -25,7 +25,8 @@ import (
 // outgoing is a message on its way out, as one run of the outbound step sees it.
 type outgoing struct {
 	store.Message
-	waiting []store.Recipient // not yet decided
+	waiting []store.Recipient       // not yet decided
+	waiters map[string]store.Waiter // by recipient: who waits, or has waited, for a person
 	body    *blob.Body
 	header  message.Header
 	now     time.Time
@@ -50,13 +51,18 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	if m.body != nil {
 		defer m.body.Close()
 	}
+	failed, err := f.obey(ctx, m)
+	if err != nil {
+		return err
+	}
 	var decision agent.Decision
 	if len(m.waiting) > 0 { // else an earlier run was stopped before its last transaction
 		if decision, err = f.decide(ctx, j, m); err != nil {
 			return err
 		}
 	}
-	failed, undecided := sortOut(m, decision)
+	refused, undecided := sortOut(m, decision)
+	failed = append(failed, refused...)
 	for _, g := range decision.Groups {
 		err := f.dispatch(ctx, j, m, decision, g)
 		if unsealable(err) {
@@ -77,6 +83,9 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 		if undecided != "" {
 			return j.Retry(tx, -1, undecided)
 		}
+		if resting, err := f.resting(tx, j); err != nil || resting {
+			return err
+		}
 		if err := f.decided(tx, m.ID, ""); err != nil {
 			return err
 		}
@@ -94,6 +103,14 @@ func (f *Flow) outgoing(ctx context.Context, id string) (*outgoing, error) {
 			return err
 		}
 		f.allow(&m.Message)
+		waiters, err := tx.WaitersOf(id)
+		if err != nil {
+			return err
+		}
+		m.waiters = map[string]store.Waiter{}
+		for _, w := range waiters {
+			m.waiters[w.Recipient] = w
+		}
 		all, err = tx.Recipients(id)
 		return err
 	})

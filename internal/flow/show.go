@@ -66,6 +66,7 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 	head.NoticeTo = noticeTo(a.opened, a.Envelope, a.judged[a.trusted[0].ID].Address)
 	answered := !a.report && !oracle(a.opened)
 	head.FinalDelivery, head.Receipt = head.FinalDelivery && answered, mdn.WantsReceipt(a.opened.Header) && answered
+	head.Refused = f.objections(a)
 	if err = tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
@@ -104,15 +105,14 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if a.report && len(a.notes) > 0 && !a.shows {
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
-	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, a.mail(f.Clock(), head))
-	unknown := errors.Is(err, mailbox.ErrNoAccount)
-	if err != nil && !unknown {
+	ruled, failing, err := f.hand(tx, a, r, head)
+	if err != nil {
 		return err
 	}
 	if a.report { // it is about nothing of ours, or says what a person wants to know: to be read, and not answered all the same
-		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
+		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v), "rule", ruled))
 	}
-	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "file-set", fileSetWords(a.fileset))
+	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "file-set", fileSetWords(a.fileset), "rule", ruled)
 	if oracle(a.opened) {
 		return f.move(tx, r, transit.TakeNote, v.Clause, detail+"\nnot answered: only its ciphertext is signed")
 	}
@@ -123,10 +123,34 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err := tx.InsertWork(&store.Work{Kind: kindNotice, Ref: r.ID, Unique: kindNotice + ":" + r.ID}); err != nil {
 		return err
 	}
-	if unknown || a.fileset != nil && a.fileset.Verdict != fileset.Complete {
+	if failing || a.fileset != nil && a.fileset.Verdict != fileset.Complete {
 		return tx.InsertWork(&store.Work{Kind: kindFailure, Ref: r.ID, Unique: kindFailure + ":" + r.ID})
 	}
+	if ruled != "" { // it is not there yet
+		return nil
+	}
 	return f.oweDelivery(tx, r, head)
+}
+
+// hand puts an opened message into its recipient's mailbox, unless a rule keeps it from there: for ever, or until a person releases it. failing
+// says that its sender is to be told that it did not get there.
+func (f *Flow) hand(tx *store.Tx, a *arrival, r store.Recipient, head store.Header) (ruled string, failing bool, err error) {
+	if o, no := head.Refused[r.ID]; no {
+		return "refused: " + o.Reason, true, f.refuse(tx, r, o)
+	}
+	if !a.isNews() && f.asked(a, r).Holds() {
+		if _, err = tx.Account(r.Address); err == nil {
+			return "held until a person releases it", false, f.hold(tx, r, or(a.Work, a.ref.ID))
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return "", false, err
+		}
+	}
+	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, a.mail(f.Clock(), head))
+	if errors.Is(err, mailbox.ErrNoAccount) {
+		return "", true, nil
+	}
+	return "", false, err
 }
 
 // oracle says that an answer would tell the signer whether a ciphertext decrypts that may be another's, changed by him: where the

@@ -15,23 +15,24 @@ const (
 type Waiter struct {
 	Recipient, Message string // ids
 	Work               string // id of what ends the waiting
+	Blob               string // id of what is shown when it is released; inbound only
 	State              HeldState
 	At                 time.Time
 }
 
-const heldColumns = `recipient, message, work, state, at`
+const heldColumns = `recipient, message, work, COALESCE(blob, ''), state, at`
 
 func (tx *Tx) readWaiter(scan scanner) (h Waiter, err error) {
 	var at int64
-	err = scan(&h.Recipient, &h.Message, &h.Work, &h.State, &at)
+	err = scan(&h.Recipient, &h.Message, &h.Work, &h.Blob, &h.State, &at)
 	h.At = when(at)
 	return h, err
 }
 
 // InsertWaiter has a recipient's mail wait. *Duplicate if it has waited already, whatever became of it.
 func (tx *Tx) InsertWaiter(h Waiter) error {
-	return tx.insert(`INSERT INTO held (recipient, message, work, state, at) VALUES ($1, $2, $3, 'held', $4) ON CONFLICT (recipient) DO NOTHING`,
-		[]any{h.Recipient, h.Message, h.Work, msec(tx.now)}, `SELECT work FROM held WHERE recipient = $1`, h.Recipient)
+	return tx.insert(`INSERT INTO held (recipient, message, work, blob, state, at) VALUES ($1, $2, $3, $4, 'held', $5) ON CONFLICT (recipient) DO NOTHING`,
+		[]any{h.Recipient, h.Message, h.Work, nullText(h.Blob), msec(tx.now)}, `SELECT work FROM held WHERE recipient = $1`, h.Recipient)
 }
 
 // Waiter reads that of a recipient. ErrNotFound.

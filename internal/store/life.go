@@ -101,9 +101,9 @@ func (tx *Tx) KillUnreferred(id string) (done bool, err error) {
 	return n > 0, err
 }
 
-// BlobMails counts the mails in mailboxes that have this body.
+// BlobMails counts the mails that have this body: those in mailboxes, and those that wait to be released into one.
 func (tx *Tx) BlobMails(id string) (n int64, err error) {
-	err = tx.one(`SELECT COUNT(*) FROM mail WHERE blob = $1`, []any{id}, &n)
+	err = tx.one(`SELECT (SELECT COUNT(*) FROM mail WHERE blob = $1) + (SELECT COUNT(*) FROM held WHERE blob = $1 AND state = 'held')`, []any{id}, &n)
 	return n, err
 }
 

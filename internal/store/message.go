@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/internal/rule"
 	"carepost/internal/transit"
 )
 
@@ -28,6 +29,8 @@ type Header struct {
 	// FinalDelivery says that the sender asks for a notice of the final delivery, Receipt that he asks to be told when it is read.
 	FinalDelivery bool `json:"final_delivery,omitempty"`
 	Receipt       bool `json:"receipt,omitempty"`
+	// Refused are the recipients, by id, from whom a rule of ours keeps the message; inbound only.
+	Refused map[string]rule.Objection `json:"refused,omitempty"`
 }
 
 // Message is one accepted message.

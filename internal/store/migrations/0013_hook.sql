@@ -3,11 +3,13 @@ CREATE TABLE held (
 	recipient TEXT PRIMARY KEY REFERENCES recipient (id),
 	message   TEXT NOT NULL REFERENCES message (id),
 	work      TEXT NOT NULL, -- that ends the waiting
+	blob      TEXT REFERENCES blob (id), -- what is shown when it is released; inbound only
 	state     TEXT NOT NULL, -- held, released, ended
 	at        BIGINT NOT NULL
 );
 CREATE INDEX held_message ON held (message);
 CREATE INDEX held_waiting ON held (at) WHERE state = 'held';
+CREATE INDEX held_blob ON held (blob) WHERE state = 'held' AND blob IS NOT NULL;
 
 CREATE TABLE hook (
 	id      TEXT PRIMARY KEY, -- keyed hash of the URL

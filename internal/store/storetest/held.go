@@ -11,7 +11,9 @@ import (
 func held(t *testing.T, s *store.Store) {
 	m, rs := accepted(t, s, "a@x.example", "b@x.example")
 	for _, r := range rs {
-		do(t, s, func(tx *store.Tx) error { return tx.InsertWaiter(store.Waiter{Recipient: r.ID, Message: m.ID, Work: "w-" + r.ID}) })
+		do(t, s, func(tx *store.Tx) error {
+			return tx.InsertWaiter(store.Waiter{Recipient: r.ID, Message: m.ID, Work: "w-" + r.ID})
+		})
 		want(t, s.Tx(t.Context(), func(tx *store.Tx) error { return tx.InsertWaiter(store.Waiter{Recipient: r.ID, Message: m.ID}) }), store.ErrDuplicate)
 	}
 	waiting := func() (n int) {

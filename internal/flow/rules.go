@@ -1,0 +1,122 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+
+	"carepost/internal/audit"
+	"carepost/internal/rule"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+)
+
+// objected is the failure of a recipient whom a rule keeps from a message.
+func objected(r store.Recipient, e transit.Event, o rule.Objection) failure {
+	return failure{r, e, o.Code, o.Clause, o.Reason, map[string]string{"remedy": o.Remedy}}
+}
+
+// exempt says that no rule speaks of a message: a notice of our own, which is owed whatever the operator thinks of the partner. What somebody
+// has submitted is his letter, whatever he calls it.
+func exempt(m store.Message) bool { return m.Kind == transit.Report && m.Dedupe == nil }
+
+// obey takes out of those who wait whom the rules do not let have the message now: those whom it is refused to, and those for whom a person is
+// to release it. They go no further until then.
+func (f *Flow) obey(ctx context.Context, m *outgoing) (failed []failure, err error) {
+	if exempt(m.Message) || len(m.waiting) == 0 {
+		return nil, nil
+	}
+	var content *rule.Content
+	var pass, hold []store.Recipient
+	for _, r := range m.waiting {
+		says := f.Rules.Of(m.Envelope.From.Address, r.Address, transit.Outbound)
+		if says.Asks() && content == nil {
+			c, err := rule.Look(m.body, m.Size)
+			if err != nil {
+				return nil, fmt.Errorf("flow: outbound: %w", err)
+			}
+			content = &c
+		}
+		switch o, w := says.Object(transit.Outbound, r.Address, sized(content, m.Size)), m.waiters[r.ID]; {
+		case !o.IsZero():
+			failed = append(failed, objected(r, transit.Refuse, o))
+		case w.State == store.Waiting:
+		case w.State == "" && says.Holds():
+			hold = append(hold, r)
+		default:
+			pass = append(pass, r)
+		}
+	}
+	m.waiting = pass
+	if len(hold) == 0 {
+		return failed, nil
+	}
+	return failed, f.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := unmoved(tx, hold); err != nil {
+			return err
+		}
+		for _, r := range hold {
+			if err := f.hold(tx, r, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sized is what is known of a message that was looked into, or of which nothing but its size was asked.
+func sized(c *rule.Content, size int64) rule.Content {
+	if c == nil {
+		return rule.Content{Size: size}
+	}
+	return *c
+}
+
+// look reads of an opened message what the rules of its recipients ask for.
+func (f *Flow) look(a *arrival, body transit.Body) error {
+	for _, r := range a.trusted {
+		if !f.asked(a, r).Asks() {
+			continue
+		}
+		c, err := rule.Look(body, body.Size())
+		if err != nil {
+			return fmt.Errorf("flow: inbound: %w", err)
+		}
+		a.content = &c
+		return nil
+	}
+	return nil
+}
+
+// asked is what the rules say of a recipient's mail from whom it comes.
+func (f *Flow) asked(a *arrival, r store.Recipient) rule.Rule {
+	return f.Rules.Of(r.Address, a.judged[r.ID].Address, transit.Inbound)
+}
+
+// isNews says that an arrival reports on mail of ours.
+func (a *arrival) isNews() bool { return a.report && len(a.notes) > 0 }
+
+// objections are those of the rules to an arrival, by recipient: with those of earlier rounds. News of our own mail are none of their business.
+func (f *Flow) objections(a *arrival) map[string]rule.Objection {
+	out := a.Header.Refused
+	if a.isNews() {
+		return out
+	}
+	for _, r := range a.trusted {
+		o := f.asked(a, r).Object(transit.Inbound, r.Address, sized(a.content, a.opened.Size))
+		if o.IsZero() {
+			continue
+		}
+		if out == nil {
+			out = map[string]rule.Objection{}
+		}
+		out[r.ID] = o
+	}
+	return out
+}
+
+// refuse notes that a rule keeps an arrival from its recipient. The sender is told after the processed notice (Direct 2.1, 3.3).
+func (f *Flow) refuse(tx *store.Tx, r store.Recipient, o rule.Objection) error {
+	return audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.refuse", Object: "recipient:" + r.ID, Detail: map[string]string{
+		"code": o.Code, "clause": o.Clause, "reason": o.Reason, "remedy": o.Remedy,
+	}})
+}
