@@ -54,7 +54,7 @@ func TestHoldOutgoing(t *testing.T) {
 	if n := s.works("outbound") + s.works("deliver"); n != 0 {
 		t.Errorf("%d pieces of work go on", n)
 	}
-	l, err := s.Timeline(t.Context(), id)
+	l, err := s.Timeline(t.Context(), operator, id)
 	s.must(err)
 	if last := l.Events[len(l.Events)-1]; !strings.Contains(timeline(l), "held: a person of this gateway is to release it") {
 		t.Errorf("%+v", last)
@@ -104,7 +104,7 @@ func TestHoldOutgoingEnds(t *testing.T) {
 			if r, text := s.status(mails[0]), strings.ReplaceAll(s.text(mails[0]), "=\r\n", ""); r.Recipients[0].Code != "5.7.1" || !strings.Contains(text, "holds such mail") || !strings.Contains(text, "your own gateway") {
 				t.Errorf("%s", text)
 			}
-			l, err := s.Timeline(t.Context(), id)
+			l, err := s.Timeline(t.Context(), operator, id)
 			s.must(err)
 			if l.Message.State != store.Closed || s.works("outbound")+s.works("delay")+s.works("release") != 0 {
 				t.Errorf("the message is %q; %d pieces of work", l.Message.State, s.works(""))
@@ -170,7 +170,7 @@ func TestHoldIncoming(t *testing.T) {
 			s.step("notice") // within the sender's time, whatever becomes of it
 			s.step("outbound")
 			s.step("deliver")
-			if l, err := s.Timeline(t.Context(), id); err != nil || l.Message.State != store.Closed || !strings.Contains(timeline(l), "rule: held until") {
+			if l, err := s.Timeline(t.Context(), operator, id); err != nil || l.Message.State != store.Closed || !strings.Contains(timeline(l), "rule: held until") {
 				t.Errorf("%q, %v", l.Message.State, err)
 			}
 			shown := end(s, h)

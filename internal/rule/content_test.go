@@ -33,6 +33,7 @@ func multipart(parts ...string) string {
 	return text + "--x--\n"
 }
 
+// What a message holds, as far as rules speak of it. DIR-07, DIR-48.
 func TestLook(t *testing.T) {
 	forwarded := "Content-Type: message/rfc822\n\n" + strings.ReplaceAll(multipart("Content-Type: application/xml\n\n<a/>"), "boundary=x", "boundary=y")
 	forwarded = strings.ReplaceAll(strings.ReplaceAll(forwarded, "--x\n", "--y\n"), "--x--", "--y--")
