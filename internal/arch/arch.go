@@ -22,7 +22,7 @@ var Rooms = map[string]Layer{
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
-	"dicom/fileset": Standards, "dicom/zipmail": Standards, "xdm": Standards, "directcontext": Standards,
+	"dicom/fileset": Standards, "dicom/zipmail": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
 
 	"internal/transit": Decisions, "internal/rule": Decisions, "internal/agent": Decisions,
 
@@ -33,7 +33,7 @@ var Rooms = map[string]Layer{
 	"internal/sweep": Services, "internal/backup": Services, "internal/bundle": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
-	"internal/admind": Edges,
+	"internal/admind": Edges, "internal/auditor": Edges,
 
 	"cmd/carepost": Wiring, "internal/config": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
 	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring,
