@@ -165,5 +165,7 @@ func (m Message) XML() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("atna: %w", err)
 	}
-	return b, nil
+	return append([]byte(declaration), b...), nil
 }
+
+const declaration = `<?xml version="1.0" encoding="UTF-8"?>`

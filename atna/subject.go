@@ -132,7 +132,7 @@ func size(m Message) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("atna: %w", err)
 	}
-	return len(b), nil
+	return len(declaration) + len(b), nil
 }
 
 // sizeOf is what an object adds to a message.

@@ -1,0 +1,150 @@
+package auditor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carepost/internal/audit"
+	"carepost/internal/auditor/auditortest"
+	"carepost/internal/keyring"
+	"carepost/internal/store"
+	"carepost/internal/store/storetest"
+)
+
+// world is an audit log that an auditor follows.
+type world struct {
+	t      *testing.T
+	store  *store.Store
+	log    *audit.Log
+	cursor audit.Cursor
+	n      int // messages in it
+	at     time.Time
+}
+
+func newWorld(t *testing.T) *world {
+	s := storetest.SQLite(t)
+	l, err := audit.NewLog(audit.LogOptions{Store: s, Keys: keyring.New(s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, store: s, log: l, cursor: audit.Cursor{Store: s, Name: "syslog"}}
+}
+
+// write makes n messages for the repository, and as many entries that are none for it.
+func (w *world) write(n int) {
+	w.t.Helper()
+	err := w.store.Tx(w.t.Context(), func(tx *store.Tx) error {
+		for range n {
+			if err := audit.Write(tx, audit.Entry{Actor: "local:root", Action: "queue.list", Object: "queue:all"}); err != nil {
+				return err
+			}
+			w.n++
+			e := audit.Entry{Actor: "local:root", Action: "anchor.add", Object: fmt.Sprint("anchor:", w.n)}
+			if err := audit.Write(tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		_, err = w.log.Seal(w.t.Context())
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// quick are times for tests.
+var quick = Times{Poll: 20 * time.Millisecond, Quiet: 200 * time.Millisecond, Least: 50 * time.Millisecond, Most: 200 * time.Millisecond, End: 10 * time.Second}
+
+func (w *world) auditor(o Options) *Auditor {
+	w.t.Helper()
+	if o.Log == nil {
+		o.Log = w.cursor
+	}
+	o.Source = Source{ID: "mx.north.example", Site: "north.example", Host: "mx.north.example"}
+	if o.Times == (Times{}) {
+		o.Times = quick
+	}
+	a, err := New(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// run runs a until stop is called.
+func run(t *testing.T, a *Auditor) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := a.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(stop)
+	return stop
+}
+
+// until waits for something, long enough for a machine that has other work.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("in vain: " + what)
+		}
+	}
+}
+
+// done says that everything has arrived, as far as the log tells.
+func (w *world) done() bool {
+	told, err := w.cursor.Told(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return told == int64(2*w.n)
+}
+
+// arrived checks that every message is there, in order but for repeats, which are the same to the octet.
+func (w *world) arrived(r *auditortest.Rsyslog) (repeats int) {
+	w.t.Helper()
+	var first []string
+	seen := map[string]bool{}
+	for _, m := range r.Messages() {
+		if seen[m] {
+			repeats++
+			continue
+		}
+		seen[m] = true
+		_, about, _ := strings.Cut(m, "urn:x-carepost:anchor:")
+		about, _, _ = strings.Cut(about, `"`)
+		first = append(first, about)
+	}
+	var want []string
+	for i := range w.n {
+		want = append(want, fmt.Sprint(i+1))
+	}
+	if !slices.Equal(first, want) {
+		w.t.Errorf("%d of %d messages arrived, or in another order: %.200q", len(first), w.n, first)
+	}
+	return repeats
+}
+
+func TestRsyslog(t *testing.T) {
+	r, w := auditortest.Start(t), newWorld(t)
+	w.write(20)
+	a := w.auditor(Options{Server: r.At, TLS: r.TLS})
+	stop := run(t, a)
+	until(t, "the first messages", w.done)
+	if n := w.arrived(r); n != 0 {
+		t.Errorf("%d repeats", n)
+	}
+	t.Log(r.Messages()[0])
+	stop()
+}
