@@ -93,6 +93,8 @@ func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 		Network: networkOf(c),
 		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience},
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
+		Auditing: gateway.Auditing{Server: c.Audit.Syslog, Name: c.Audit.Name, CA: c.Audit.CA, Certificate: c.Audit.Certificate, Key: c.Audit.Key,
+			Events: gateway.EventsWithout(c.Audit.Without)},
 	}
 }
 
@@ -180,6 +182,9 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	if o.Postgres, err = c.Postgres.Read(); err != nil {
 		return nil, usage(err)
 	}
+	if err := gateway.CheckAuditing(o.Auditing); err != nil {
+		return nil, usage(fmt.Errorf("carepost.toml, [audit]: %w", err))
+	}
 	if i.Gateway, err = gateway.Open(ctx, o); err != nil {
 		return nil, err
 	}
@@ -230,7 +235,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		{"domain", c.Domain != i.conf.Domain}, {"domains", !slices.Equal(c.Domains, i.conf.Domains)}, {"hostname", c.Hostname != i.conf.Hostname}, {"address", c.Address != i.conf.Address},
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres}, {"keys", c.Token != i.conf.Token},
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
-		{"policy", policyChanged(c, i.conf)},
+		{"policy", policyChanged(c, i.conf)}, {"audit", !reflect.DeepEqual(c.Audit, i.conf.Audit)},
 	} {
 		if x.changed {
 			later = append(later, x.key)

@@ -2,7 +2,10 @@ package auditor
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -145,6 +148,112 @@ func TestRsyslog(t *testing.T) {
 	if n := w.arrived(r); n != 0 {
 		t.Errorf("%d repeats", n)
 	}
-	t.Log(r.Messages()[0])
 	stop()
+}
+
+// Whatever becomes of the server, nothing is lost, and what comes twice is the same: killed between messages, killed under them, stopped by
+// its operator, and not there at all when we begin.
+func TestServerComesAndGoes(t *testing.T) {
+	r, w := auditortest.Start(t), newWorld(t)
+	r.Kill()
+	w.write(5)
+	a := w.auditor(Options{Server: r.At, TLS: r.TLS})
+	stop := run(t, a)
+	until(t, "a failure", func() bool { return a.State().Reason != "" })
+	if s := a.State(); s.Told != 0 || s.Since.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	r.Restart()
+	until(t, "what waited for the server", w.done)
+	for i, end := range []func(){r.Kill, r.Stop} {
+		before := len(r.Messages())
+		w.write(200)
+		until(t, "some of them", func() bool { return len(r.Messages()) > before+i*100 })
+		end() // while the connection is open: it is not known what has arrived
+		w.write(20)
+		r.Restart()
+		until(t, "all of them", w.done)
+	}
+	repeats := w.arrived(r)
+	t.Logf("%d messages, and %d of them twice", w.n, repeats)
+	stop()
+	if s := a.State(); s.Told != int64(2*w.n) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// We are stopped and started again: what was being told is told, once where the server answers the end of the connection.
+func TestWeComeAndGo(t *testing.T) {
+	r, w := auditortest.Start(t), newWorld(t)
+	for range 2 {
+		w.write(50)
+		before := len(r.Messages())
+		o := Options{Server: r.At, TLS: r.TLS, Times: quick}
+		o.Times.Quiet = time.Minute // the stop comes while the connection is open
+		stop := run(t, w.auditor(o))
+		until(t, "some messages", func() bool { return len(r.Messages()) > before })
+		stop()
+		if !w.done() {
+			t.Error("the stop did not end the connection in order")
+		}
+	}
+	if n := w.arrived(r); n != 0 {
+		t.Errorf("%d repeats", n)
+	}
+}
+
+// Who we are is proven both ways: a server that does not know us, and one that we do not know, are told nothing, and the state says why.
+func TestCertificates(t *testing.T) {
+	r, w := auditortest.Start(t), newWorld(t)
+	w.write(1)
+	for name, tc := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"our certificate is nobody's":     {Options{TLS: r.Stranger}, "auditor: "},
+		"the server is nobody's":          {Options{TLS: func() (*tls.Config, error) { return &tls.Config{ServerName: auditortest.ServerName}, nil }}, "unknown authority"},
+		"the server has another name":     {Options{TLS: named(r, "elsewhere.example")}, "elsewhere.example"},
+		"our certificate cannot be read":  {Options{TLS: func() (*tls.Config, error) { return nil, os.ErrNotExist }}, "not exist"},
+		"what answers there knows no TLS": {Options{Server: plain(t)}, "tls: "},
+	} {
+		tc.o.Server = or(tc.o.Server, r.At)
+		a := w.auditor(tc.o)
+		stop := run(t, a)
+		until(t, name, func() bool { return a.State().Reason != "" })
+		stop()
+		if s := a.State(); !strings.Contains(s.Reason, tc.want) || s.Told != 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if got := r.Messages(); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+func named(r *auditortest.Rsyslog, name string) func() (*tls.Config, error) {
+	return func() (*tls.Config, error) {
+		c, err := r.TLS()
+		c.ServerName = name
+		return c, err
+	}
+}
+
+// plain is a server that greets in clear.
+func plain(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(c, "220 mx.north.example ESMTP\r\n")
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
 }

@@ -56,6 +56,7 @@ type Config struct {
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Revocation agent.Revocations
 	Rules      rule.Rules
+	Audit      Audit
 	Partners   []Card // sorted by domain
 }
 
@@ -137,6 +138,7 @@ type file struct {
 		Certificates certificates `toml:"certificates"`
 	} `toml:"policy"`
 	Rules []demand `toml:"rule"`
+	Audit auditing `toml:"audit"`
 }
 
 // Error is what is wrong with a file, and where.
@@ -262,6 +264,9 @@ func Parse(path, text string) (*Config, error) {
 		return nil, err
 	}
 	if c.Rules, err = rules(f.Rules, wrong); err != nil {
+		return nil, err
+	}
+	if c.Audit, err = f.Audit.checked(within, wrong); err != nil {
 		return nil, err
 	}
 	if c.Publish, err = publish(c, f.Publish, wrong); err != nil {

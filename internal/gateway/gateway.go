@@ -21,6 +21,7 @@ import (
 	"carepost/internal/admind"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
+	"carepost/internal/auditor"
 	"carepost/internal/blob"
 	"carepost/internal/bundle"
 	"carepost/internal/certd"
@@ -68,6 +69,7 @@ type Options struct {
 	Algorithms cms.Algorithms // what is done with each; zero = what goes with Policy
 	Revocation agent.Revocations
 	Rules      rule.Rules // what the operator demands besides
+	Auditing   Auditing
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -108,6 +110,7 @@ type Gateway struct {
 	flow      *flow.Flow
 	queue     *queue.Queue
 	log       *audit.Log
+	auditor   *auditor.Auditor // nil without an audit repository
 	ways      ways
 	started   atomic.Pointer[time.Time] // nil: not running
 
@@ -209,6 +212,9 @@ func (g *Gateway) openState(ctx context.Context) error {
 		return err
 	}
 	if g.log, err = audit.NewLog(audit.LogOptions{Store: g.store, Keys: g.keys, Log: o.Log}); err != nil {
+		return err
+	}
+	if err := g.openAuditor(); err != nil {
 		return err
 	}
 	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs}

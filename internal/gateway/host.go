@@ -88,6 +88,7 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 	if err := g.tellExpiring(ctx, &s); err != nil {
 		return s, err
 	}
+	s.Warnings = append(s.Warnings, g.auditWarnings()...)
 	if n := g.warned.Load(); n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("about what is published there is something to know (%d): carepost cert publish tells it", n))
 	}

@@ -21,6 +21,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("gateway: %w", err)
 	}
+	if err := g.begins(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("gateway: %w", err)
+	}
+	defer g.ends(ctx)
 	now := g.opts.Clock()
 	g.started.Store(&now)
 	defer g.started.Store(nil)
@@ -28,6 +35,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer cancel()
 	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none
 	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep, "statuses": g.statuses, "bundles": g.bundles.Run, "audit": g.log.Run}
+	if g.auditor != nil {
+		rooms["auditor"] = g.auditor.Run
+	}
 	g.edges(rooms)
 	var wg sync.WaitGroup
 	for name, run := range rooms {
