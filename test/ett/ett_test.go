@@ -8,4 +8,6 @@ func TestCases(t *testing.T) {
 	newSUT(t, x)
 	t.Run("Receive", func(t *testing.T) { received(t, x) })
 	t.Run("Notify", func(t *testing.T) { notified(t, x) })
+	t.Run("Edge", func(t *testing.T) { edged(t, x) })
+	t.Run("Send", func(t *testing.T) { checked(t, x) })
 }
