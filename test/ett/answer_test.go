@@ -12,37 +12,37 @@ func (x *tool) answer(a arrival, to string) {
 		n.original, n.recipient = a.id, to
 		x.reply(a, or(n.another, a.id), or(n.from, to), n.envelope, n.entity())
 	}
-	processed, dispatched := notice{disposition: "processed"}, notice{disposition: "dispatched", fields: final}
+	takenOver, delivered := notice{disposition: "processed"}, notice{disposition: "dispatched", fields: final}
 	switch local {
 	case "nomdn8":
 	case "processeddispatched6":
-		tell(processed)
-		tell(dispatched)
+		tell(takenOver)
+		tell(delivered)
 	case "processdelayeddispatch7":
-		tell(processed)
-		x.putOff("65 min", func() { tell(dispatched) })
+		tell(takenOver)
+		x.putOff("65 min", func() { tell(delivered) })
 	case "processdelayeddispatch30min":
-		tell(processed)
-		x.putOff("30 min", func() { tell(dispatched) })
+		tell(takenOver)
+		x.putOff("30 min", func() { tell(delivered) })
 	case "dispatchedonly":
-		tell(dispatched)
+		tell(delivered)
 	case "noaddressfailure9":
 		x.reply(a, a.id, to, "", failure(a.id, to))
 	case "processedfailure":
-		tell(processed)
+		tell(takenOver)
 		tell(notice{disposition: "failed", fields: "Failure: the mailbox is full\n"})
 	case "processedtimeoutfailure":
-		tell(processed)
+		tell(takenOver)
 		x.putOff("65 min", func() { tell(notice{disposition: "failed", fields: "Failure: the mailbox is full\n"}) })
 	case "dispatchednofield":
-		tell(processed)
+		tell(takenOver)
 		tell(notice{disposition: "dispatched"})
 	default:
 		if n, known := oddities[local]; known {
 			tell(n)
 			return
 		}
-		tell(processed) // processedonly5, wellformed14
+		tell(takenOver) // processedonly5, wellformed14
 	}
 }
 

@@ -55,11 +55,11 @@ func sendings() (all []*sending) {
 	one("dispatchedonly", "dispatchedonly@"+good, true, hour)
 	one("processedfailure_where_delivery_is_asked_for", "processedfailure@"+good, true, now)
 	one("processedtimeoutfailure", "processedtimeoutfailure@"+good, true, hour)
-	reached := func(name, to, when string) {
+	arrives := func(name, to, when string) {
 		all = append(all, &sending{name: name, to: []string{to}, option: true, reached: map[string]string{to: when}})
 	}
-	reached("MT29a_GoodHeader_positive_notice", "processeddispatched6@"+good, now)
-	reached("processdelayeddispatch30min", "processdelayeddispatch30min@"+good, "after half an hour")
+	arrives("MT29a_GoodHeader_positive_notice", "processeddispatched6@"+good, now)
+	arrives("processdelayeddispatch30min", "processdelayeddispatch30min@"+good, "after half an hour")
 	one("processeddispatched6_where_nobody_asked", "processeddispatched6@"+good, false, "")
 	for _, local := range slices.Sorted(maps.Keys(oddities)) {
 		silent := local == "missing_disposition" || local == "different_msgid"

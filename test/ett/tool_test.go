@@ -6,6 +6,7 @@ package ett
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"net/mail"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,6 +57,7 @@ type tool struct {
 // arrival is what came from the installation under test, opened.
 type arrival struct {
 	transaction
+	turn int64 // in which they came
 	opened
 	header mail.Header // of the wrapped message
 	id     string
@@ -121,6 +124,7 @@ func (x *tool) trouble(format string, args ...any) {
 // take opens what came, keeps it, and answers as its recipients do.
 func (x *tool) take(tr transaction) {
 	x.busy.Add(1)
+	turn := x.numbers.Add(1)
 	go func() {
 		defer x.busy.Add(-1)
 		o, err := open(x.dir, tr.data, x.org, x.under.anchor)
@@ -128,7 +132,7 @@ func (x *tool) take(tr transaction) {
 			x.trouble("a message from %s cannot be opened: %v", tr.from, err)
 			return
 		}
-		a := arrival{transaction: tr, opened: o}
+		a := arrival{transaction: tr, turn: turn, opened: o}
 		m, err := mail.ReadMessage(bytes.NewReader(o.inner))
 		if err != nil {
 			x.trouble("a message from %s is not wrapped: %v", tr.from, err)
@@ -147,7 +151,7 @@ func (x *tool) take(tr transaction) {
 	}()
 }
 
-// arrivals are the messages that came so far and fit.
+// arrivals are the messages that came so far and fit, in the order of their coming.
 func (x *tool) arrivals(fits func(arrival) bool) (out []arrival) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -156,6 +160,7 @@ func (x *tool) arrivals(fits func(arrival) bool) (out []arrival) {
 			out = append(out, a)
 		}
 	}
+	slices.SortFunc(out, func(a, b arrival) int { return cmp.Compare(a.turn, b.turn) })
 	return out
 }
 

@@ -32,7 +32,7 @@ func (x *tool) undated() (all []*receiving) {
 			})
 		}
 		who := keep(x.t, x.dir, strings.ToLower(name), pair)
-		all = append(all, &receiving{name: name, from: address, silent: true, form: form{signers: []identity{who},
+		all = append(all, &receiving{name: name, from: address, want: silence, form: form{signers: []identity{who},
 			signed: func(b []byte) []byte { return x.exchange(b, pair.Certificate.Raw, odd) }}})
 	}
 	return all
