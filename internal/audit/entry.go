@@ -75,12 +75,12 @@ func read(row store.Audit) Record {
 		ID:    row.ID, Seq: row.Seq, At: row.At, Node: row.Node, Digest: row.Digest, Sum: row.Sum,
 	}
 	digest := sha256.Sum256(canonical(row))
-	if !bytes.Equal(digest[:], row.Digest) {
+	if row.Closed || !bytes.Equal(digest[:], row.Digest) {
 		return r
 	}
 	if row.Sum != nil {
 		if row.Detail == nil {
-			r.State = Erased // or it does not open
+			r.State = Erased
 			return r
 		}
 		if sum := sha256.Sum256(row.Detail); !bytes.Equal(sum[:], row.Sum) {

@@ -180,26 +180,35 @@ func insertHead(tx *store.Tx, k *key, head Head) error {
 
 // signer gives the key of the log; it is made with the head of the empty log when there is none.
 func (l *Log) signer(ctx context.Context) (*key, error) {
+	for {
+		k, err := l.existing(ctx)
+		if !errors.Is(err, store.ErrNotFound) {
+			return k, err
+		}
+		if err := l.begin(ctx); err != nil && !errors.Is(err, store.ErrConflict) { // another node may be quicker
+			return nil, fmt.Errorf("audit: %w", err)
+		}
+	}
+}
+
+// existing gives the key of the log. store.ErrNotFound if it has not begun.
+func (l *Log) existing(ctx context.Context) (*key, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.key == nil {
-		var id []byte
-		err := l.o.Store.View(ctx, func(tx *store.Tx) (err error) { id, _, err = tx.Setting(setting); return err })
-		if errors.Is(err, store.ErrNotFound) {
-			if err = l.begin(ctx); err == nil || errors.Is(err, store.ErrConflict) { // or another node was quicker
-				continue
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("audit: %w", err)
-		}
-		s, err := l.o.Keys.Signer(ctx, string(id))
-		if err != nil {
-			return nil, fmt.Errorf("audit: %w", err)
-		}
-		if l.key, err = newKey(s); err != nil {
-			return nil, fmt.Errorf("audit: %w", err)
-		}
+	if l.key != nil {
+		return l.key, nil
+	}
+	var id []byte
+	err := l.o.Store.View(ctx, func(tx *store.Tx) (err error) { id, _, err = tx.Setting(setting); return err })
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	s, err := l.o.Keys.Signer(ctx, string(id))
+	if err == nil {
+		l.key, err = newKey(s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
 	}
 	return l.key, nil
 }

@@ -2,8 +2,11 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"strconv"
 	"time"
+
+	"carepost/internal/vault"
 )
 
 // Audit is the row of one audit entry; package audit makes and reads them.
@@ -18,7 +21,7 @@ type Audit struct {
 	Sum    []byte // SHA-256 of Detail, which stays when that is erased; nil in entries of the first form
 	Digest []byte // SHA-256 of the entry's canonical form: what the log holds
 	Seq    int64  // place in the log, from 1; 0: none yet
-	Closed bool   // read, but Detail does not open
+	Closed bool   // Detail was changed, and does not open; nor does it when its key was destroyed, but then it counts as erased
 }
 
 // AuditFilter chooses entries; zero fields choose all.
@@ -58,7 +61,7 @@ func (tx *Tx) audits(text string, args ...any) ([]Audit, error) {
 			}
 			detail, err = tx.s.box.Open("audit.detail", a.ID, a.Detail)
 		}
-		a.Detail, a.Closed = detail, err != nil
+		a.Detail, a.Closed = detail, err != nil && !errors.Is(err, vault.ErrNoKey)
 	}
 	return list, nil
 }

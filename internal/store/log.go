@@ -146,3 +146,9 @@ func (tx *Tx) LastAuditHead() (AuditHead, error) {
 func (tx *Tx) AuditHeads(after int64, limit int) ([]AuditHead, error) {
 	return all(tx, readHead, `SELECT size, at, note FROM audit_head WHERE size > $1 ORDER BY size LIMIT $2`, after, int64(limit))
 }
+
+// PlacedAudits counts the entries that have a place in the log, up to that one.
+func (tx *Tx) PlacedAudits(upTo int64) (n int64, err error) {
+	err = tx.one(`SELECT COUNT(*) FROM audit WHERE seq <= $1`, []any{upTo}, &n)
+	return n, err
+}
