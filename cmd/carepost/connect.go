@@ -87,6 +87,9 @@ func alone(ctx context.Context, c *config.Config) (*admind.Client, func(), error
 	client, stop := admind.Pair(i.Admind())
 	return client, func() {
 		stop()
+		sealing, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		i.SealAudit(sealing) // what cannot be sealed now waits for the gateway
 		i.Close()
 	}, nil
 }

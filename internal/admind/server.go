@@ -48,6 +48,7 @@ type Host struct {
 	Vouch func(ctx context.Context, by audit.Actor, n admin.NewPin) (p admin.Pin, waiting int, err error)
 
 	Pilot PilotHost
+	Audit AuditHost
 
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
@@ -146,6 +147,7 @@ func (s *Server) routes() *http.ServeMux {
 		m.HandleFunc(pattern, h)
 	}
 	s.pilotRoutes(m)
+	s.auditRoutes(m)
 	return m
 }
 

@@ -53,6 +53,7 @@ type Filter struct {
 	Since, Until   time.Time // [Since, Until)
 	After          string    // id: records after it
 	Limit          int       // default 100
+	Latest         bool      // of more than Limit, the last ones
 }
 
 // Write adds e in tx. An entry without actor, action or object, or with an address in one of them, is an error.
@@ -72,20 +73,27 @@ func Write(tx *store.Tx, e Entry) error {
 	return nil
 }
 
-// List reads records, oldest first. ErrDigest if one is not what was written.
+// List is Find that believes nothing else: ErrDigest if a record is not what was written.
 func List(tx *store.Tx, f Filter) ([]Record, error) {
+	list, err := Find(tx, f)
+	for _, r := range list {
+		if r.State == Broken {
+			return nil, fmt.Errorf("%w: %s", ErrDigest, r.ID)
+		}
+	}
+	return list, err
+}
+
+// Find reads records in the order of their writing, also those that are Broken.
+func Find(tx *store.Tx, f Filter) ([]Record, error) {
 	rows, err := tx.Audits(store.AuditFilter{Actor: string(f.Actor), Action: f.Action, Object: f.Object,
-		Since: f.Since, Until: f.Until, After: f.After, Limit: f.Limit})
+		Since: f.Since, Until: f.Until, After: f.After, Limit: f.Limit, Latest: f.Latest})
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	list := make([]Record, 0, len(rows))
-	for _, row := range rows {
-		r := read(row)
-		if r.State == Broken {
-			return nil, fmt.Errorf("%w: %s", ErrDigest, row.ID)
-		}
-		list = append(list, r)
+	list := make([]Record, len(rows))
+	for i, row := range rows {
+		list[i] = read(row)
 	}
 	return list, nil
 }

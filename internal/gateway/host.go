@@ -30,7 +30,7 @@ func (g *Gateway) operators() admind.Options {
 		Vouch:  g.Vouch,
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
 		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
-		Pilot: g.pilotHost(),
+		Pilot: g.pilotHost(), Audit: g.auditHost(),
 	}
 	if reload := g.opts.Reload; reload != nil {
 		h.Reload = func(ctx context.Context, by audit.Actor) (out admind.Reloaded, err error) {
@@ -85,6 +85,11 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 		return s, err
 	}
 	s.Warnings = append(s.Warnings, trusted...)
+	if late, err := g.auditWarning(ctx); err != nil {
+		return s, err
+	} else if late != "" {
+		s.Warnings = append(s.Warnings, late)
+	}
 	if err := g.tellExpiring(ctx, &s); err != nil {
 		return s, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,7 @@ type AuditFilter struct {
 	Since, Until          time.Time // [Since, Until)
 	After                 string    // id: entries after it
 	Limit                 int       // default 100
+	Latest                bool      // of more than Limit, the last ones
 }
 
 // InsertAudit adds a row.
@@ -90,5 +92,10 @@ func (tx *Tx) Audits(f AuditFilter) ([]Audit, error) {
 		add("at <", msec(f.Until))
 	}
 	args = append(args, int64(cmp.Or(f.Limit, 100)))
-	return tx.audits(text+" ORDER BY id LIMIT $"+strconv.Itoa(len(args)), args...)
+	if !f.Latest {
+		return tx.audits(text+" ORDER BY id LIMIT $"+strconv.Itoa(len(args)), args...)
+	}
+	list, err := tx.audits(text+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
+	slices.Reverse(list)
+	return list, err
 }
