@@ -87,11 +87,11 @@ func coded(err error) error {
 // optionsOf is how the gateway of an installation is built. It listens nowhere yet.
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 	return gateway.Options{
-		Dir: c.Dir, Domain: c.Domain, Domains: c.Domains, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, Log: log,
+		Dir: c.Dir, Domain: c.Domain, Domains: c.Domains, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, Hosts: c.Hosts, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address), LDAP: face(c.Listen.LDAP, c.Address)},
 		Publish: gateway.Publish(c.Publish),
 		Network: networkOf(c),
-		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience},
+		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience, Held: c.Queue.Held},
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
 		Auditing: gateway.Auditing{Server: c.Audit.Syslog, Name: c.Audit.Name, CA: c.Audit.CA, Certificate: c.Audit.Certificate, Key: c.Audit.Key,
 			Events: gateway.EventsWithout(c.Audit.Without)},
@@ -236,6 +236,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres}, {"keys", c.Token != i.conf.Token},
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)}, {"audit", !reflect.DeepEqual(c.Audit, i.conf.Audit)},
+		{"submission", !slices.Equal(c.Hosts, i.conf.Hosts)},
 	} {
 		if x.changed {
 			later = append(later, x.key)

@@ -22,10 +22,12 @@ is done once and goes; what fails is tried again later and later, up to the life
 
 States: ready waits for its time; leased is being done; held waits for you; dead is given up.`,
 	}
-	cmd.AddCommand(newQueueListCmd(), newQueueShowCmd(),
+	cmd.AddCommand(newQueueListCmd(), newQueueShowCmd(), newQueueHeldCmd(),
 		queueAct("retry", "Tries again now", "tried again now", "Makes work due at once that waits, is held or was given up.", (*admind.Client).RetryWork),
 		queueAct("hold", "Lets work rest until it is retried", "held", "Work that is held is not done until \"carepost queue retry\". Its message goes on aging.",
 			(*admind.Client).HoldWork),
+		queueAct("release", "Lets mail go that waits for you", "released", "Mail that a rule holds (\"carepost queue held\") goes on as if there were no rule.",
+			(*admind.Client).ReleaseWork),
 		queueAct("cancel", "Gives work up", "cancelled", `Recipients for whom the work is outstanding fail, and the sender gets a notice that says so. Mail that has not been opened yet
 is set aside. An answer that is owed to another system cannot be cancelled.`, (*admind.Client).CancelWork))
 	return ofInstallation(cmd)

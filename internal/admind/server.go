@@ -132,6 +132,9 @@ func (s *Server) routes() *http.ServeMux {
 		"POST /v1/queue/{id}/cancel": s.cancel,
 		"POST /v1/queue/{id}/hold":   s.hold,
 
+		"GET /v1/held":                s.heldMail,
+		"POST /v1/queue/{id}/release": s.release,
+
 		"GET /v1/publication":               s.publication,
 		"GET /v1/certificates":              s.certificates,
 		"POST /v1/certificates/request":     s.certificateRequest,

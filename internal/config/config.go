@@ -56,6 +56,7 @@ type Config struct {
 	Algorithms cms.Algorithms // the column of Profile, with changes
 	Revocation agent.Revocations
 	Rules      rule.Rules
+	Hosts      []netip.Prefix // that submit for all accounts without signing in
 	Audit      Audit
 	Partners   []Card // sorted by domain
 }
@@ -86,6 +87,7 @@ type Queue struct {
 	Lifetime    time.Duration // until a message is given up
 	DelayNotice time.Duration // until the sender is told that it takes longer
 	Patience    time.Duration // until a missing processed notice counts as a failure
+	Held        time.Duration // until mail that waits for a person is turned away
 }
 
 // file is carepost.toml as it is written. Each value checks itself, so that what is wrong is told with its line.
@@ -124,7 +126,11 @@ type file struct {
 		Lifetime    duration `toml:"lifetime"`
 		DelayNotice duration `toml:"delay_notice"`
 		Patience    duration `toml:"patience"`
+		Held        duration `toml:"held"`
 	} `toml:"queue"`
+	Submission struct {
+		Hosts []network `toml:"hosts"`
+	} `toml:"submission"`
 	DNS struct {
 		Servers []server `toml:"servers"`
 	} `toml:"dns"`
@@ -235,7 +241,7 @@ func Parse(path, text string) (*Config, error) {
 		Dir: dir, Domain: addr.Domain(f.Domain), Hostname: string(f.Hostname), Address: netip.Addr(f.Address), Pilot: f.Pilot,
 		Listen: Listen{string(f.Listen.MX), string(f.Listen.Submission), string(f.Listen.Submissions), string(f.Listen.DNS), string(f.Listen.HTTP), string(f.Listen.LDAP)},
 		TLS:    TLS{within(f.TLS.Certificate), within(f.TLS.Key)},
-		Queue:  Queue{time.Duration(f.Queue.Lifetime), time.Duration(f.Queue.DelayNotice), time.Duration(f.Queue.Patience)},
+		Queue:  Queue{time.Duration(f.Queue.Lifetime), time.Duration(f.Queue.DelayNotice), time.Duration(f.Queue.Patience), time.Duration(f.Queue.Held)},
 		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile), Tolerant: f.Policy.Tolerant,
 	}
 	if c.Hostname == "" {
@@ -262,6 +268,9 @@ func Parse(path, text string) (*Config, error) {
 	}
 	if c.Filters, err = filters(f.Policy.Certificates, within, wrong); err != nil {
 		return nil, err
+	}
+	for _, n := range f.Submission.Hosts {
+		c.Hosts = append(c.Hosts, netip.Prefix(n))
 	}
 	if c.Rules, err = rules(f.Rules, wrong); err != nil {
 		return nil, err

@@ -122,6 +122,10 @@ http        = "{http}"   # certificate and revocation list of the pilot authorit
 # lifetime     = "96h"   # how long a message is tried
 # delay_notice = "4h"    # after which the sender is told that it takes longer
 # patience     = "1h"    # after which a missing processed notice counts as a failure
+# held         = "72h"   # after which mail that waits for somebody to release it is turned away
+
+[submission]
+# hosts = ["192.0.2.10"]   # mail servers that send for all accounts without signing in: what cannot be sealed is refused
 
 [dns]
 # servers = ["192.0.2.53"]   # name servers to ask; without: those of this machine

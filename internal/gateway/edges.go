@@ -7,6 +7,7 @@ import (
 
 	"carepost/addr"
 	"carepost/internal/admin"
+	"carepost/internal/audit"
 	"carepost/internal/flow"
 	"carepost/internal/smtpd"
 	"carepost/internal/transit"
@@ -91,6 +92,9 @@ func (g *Gateway) submit(ctx context.Context, env transit.Envelope, body io.Read
 	}
 	if err != nil {
 		return "", err
+	}
+	if ip := env.Peer.Addr().Unmap(); g.ofTheHouse(ip) {
+		by = audit.Actor("host:" + ip.String())
 	}
 	g.bringHome(&env)
 	id, err := g.flow.Submit(ctx, by, env, body)

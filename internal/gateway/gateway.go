@@ -70,6 +70,7 @@ type Options struct {
 	Revocation agent.Revocations
 	Rules      rule.Rules // what the operator demands besides
 	Auditing   Auditing
+	Hosts      []netip.Prefix // that submit for all accounts without signing in (DIR-55)
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -91,7 +92,7 @@ type Face struct {
 }
 
 // Queue says how long what is tried. Zero = the defaults of package flow.
-type Queue struct{ Lifetime, DelayNotice, Patience time.Duration }
+type Queue struct{ Lifetime, DelayNotice, Patience, Held time.Duration }
 
 // Gateway is an open installation.
 type Gateway struct {
@@ -292,7 +293,7 @@ func (g *Gateway) build(ctx context.Context) error {
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
 		Remember: o.Network.Discovery.Remember, Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Filters: o.Filters,
 		Algorithms: o.Algorithms, Revocation: o.Revocation, Rules: o.Rules, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
-		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience,
+		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience, KeepHeld: o.Queue.Held,
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
@@ -305,7 +306,7 @@ func (g *Gateway) build(ctx context.Context) error {
 	}
 	face := &tls.Config{GetCertificate: g.certificate}
 	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
-	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Accept: g.submit})
+	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Host: g.host, Sender: g.sender, Rcpt: g.sealable, Accept: g.submit})
 	g.admind = admind.New(g.operators())
 	g.http = certd.New(g.withPublished(g.certdOptions()))
 	if g.dns, err = dnsd.New(dnsd.Options{}); err != nil {

@@ -100,7 +100,7 @@ func (c *session) mailFrom(ctx context.Context, cmd smtp.Command) error {
 		return c.refuse(smtp.NewReply(503, "5.5.1", "A transaction runs already"))
 	case (c.opts.RequireTLS || c.opts.Auth != nil) && c.tls == nil: // RFC 3207 §4
 		return c.refuse(smtp.NewReply(530, "5.7.0", "STARTTLS first"))
-	case c.opts.Auth != nil && c.account.IsZero(): // RFC 6409 §4.3
+	case c.opts.Auth != nil && c.account.IsZero() && !c.host(): // RFC 6409 §4.3
 		return c.refuse(smtp.NewReply(530, "5.7.0", "AUTH first: turn on authentication (password, over TLS) for this server"))
 	}
 	m, refused := smtp.ParseMail(cmd.Args)
@@ -121,6 +121,9 @@ func (c *session) mailFrom(ctx context.Context, cmd smtp.Command) error {
 		Full: m.Return == "FULL" && c.opts.Auth != nil}
 	return c.say(250, "2.1.0", "Sender taken")
 }
+
+// host says that the client need not sign in.
+func (c *session) host() bool { return c.opts.Host != nil && c.opts.Host(c.facts(addr.Path{})) }
 
 // facts are what is known of the client.
 func (c *session) facts(from addr.Path) Session {

@@ -31,8 +31,12 @@ type Options struct {
 	// It bounds its own work. Without Auth the server is an MX.
 	Auth func(ctx context.Context, s Session, user, password string) (addr.Address, error)
 
-	// Sender says whether a client that has signed in may send as from: nil is yes. A nil Sender takes the account's own address and
-	// nothing else. It is asked on a submission server only.
+	// Host says that a client of a submission server need not sign in: a mail server of the house. Its Session has no Account, and Sender and
+	// Rcpt decide what it may do; without Sender it may do nothing. TLS is asked of it as of everybody.
+	Host func(s Session) bool
+
+	// Sender says whether a client that has signed in, or a Host, may send as from: nil is yes. A nil Sender takes the account's own
+	// address and nothing else. It is asked on a submission server only.
 	Sender func(ctx context.Context, s Session, from addr.Path) *smtp.Reply
 
 	// Rcpt says whether a recipient is taken: nil is yes, a Reply with 4yz or 5yz is no. A nil Rcpt takes everybody.

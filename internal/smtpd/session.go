@@ -97,7 +97,7 @@ func (c *session) run(ctx context.Context) {
 // begin is all that comes before the first command.
 func (c *session) begin(ctx context.Context) error {
 	c.end = time.Now().Add(c.opts.Timeouts.Session)
-	if c.opts.Auth != nil {
+	if c.opts.Auth != nil && !c.host() {
 		c.end = time.Now().Add(c.opts.Timeouts.SignIn)
 	}
 	if c.wrapped {
