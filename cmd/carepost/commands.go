@@ -8,6 +8,6 @@ func commands() []*cobra.Command {
 		newDemoCmd(),
 		newInitCmd(), newServeCmd(), newStatusCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
 		newSendCmd(), newHelloCmd(), newMailCmd(), newQueueCmd(), newBackupCmd(), newAuditCmd(), newKeyCmd(),
-		newDicomCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
+		newDicomCmd(), newXDMCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
 	}
 }

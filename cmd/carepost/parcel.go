@@ -191,15 +191,27 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 	if err != nil {
 		return "", notNow(err)
 	}
+	z := zipmail.Letter{From: from, To: l.to, Cc: l.cc, Subject: subject, Text: l.text, Date: time.Now(), MessageID: messageID, Profile: l.profile}
+	if l.about.xdm {
+		if l.packed, err = l.pack(ctx, &z, from); err != nil {
+			return "", err
+		}
+	}
+	var context []message.Attachment
+	if l.about.said != nil {
+		part, field, err := l.about.attach(messageID)
+		if err != nil {
+			return "", err
+		}
+		context, z.Fields = []message.Attachment{part}, []message.Field{field}
+	}
 	bar := newDicomBar(progress, "sending")
 	r, pipe := io.Pipe()
 	done, composed := make(chan struct{}), false
 	go func() {
 		defer close(done)
 		w := bufio.NewWriterSize(pipe, 256<<10)
-		err := l.compose(ctx, w, zipmail.Letter{
-			From: from, To: l.to, Cc: l.cc, Subject: subject, Text: l.text, Date: time.Now(), MessageID: messageID, Profile: l.profile,
-		}, boundary, bar)
+		err := l.compose(ctx, w, z, context, boundary, bar)
 		if err == nil {
 			err = w.Flush()
 		}
@@ -228,22 +240,34 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 }
 
 // compose writes the message. Without a File-set it is an ordinary mail.
-func (l *letter) compose(ctx context.Context, w io.Writer, z zipmail.Letter, boundary string, bar *dicomBar) error {
+func (l *letter) compose(ctx context.Context, w io.Writer, z zipmail.Letter, more []message.Attachment, boundary string, bar *dicomBar) error {
 	p, read := &l.parcel, int64(0)
 	count := func(n int64) {
 		read += n
 		bar.set(read, p.size)
 	}
 	for _, f := range p.files {
+		if l.packed != nil {
+			break // they are in the package
+		}
 		z.Attachments = append(z.Attachments, message.NewAttachment(f.path, f.media, func(w io.Writer) error { return copyFile(ctx, w, f.path, f.size, count) }))
 	}
+	if l.packed != nil && p.plan == nil {
+		z.Attachments = append(z.Attachments, packageAttachment(ctx, l.packed, z.MessageID, count))
+	}
+	z.Attachments = append(z.Attachments, more...)
 	switch {
 	case p.plan != nil:
 		before := int64(0)
-		return zipmail.Compose(ctx, w, z, p.plan, boundary, func(done, _ int64) {
+		told := func(done, _ int64) {
 			count(done - before)
 			before = done
-		})
+		}
+		var beside fileset.Beside
+		if l.packed != nil {
+			beside = l.packed.Beside(ctx, nil)
+		}
+		return zipmail.ComposeSet(w, z, p.plan.Instances, func(w io.Writer) error { return p.plan.WriteWith(ctx, w, beside, told) }, boundary)
 	case p.archive != "":
 		return zipmail.ComposeSet(w, z, p.set, func(w io.Writer) error { return copyFile(ctx, w, p.archive, p.judged, count) }, boundary)
 	}
@@ -264,6 +288,9 @@ func (l *letter) compose(ctx context.Context, w io.Writer, z zipmail.Letter, bou
 		head.Add("Subject", z.Subject)
 	}
 	head.AddDate(z.Date).Add("Message-ID", z.MessageID)
+	for _, f := range z.Fields {
+		head.AddRaw(f)
+	}
 	return message.WriteLetter(w, head, z.Text, boundary, z.Attachments...)
 }
 

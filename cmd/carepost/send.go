@@ -16,6 +16,7 @@ import (
 	"carepost/dicom/zipmail"
 	"carepost/internal/admind"
 	"carepost/message"
+	"carepost/xdm"
 )
 
 // send holds the flags of `send`.
@@ -24,6 +25,7 @@ type send struct {
 	to, cc                                 []string
 	noWait, names, skip                    bool
 	follow                                 string
+	about                                  about
 	wait                                   time.Duration
 }
 
@@ -44,6 +46,10 @@ or it has failed; Ctrl-C ends the watching, not the message. That nobody has the
 right after the processed notice, which is waited for a moment; a failure that is reported later still comes as a mail to the sender.
 If no gateway runs, the message waits for "carepost serve".
 
+With --xdm the files go as an IHE XDM package: one ZIP with their metadata, for records systems; images go into the same ZIP with their
+DICOMDIR, beside it. --context attaches a Direct Context: what the message is about, for programs. Both hold patient data where
+you give it, sealed with the message.
+
 The subject is sealed with the message; the mail's own envelope shows nobody what it is about. A mail with a File-set says
 DICOM-ZIP in its subject, as the standard wants it.
 
@@ -59,6 +65,9 @@ Exit codes:
   carepost send --from imaging@north.example --to reception@south.example \
       --subject "Referral" --text-file letter.txt report.pdf
   echo "Monday at ten." | carepost send --to reception@south.example
+  carepost send --to records@south.example --xdm report.pdf \
+      --patient "givenName=Ann; surname=Berg; dateOfBirth=1980-02-29" \
+      --patient-id 1.2.276.0.76.3.1:4711 --context radiology/report
   carepost send --follow 01JD3Z…     # a message sent before`,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
@@ -76,6 +85,7 @@ Exit codes:
 	fl.BoolVar(&f.noWait, "no-wait", false, "do not watch what becomes of the message")
 	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this `TIME`, for example 10m (default: until it is over)")
 	fl.StringVar(&f.follow, "follow", "", "send nothing; show the way of the message with this `ID`")
+	f.about.register(cmd)
 	return ofInstallation(reports(cmd))
 }
 
@@ -121,6 +131,8 @@ type letter struct {
 	text    string
 	profile zipmail.Profile
 	parcel  parcel
+	about   *about    // what programs are told
+	packed  *xdm.Plan // of --xdm
 }
 
 // read reads the flags and looks at the files, before anybody is asked for anything.
@@ -146,6 +158,10 @@ func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
 		return l, usage(errors.New("--subject: a subject is one line of text"))
 	}
 	if l.parcel, err = sortPaths(cmd.Context(), paths); err != nil {
+		return l, err
+	}
+	l.about = &f.about
+	if err := f.about.read(&l.parcel); err != nil {
 		return l, err
 	}
 	if cmd.Flags().Changed("profile") && !l.parcel.hasSet() {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"carepost/xdm"
+)
+
+// printPackage tells people what a package holds.
+func printPackage(w io.Writer, r *xdm.Report) error {
+	p := &dicomPrinter{w: w}
+	p.line("%-10s  %s", r.Verdict, joinWords(count(len(r.Sets), "submission set"), count(r.Documents, "document"), byteCount(r.Bytes)))
+	if r.Found < r.Documents {
+		p.line("%12s%d of %d documents are there", "", r.Found, r.Documents)
+	}
+	if r.FileSet {
+		p.line("%12sa DICOM File-set stands beside it: carepost dicom check", "")
+	}
+	for _, s := range r.Sets {
+		p.line("\n%s", joinWords(orDash(s.Title), prefixed("from ", first(s.Authors)), when(s.Submitted)))
+		who := s.Patient.Spoken()
+		for i := 0; who == "" && i < len(s.Documents); i++ {
+			who = s.Documents[i].Patient.Spoken()
+		}
+		if who != "" {
+			p.line("patient  %s", who)
+		}
+		p.list(len(s.Documents), func(i int) string {
+			d := s.Documents[i]
+			size := "MISSING"
+			if d.File != "" {
+				size = byteCount(d.Size)
+			}
+			return joinWords(orDash(d.Title), d.Type.Display, d.MIMEType, size, or(d.File, d.URI))
+		})
+	}
+	p.findings(r.Findings)
+	return p.err
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// when reads the time of a submission, as far as it goes.
+func when(dtm string) string {
+	const form = "20060102150405"
+	for _, n := range []int{14, 12, 8} {
+		if t, err := time.Parse(form[:n], dtm); err == nil {
+			if n == 8 {
+				return t.Format(time.DateOnly)
+			}
+			return t.Format("2006-01-02 15:04 MST")
+		}
+	}
+	return dtm
+}
