@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func newMailShowCmd(f *mailCmd) *cobra.Command {
 		Use:   "show [ACCOUNT] UID",
 		Short: "Shows one mail: header, text, attachments, and who vouches for it",
 		Long: `Prints the fields of the header, the plain text, and a list of what is attached. A DICOM File-set is checked: COMPLETE says that
-every image is there and unchanged. HTML is not shown; "carepost mail save" writes it to a file.`,
+every image is there and unchanged. So is a package of documents (IHE XDM); a Direct Context is read. HTML is not shown; "carepost mail save" writes it to a file.`,
 		Example:               `  carepost mail show reception@south.example 7`,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,6 +45,7 @@ type shownMail struct {
 	admind.Outline
 	Texts    []string            `json:"texts"`
 	Report   *admind.StudyReport `json:"study_report,omitempty"`
+	Contents *admind.Contents    `json:"contents,omitempty"` // for programs: a package of documents, a context
 	Vouching []string            `json:"vouching,omitempty"` // how it was opened and whom its signer is trusted by
 }
 
@@ -78,6 +80,13 @@ func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, ui
 	}
 	if m.Vouching, err = vouching(ctx, c, of, outline.Message); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(m.Vouching, func(v string) bool { return strings.HasPrefix(v, "package: ") || strings.HasPrefix(v, "context: ") }) {
+		contents, err := c.MailContents(ctx, of, f.folder, uid)
+		if err != nil {
+			return clientError(err)
+		}
+		m.Contents = &contents
 	}
 	if asJSON(cmd) {
 		err = writeJSON(cmd.OutOrStdout(), m)
@@ -179,9 +188,12 @@ func printMail(w io.Writer, m shownMail) error {
 	}
 	for _, v := range m.Vouching {
 		what, words, ok := strings.Cut(v, ": ")
-		if ok && what != "" && what != "file-set" {
+		if ok && what != "" && what != "file-set" && what != "package" && what != "context" {
 			field(strings.ToUpper(what[:1])+plain(what[1:])+":", words)
 		}
+	}
+	if m.Contents != nil {
+		tellContext(m.Contents, field)
 	}
 	for _, text := range m.Texts {
 		p.line("\n%s", strings.TrimRight(plainLines(text), " \n\t"))
@@ -194,6 +206,9 @@ func printMail(w io.Writer, m shownMail) error {
 		note := ""
 		if part.Study {
 			note = "DICOM File-set"
+		}
+		if m.Contents != nil && part.N == m.Contents.Part {
+			note = strings.TrimPrefix(note+", XDM package", ", ")
 		}
 		t.add(fmt.Sprint(part.N), cut(plain(orDash(part.Name)), 40), cut(plain(part.Type), 40), byteCount(part.Size), note)
 	}
@@ -210,6 +225,10 @@ func printMail(w io.Writer, m shownMail) error {
 			x := r.Findings[i]
 			return plain(joinWords(x.Severity, x.Source, x.Where, x.Text))
 		})
+	}
+	if c := m.Contents; c != nil && c.Package != nil && p.err == nil {
+		p.line("")
+		p.err = cmp.Or(p.err, printPackage(w, c.Package))
 	}
 	return p.err
 }

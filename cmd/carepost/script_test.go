@@ -30,11 +30,16 @@ func TestMain(m *testing.M) {
 // The binary as its users drive it, beside the programs that judge it. Scripts stand in testdata/script.
 func TestScripts(t *testing.T) {
 	shared := testdata(t)
+	checker, err := filepath.Abs(filepath.Join("..", "..", "xdm", "testdata", "check.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"bigstudy": writeBigStudy, "nest": writeNest, "later": later},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SHARED", shared)
+			env.Setenv("CHECKER", checker) // of packages, by the rules alone
 			// A home of its own, so that no peer reads the settings of who runs the test.
 			env.Setenv("HOME", env.WorkDir)
 			env.Defer(func() { stopLeft(env.WorkDir) })

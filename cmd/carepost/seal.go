@@ -173,7 +173,7 @@ func warn(w io.Writer, h message.Header, from addr.Address) {
 // bare drops the names of the rooms that an error has come through: people read what is left.
 func bare(err error) string {
 	text := err.Error()
-	for _, room := range []string{"smime: ", "the message: ", "sealing: ", "message: ", "cms: ", "zipmail: ", "fileset: "} {
+	for _, room := range []string{"smime: ", "the message: ", "sealing: ", "message: ", "cms: ", "zipmail: ", "fileset: ", "directcontext: ", "xdm: "} {
 		text = strings.TrimPrefix(text, room)
 	}
 	return text

@@ -39,11 +39,11 @@ type described struct {
 func (a *about) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.BoolVar(&a.xdm, "xdm", false, "send the files with their metadata, as an IHE XDM package")
-	fl.StringArrayVar(&a.documents, "document", nil, "with --xdm: metadata of a file, `'FILE; title=…; type=CODE^NAME^SCHEME; …'`; also class, format, created, language")
+	fl.StringArrayVar(&a.documents, "document", nil, "with --xdm: `METADATA` of a file: \"FILE; title=…; type=CODE^NAME^SCHEME\"; class, format, created and language likewise")
 	fl.StringVar(&a.context, "context", "", "attach a Direct Context: `KIND`, for example radiology/report")
 	fl.StringVar(&a.contextID, "context-id", "", "with --context: the `ID` of the transaction (default: the Message-ID)")
 	fl.StringVar(&a.purpose, "purpose", "", "with --context: `PURPOSE`: treatment, payment, operations, emergency, research")
-	fl.StringVar(&a.patient, "patient", "", "with --xdm or --context: the patient, `'givenName=…; surname=…; dateOfBirth=YYYY-MM-DD; …'`")
+	fl.StringVar(&a.patient, "patient", "", "with --xdm or --context: the `PATIENT`: \"givenName=…; surname=…; dateOfBirth=YYYY-MM-DD\" and so on")
 	fl.StringArrayVar(&a.patientIDs, "patient-id", nil, "with --xdm or --context: `OID:ID` of the patient; may be repeated")
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"carepost/internal/admind"
 	"carepost/xdm"
 )
 
@@ -20,8 +21,10 @@ func printPackage(w io.Writer, r *xdm.Report) error {
 	for _, s := range r.Sets {
 		p.line("\n%s", joinWords(orDash(s.Title), prefixed("from ", first(s.Authors)), when(s.Submitted)))
 		who := s.Patient.Spoken()
-		for i := 0; who == "" && i < len(s.Documents); i++ {
-			who = s.Documents[i].Patient.Spoken()
+		for _, d := range s.Documents { // where more is said of the patient
+			if more := d.Patient.Spoken(); len(more) > len(who) {
+				who = more
+			}
 		}
 		if who != "" {
 			p.line("patient  %s", who)
@@ -58,4 +61,34 @@ func when(dtm string) string {
 		}
 	}
 	return dtm
+}
+
+// tellContext tells people what a message says of itself to programs.
+func tellContext(c *admind.Contents, field func(name, value string)) {
+	if c.Unread != "" {
+		field("Context:", "it is announced, and cannot be read")
+	}
+	if c.Context == nil {
+		return
+	}
+	x := c.Context
+	kind := x.Category
+	if x.Action != "" {
+		kind += "/" + x.Action
+	}
+	field("Context:", joinWords(kind, prefixed("for ", x.Purpose), prefixed("transaction ", x.ID)))
+	who := []string{patientOf(*x).Spoken()}
+	for _, a := range x.Patient {
+		switch a.Name {
+		case "givenName", "middleName", "surname", "dateOfBirth":
+		default:
+			who = append(who, a.Name+" "+a.Value)
+		}
+	}
+	if text := joinWords(who...); text != "" {
+		field("Patient:", text)
+	}
+	for _, f := range c.Findings {
+		field("", f.Text)
+	}
 }

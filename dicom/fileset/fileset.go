@@ -52,6 +52,17 @@ func (s Severity) String() string {
 // MarshalText makes JSON read "violation" rather than 1.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (s *Severity) UnmarshalText(b []byte) error {
+	for v := Note; v <= Damage; v++ {
+		if v.String() == string(b) {
+			*s = v
+			return nil
+		}
+	}
+	return errors.New("fileset: no severity")
+}
+
 // Verdict is the judgement of a File-set. The zero Verdict is the worst.
 type Verdict uint8
 
@@ -69,6 +80,17 @@ func (v Verdict) String() string {
 
 // MarshalText makes JSON read "COMPLETE" rather than 3.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (v *Verdict) UnmarshalText(b []byte) error {
+	for x := Damaged; x <= Complete; x++ {
+		if x.String() == string(b) {
+			*v = x
+			return nil
+		}
+	}
+	return errors.New("fileset: no verdict")
+}
 
 // Finding is one thing seen: by which rule, where the rule stands, and in which file. It holds no patient data: Where is a File ID, a
 // ZIP entry name or, while packing, a path of the sender's.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"carepost/dicom"
 )
@@ -132,7 +133,7 @@ func (c *checker) others() {
 			c.find(ruleUnreferenced, name, "a DICOM instance that no record of the DICOMDIR names")
 		case x.damaged != nil || errors.Is(x.err, errDirectory): // said elsewhere
 		case errors.Is(x.err, dicom.ErrNotDICOM):
-			if c.d == nil || foldID(name) != foldID(c.l.prefix+c.d.descriptor) {
+			if own := c.d != nil && foldID(name) == foldID(c.l.prefix+c.d.descriptor); !own && !companion(strings.TrimPrefix(name, c.l.prefix)) {
 				c.find(ruleOther, name, "no DICOM object, and not named by the DICOMDIR; passed over")
 			}
 		default:
@@ -140,4 +141,10 @@ func (c *checker) others() {
 			c.find(ruleUnreferenced, name, "a DICOM file that no record names: %s", text)
 		}
 	}
+}
+
+// companion says that a file is one that IHE PDI and XDM put beside a File-set: expected there, and listed without a word.
+func companion(name string) bool {
+	name = fold(name)
+	return name == "INDEX.HTM" || name == "README.TXT" || strings.HasPrefix(name, "IHE_XDM/") || strings.HasPrefix(name, "IHE_PDI/")
 }

@@ -43,9 +43,10 @@ type arrival struct {
 
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
-	content *rule.Content // where a rule asks for it
-	notes   []change      // what a report says of earlier messages
-	shows   bool          // and it is for a person to read
+	found   mailbox.Contents // what else it holds for programs
+	content *rule.Content    // where a rule asks for it
+	notes   []change         // what a report says of earlier messages
+	shows   bool             // and it is for a person to read
 }
 
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
@@ -188,6 +189,9 @@ func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blo
 	defer body.Close()
 	if !a.report {
 		if a.fileset, err = f.checkFileSet(ctx, j, body); err != nil {
+			return err
+		}
+		if a.found, err = f.describe(ctx, j, body); err != nil {
 			return err
 		}
 	}
