@@ -31,6 +31,7 @@ type side struct {
 type letter struct {
 	id, messageID string
 	to            []addr.Address
+	final         bool // a notice of the final delivery is asked for
 }
 
 // using runs do while the gateway lives.
@@ -48,9 +49,10 @@ func (s *side) again(t *testing.T) {
 	s.Start(t)
 }
 
-// write submits a letter to the account of the other side; every tenth one also to somebody whom nobody knows there.
+// write submits a letter to the account of the other side; every tenth one also to somebody whom nobody knows there. Every fifth asks for a
+// notice of the final delivery.
 func (s *side) write(t *testing.T, n int, other *side) {
-	l := letter{messageID: fmt.Sprintf("<%d.%d@%s>", n, rand.Uint64(), s.Address.Domain), to: []addr.Address{other.Address}}
+	l := letter{messageID: fmt.Sprintf("<%d.%d@%s>", n, rand.Uint64(), s.Address.Domain), to: []addr.Address{other.Address}, final: n%5 == 1}
 	if n%10 == 0 {
 		l.to = append(l.to, addr.Address{Endpoint: "nobody", Domain: other.Address.Domain})
 	}
@@ -58,8 +60,12 @@ func (s *side) write(t *testing.T, n int, other *side) {
 	for _, a := range l.to {
 		names = append(names, a.String())
 	}
-	text := strings.ReplaceAll(fmt.Sprintf("From: %s\nTo: %s\nDate: %s\nMessage-ID: %s\nSubject: letter %d\nMIME-Version: 1.0\nContent-Type: text/plain\n\n%s\n",
-		s.Address, strings.Join(names, ", "), time.Now().Format(time.RFC1123Z), l.messageID, n, strings.Repeat("x", rand.IntN(70))), "\n", "\r\n")
+	options := ""
+	if l.final {
+		options = "Disposition-Notification-Options: X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true\n"
+	}
+	text := strings.ReplaceAll(fmt.Sprintf("From: %s\nTo: %s\nDate: %s\nMessage-ID: %s\n%sSubject: letter %d\nMIME-Version: 1.0\nContent-Type: text/plain\n\n%s\n",
+		s.Address, strings.Join(names, ", "), time.Now().Format(time.RFC1123Z), l.messageID, options, n, strings.Repeat("x", rand.IntN(70))), "\n", "\r\n")
 	s.using(func() {
 		var err error
 		l.id, err = s.Flow().Submit(t.Context(), gatewaytest.Actor, transit.Envelope{From: addr.Path{Address: s.Address}, To: l.to}, strings.NewReader(text))
@@ -72,9 +78,9 @@ func (s *side) write(t *testing.T, n int, other *side) {
 	s.sent = append(s.sent, l)
 }
 
-// settled says whether nobody awaits anything more about a recipient of a letter.
-func settled(r store.Recipient) bool {
-	return r.State == transit.Processed || r.State.Final()
+// settled says whether nobody awaits anything more about a recipient.
+func (l letter) settled(r store.Recipient) bool {
+	return r.State == transit.Processed && !l.final || r.State.Final()
 }
 
 // open counts the recipients of whom something is awaited still.
@@ -85,7 +91,7 @@ func (s *side) open(t *testing.T) (n int) {
 	s.using(func() {
 		for _, l := range sent {
 			for _, r := range s.timeline(t, l).Recipients {
-				if !settled(r) {
+				if !l.settled(r) {
 					n++
 				}
 			}
@@ -95,7 +101,7 @@ func (s *side) open(t *testing.T) (n int) {
 }
 
 func (s *side) timeline(t *testing.T, l letter) flow.Timeline {
-	tl, err := s.Flow().Timeline(t.Context(), l.id)
+	tl, err := s.Flow().Timeline(t.Context(), gatewaytest.Actor, l.id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,28 +214,27 @@ func (s *side) account(t *testing.T, other *side, ends map[transit.State]int) {
 			shown[headerOf(text, "Message-ID")]++
 		}
 	}
-	failed := map[string][]string{} // the reports about a message
+	told := map[string][]string{} // the reports about a message
 	for _, text := range s.mails(t) {
 		if about := headerOf(text, "In-Reply-To"); strings.Contains(text, "multipart/report") {
-			failed[about] = append(failed[about], text)
+			told[about] = append(told[about], text)
 		}
 	}
 	for _, l := range s.sent {
 		tl := s.timeline(t, l)
 		for _, r := range tl.Recipients {
 			ends[r.State]++
-			reports := 0
-			for _, text := range failed[l.messageID] {
-				reports += strings.Count(text, "Final-Recipient: rfc822;"+r.Address.String())
-			}
-			unknown := r.Address.Endpoint == "nobody"
-			switch {
-			case r.State == transit.Failed && reports != 1:
-				t.Errorf("%s for %s has failed, and its sender was told %d times", l.messageID, r.Address.Endpoint, reports)
-			case r.State != transit.Failed && reports > 0:
-				t.Errorf("%s for %s is %s, and its sender was told that it has failed", l.messageID, r.Address.Endpoint, r.State)
-			case r.State == transit.Processed && !unknown && shown[l.messageID] != 1:
-				t.Errorf("%s is processed, and there %d times", l.messageID, shown[l.messageID])
+			bad, good := about(told[l.messageID], r, "failed"), about(told[l.messageID], r, "delivered")
+			there := shown[l.messageID]
+			switch who := fmt.Sprintf("%s for %s is %s", l.messageID, r.Address.Endpoint, r.State); {
+			case r.State == transit.Failed && (bad != 1 || good != 0):
+				t.Errorf("%s, and its sender was told %d times of failure, %d times of delivery", who, bad, good)
+			case r.State == transit.Processed && bad+good != 0:
+				t.Errorf("%s, and its sender was told %d times of failure, %d times of delivery", who, bad, good)
+			case r.State == transit.Dispatched && (bad != 0 || good != 1):
+				t.Errorf("%s, and its sender was told %d times of failure, %d times of delivery", who, bad, good)
+			case r.State != transit.Failed && r.Address.Endpoint != "nobody" && there != 1:
+				t.Errorf("%s, and there %d times", who, there)
 			}
 			if n := steps(tl, r); n > 1 {
 				t.Errorf("%s for %s came to an end %d times", l.messageID, r.Address.Endpoint, n)
@@ -240,6 +245,18 @@ func (s *side) account(t *testing.T, other *side, ends map[transit.State]int) {
 		}
 	}
 	s.once(t)
+}
+
+// about counts the reports that tell of a recipient with an action.
+func about(reports []string, r store.Recipient, action string) (n int) {
+	for _, text := range reports {
+		for _, group := range strings.Split(text, "\r\n\r\n") {
+			if strings.Contains(group, "Final-Recipient: rfc822;"+r.Address.String()+"\r\n") && strings.Contains(group, "Action: "+action) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // steps counts how often a recipient failed.
