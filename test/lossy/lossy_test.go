@@ -262,7 +262,7 @@ func about(reports []string, r store.Recipient, action string) (n int) {
 // steps counts how often a recipient failed.
 func steps(tl flow.Timeline, r store.Recipient) (n int) {
 	for _, e := range tl.Events {
-		if e.Recipient == r.ID && e.To == string(transit.Failed) {
+		if e.Recipient == r.ID && e.To == string(transit.Failed) && e.From != e.To {
 			n++
 		}
 	}
