@@ -152,7 +152,7 @@ func TestHostile(t *testing.T) {
 		"depth":             wrap(strings.Repeat("<a>", 10_000) + strings.Repeat("</a>", 10_000)),
 		"elements":          wrap("<a>" + strings.Repeat("<b/>", maxElements+1) + "</a>"),
 		"attributes":        wrap("<a " + strings.Repeat(`b="" `, 1000) + "/>"),
-		"length":            wrap("<a>" + strings.Repeat(" ", maxMetadata) + "</a>"),
+		"length":            wrap("<a>" + strings.Repeat(strings.Repeat(" ", maxText)+"<b/>", maxMetadata/maxText) + "</a>"),
 		"cut":               wrap(plain[:len(plain)/2]),
 		"crossed":           wrap("<a><b></a></b>"),
 		"two roots":         wrap("<a/><a/>"),
