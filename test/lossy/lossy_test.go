@@ -245,6 +245,14 @@ func (s *side) account(t *testing.T, other *side, ends map[transit.State]int) {
 		}
 	}
 	s.once(t)
+	if err := s.SealAudit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.VerifyAudit(t.Context(), gatewaytest.Actor, audit.VerifyOptions{})
+	if err != nil || len(v.Findings) > 0 || v.Entries < int64(len(s.sent)) {
+		t.Errorf("the audit log of %s: %+v, %v", s.Address.Domain, v, err)
+	}
+	t.Logf("the audit log of %s verifies: %d entries, %d heads", s.Address.Domain, v.Entries, v.Heads)
 }
 
 // about counts the reports that tell of a recipient with an action.
