@@ -80,6 +80,7 @@ var Forbidden = map[string][]string{
 	"github.com/hanwen/go-fuse":      {"internal/crashfs"},
 	"golang.org/x/crypto/cryptobyte": {"certificate", "cms", "trust", "trust/policy", "internal/keyring"},
 	"software.sslmate.com/src":       {"internal/keyring"},
+	"golang.org/x/mod":               {"internal/audit"},
 	"github.com/miekg/pkcs11":        {"internal/keyring"},
 }
 

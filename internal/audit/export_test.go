@@ -84,7 +84,7 @@ func exported(t *testing.T) (l *Log, kept string, key string) {
 	return l, kept, last.Key
 }
 
-// An export proves itself to a checker that knows the standards alone.
+// ATT-33: an export proves itself to a checker that knows the standards alone.
 func TestExport(t *testing.T) {
 	t.Parallel()
 	l, kept, key := exported(t)

@@ -143,12 +143,14 @@ func forge(t *testing.T, e engine, id string) string {
 	return text
 }
 
+// ATT-33, DIR-30, DIR-44: the database is changed behind the gateway's back.
 func TestSQLite(t *testing.T) {
 	t.Run("Attacks", func(t *testing.T) { t.Parallel(); verifyAttacks(t, sqliteEngine(t)) })
 	t.Run("Rollback", func(t *testing.T) { t.Parallel(); verifyRollback(t, sqliteEngine(t)) })
 	t.Run("Together", func(t *testing.T) { t.Parallel(); sealTogether(t, sqliteEngine(t)) })
 }
 
+// ATT-33, on the other engine.
 func TestPostgres(t *testing.T) {
 	server := storetest.Postgres(t)
 	t.Run("Attacks", func(t *testing.T) { t.Parallel(); verifyAttacks(t, postgresEngine(t, server, "attacks")) })
@@ -194,7 +196,7 @@ func verifyAttacks(t *testing.T, e engine) {
 	}
 }
 
-// A sealer does not lengthen what is not what it sealed.
+// ATT-33: a sealer does not lengthen what is not what it sealed.
 func TestSealRefuses(t *testing.T) {
 	t.Parallel()
 	e := sqliteEngine(t)
