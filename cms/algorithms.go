@@ -220,6 +220,10 @@ type ReadOptions struct {
 	Limits     Limits
 	Algorithms Algorithms
 
+	// All: of several keys that the message names each is tried, once, and not the first alone. The first opens the message; of the others it is
+	// only said whether they could have (Enveloped.Others). It costs an operation with each private key.
+	All bool
+
 	// Draft: the caller hides the plaintext of AuthEnvelopedData until io.EOF. Without it nothing is released before the tag is
 	// checked: the source must be an io.ReadSeeker, which is read twice.
 	Draft bool

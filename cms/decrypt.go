@@ -12,7 +12,7 @@ import "io"
 // must be an io.ReadSeeker, and nothing comes before a first pass to its end has found the tag good. What r holds must not change
 // between the two: a second look at the tag finds that out at the end alone, in place of io.EOF.
 //
-// Of several keys that the message names, the first in keys is used, once. Errors: ErrSyntax, ErrLimit, ErrContentType,
+// Of several keys that the message names, the first in keys is used, once, and o.All asks for the others too. Errors: ErrSyntax, ErrLimit, ErrContentType,
 // ErrAlgorithm, ErrNoKey, ErrUnavailable, and those of r; of the reader: ErrDecrypt, and those of r.
 func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io.Reader, error) {
 	p := newParser(r, o)
@@ -36,6 +36,11 @@ func ReadEnveloped(r io.Reader, keys []Recipient, o ReadOptions) (*Enveloped, io
 		return nil, nil, boundary(err)
 	}
 	defer clear(cek)
+	if o.All {
+		if err := found.others(env, keys, cek, o.Algorithms); err != nil {
+			return nil, nil, boundary(err)
+		}
+	}
 	var from plaintext
 	if env.Authenticated {
 		from, err = newGCM(p, c, cek, twice)

@@ -62,8 +62,9 @@ type Recipient struct {
 // Enveloped says what the outside of an EnvelopedData or AuthEnvelopedData says (RFC 5652 §6.1, RFC 5083 §2.1).
 type Enveloped struct {
 	Cipher        Algorithm
-	Key           Algorithm         // how the content key came: RSAES… or ECDH…
-	Authenticated bool              // AuthEnvelopedData
-	Recipients    int               // RecipientInfos of whatever kind, those of key agreement once for each recipient
-	Own           *x509.Certificate // the certificate whose key is used
+	Key           Algorithm           // how the content key came: RSAES… or ECDH…
+	Authenticated bool                // AuthEnvelopedData
+	Recipients    int                 // RecipientInfos of whatever kind, those of key agreement once for each recipient
+	Own           *x509.Certificate   // the certificate whose key is used
+	Others        []*x509.Certificate // with ReadOptions.All: further ones of keys that the same content key came for
 }

@@ -2,6 +2,7 @@ package cms
 
 import (
 	crand "crypto/rand"
+	"crypto/subtle"
 	"errors"
 )
 
@@ -142,3 +143,31 @@ func (r *recipients) contentKey(env *Enveloped, keys []Recipient, algs Algorithm
 
 // errForeignKey is a mistake of the caller.
 func errForeignKey() error { return errors.New("a key does not belong to its certificate") }
+
+// others notes the other certificates that cek came for. recipientInfos are not authenticated, so that a name in them proves nothing: only who
+// has the same key could have read the message. What differs, or does not open, is one thing, and nothing else follows from it: to learn by it
+// what a ciphertext holds somebody must know that already (compare RFC 3218 §2.3).
+func (r *recipients) others(env *Enveloped, keys []Recipient, cek []byte, algs Algorithms) error {
+	for i, k := range keys {
+		c := r.found[i]
+		if c == nil || k.Certificate == env.Own {
+			continue
+		}
+		_, open, err := c.prepare(k, algs)
+		if errors.Is(err, ErrAlgorithm) {
+			continue // it could not
+		}
+		if err != nil {
+			return err
+		}
+		same, err := open(len(cek))
+		if errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		if err == nil && subtle.ConstantTimeCompare(same, cek) == 1 {
+			env.Others = append(env.Others, k.Certificate)
+		}
+		clear(same)
+	}
+	return nil
+}

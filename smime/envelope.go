@@ -52,6 +52,7 @@ func (x *opening) decrypt(e *entity, body io.Reader) (*counted, error) {
 	x.ahead.r = plain
 	x.plain = passage{&x.ahead, func(error) error { return ErrDecrypt }} // one answer, whatever goes wrong from here on
 	x.opened.Cipher, x.opened.Key, x.opened.Recipients, x.opened.Own = env.Cipher, env.Key, env.Recipients, env.Own
+	x.opened.Others = env.Others
 	if equalFold(e.ct.Params["smime-type"], "authEnveloped-data") && !env.Authenticated {
 		return nil, structure("EnvelopedData by the name of AuthEnvelopedData")
 	}

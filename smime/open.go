@@ -20,11 +20,12 @@ type OpenOptions struct {
 
 	Algorithms cms.Algorithms // zero is the profile V12
 	Forms      Forms          // zero is Direct alone
+	All        bool           // all of keys are tried, not the first alone that the message names: for Opened.Others
 }
 
 // cms returns what package cms is to obey. What Open writes is a draft.
 func (o OpenOptions) cms() cms.ReadOptions {
-	return cms.ReadOptions{Limits: o.CMS, Algorithms: o.Algorithms, Draft: true}
+	return cms.ReadOptions{Limits: o.CMS, Algorithms: o.Algorithms, All: o.All, Draft: true}
 }
 
 // Opened is what a message was found to be.
@@ -33,10 +34,11 @@ type Opened struct {
 	Header       message.Header // of the message that was written to dst
 	Wrapped      bool           // that message came as message/rfc822: all of Header was signed, else only its Content- fields
 	Cipher       cms.Algorithm
-	Key          cms.Algorithm     // how the key of Cipher came
-	Recipients   int               // RecipientInfos of the EnvelopedData
-	Own          *x509.Certificate // the recipient certificate that opened it
-	Signatures   []Signature       // all there are, good and bad, in the order of the message; the inner ones where there are two layers
+	Key          cms.Algorithm       // how the key of Cipher came
+	Recipients   int                 // RecipientInfos of the EnvelopedData
+	Own          *x509.Certificate   // the recipient certificate that opened it
+	Others       []*x509.Certificate // further ones that could have, where OpenOptions.All asks for them
+	Signatures   []Signature         // all there are, good and bad, in the order of the message; the inner ones where there are two layers
 	Certificates []*x509.Certificate
 	Size         int64 // octets written to dst
 

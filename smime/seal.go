@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 
+	"carepost/addr"
 	"carepost/cms"
 	"carepost/message"
 )
@@ -31,13 +32,17 @@ type SealOptions struct {
 	// signed and encrypted, all its other fields, the Subject too, stay outside for everyone to see (DIR-49).
 	Unwrapped bool
 
+	// Blind is the one reader, where the message is a blind copy for it: a Bcc field inside names it and nobody else (RFC 5322 §3.6.3). Not with
+	// Unwrapped, where fields stand outside. Zero: no Bcc field at all.
+	Blind addr.Address
+
 	Limits message.Limits // of the message's header
 	Rand   io.Reader      // nil is crypto/rand
 }
 
 // Seal signs and encrypts the RFC 5322 message in src and writes the sealed message to dst (Direct 2.4, 2.5). It reads src once,
 // and needs no more memory for a longer message. Line ends become CRLF (RFC 8551 §3.1.1); Bcc fields are left out, inside as
-// well, since every recipient of this message would read them; nothing else of the message is changed. A message of more than a
+// well, since every recipient of this message would read them, but for SealOptions.Blind; nothing else of the message is changed. A message of more than a
 // megabyte is encrypted and written in a goroutine of its own, while src is read; it has ended when Seal returns.
 //
 // Errors that wrap message.ErrSyntax, ErrAmbiguous or ErrLimit speak of the message in src, cms.ErrAlgorithm of a key, and all
@@ -68,7 +73,7 @@ func Seal(dst io.Writer, src io.Reader, o SealOptions) error {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
 	row := &behind{w: env}
-	if err := o.signBehind(row, encoding, partHeader(h, encoding, o.Unwrapped), br); err != nil {
+	if err := o.signBehind(row, encoding, o.partHeader(h, encoding), br); err != nil {
 		return fmt.Errorf("smime: sealing: %w", err)
 	}
 	if err := errors.Join(env.Close(), text.Close()); err != nil {
@@ -153,9 +158,9 @@ const (
 
 // partHeader begins the signed part: a wrapper around the whole message (RFC 8551 §3.1, DIR-14), or the message's own fields
 // that describe its content.
-func partHeader(h message.Header, encoding string, unwrapped bool) []byte {
+func (o *SealOptions) partHeader(h message.Header, encoding string) []byte {
 	var b bytes.Buffer
-	if !unwrapped {
+	if !o.Unwrapped {
 		b.WriteString("Content-Type: message/rfc822\r\n")
 		if encoding == "8bit" { // RFC 2045 §6.4: a composite type says so when it holds such lines
 			b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
@@ -163,15 +168,18 @@ func partHeader(h message.Header, encoding string, unwrapped bool) []byte {
 		b.WriteString("\r\n")
 	}
 	for _, f := range h.Fields() {
-		if !blind(f.Name) && (!unwrapped || contentField(f.Name)) {
+		if !blind(f.Name) && (!o.Unwrapped || contentField(f.Name)) {
 			b.Write(f.Raw)
 		}
 	}
-	if unwrapped && b.Len() == 0 {
+	if o.Unwrapped && b.Len() == 0 {
 		b.WriteString("Content-Type: text/plain; charset=us-ascii\r\n") // what its absence means (RFC 2045 §5.2)
 	}
 	if !bytes.HasSuffix(b.Bytes(), []byte("\n")) {
 		b.WriteString("\r\n") // the header ended with the message
+	}
+	if !o.Blind.IsZero() && !o.Unwrapped {
+		b.WriteString("Bcc: " + o.Blind.String() + "\r\n")
 	}
 	b.WriteString("\r\n")
 	return b.Bytes()

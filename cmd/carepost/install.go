@@ -87,7 +87,7 @@ func coded(err error) error {
 // optionsOf is how the gateway of an installation is built. It listens nowhere yet.
 func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 	return gateway.Options{
-		Dir: c.Dir, Domain: c.Domain, Domains: c.Domains, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, Hosts: c.Hosts, Log: log,
+		Dir: c.Dir, Domain: c.Domain, Domains: c.Domains, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, OnBehalf: c.OnBehalf, Hosts: c.Hosts, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address), LDAP: face(c.Listen.LDAP, c.Address)},
 		Publish: gateway.Publish(c.Publish),
 		Network: networkOf(c),
@@ -264,5 +264,5 @@ func policyChanged(a, b *config.Config) bool {
 	written := func(c *config.Config) [3]string {
 		return [...]string{c.Filters.Trust.String(), c.Filters.Sign.String(), c.Filters.Encrypt.String()}
 	}
-	return a.Policy != b.Policy || a.Tolerant != b.Tolerant || written(a) != written(b) || a.Algorithms != b.Algorithms || !reflect.DeepEqual(a.Revocation, b.Revocation) || !reflect.DeepEqual(a.Rules, b.Rules)
+	return a.Policy != b.Policy || a.Tolerant != b.Tolerant || a.OnBehalf != b.OnBehalf || written(a) != written(b) || a.Algorithms != b.Algorithms || !reflect.DeepEqual(a.Revocation, b.Revocation) || !reflect.DeepEqual(a.Rules, b.Rules)
 }

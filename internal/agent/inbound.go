@@ -58,10 +58,19 @@ func (a *Agent) Inbound(ctx context.Context, to Party, in Arrival, now time.Time
 	if bad := spoilt(in.Opened); bad.Status == trust.Refused && j.Verdict.Status == trust.Trusted {
 		j.Verdict = bad
 	}
+	if bad := to.unread(in.Opened); bad.Status == trust.Refused && j.Verdict.Status != trust.Refused {
+		j.Verdict = bad
+	}
 	return j
 }
 
-// senders are the addresses that the signer must be bound to, the deciding one first.
+// Senders are the addresses that the signer must be bound to, the deciding one first; none where the message names nobody.
+func (in Arrival) Senders() []addr.Address {
+	senders, _ := in.senders()
+	return senders
+}
+
+// senders is Senders, or why there are none.
 func (in Arrival) senders() ([]addr.Address, error) {
 	var out []addr.Address
 	if !in.Envelope.From.IsNull() {

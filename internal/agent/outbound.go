@@ -40,8 +40,9 @@ type Group struct {
 	To           []addr.Address
 	Certificates []*x509.Certificate // of all of them, each once
 	Encryption   cms.Encryption      // how it is sealed
+	Policy       trust.Policy        // by which it was decided
+	Blind        bool                // its one recipient is not named in the message
 
-	blind   bool
 	members []int // of To, in Decision.Recipients
 }
 
@@ -57,20 +58,23 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	d := Decision{Recipients: make([]Judged, len(m.To))}
+	blind := m.blind()
 	slots, judges := make(chan struct{}, maxLookups), make(chan struct{}, maxJudges)
 	var wg sync.WaitGroup
 	for i, rcpt := range m.To {
 		slots <- struct{}{}
 		wg.Go(func() {
 			j := &d.Recipients[i]
-			found := from.pinned(rcpt, m.Now)
-			if j.Address = rcpt; len(found) == 0 {
-				found = a.lookup(ctx, rcpt, j)
+			var unnamed trust.Verdict
+			if blind[i] {
+				unnamed = from.unnamed()
 			}
+			found := a.search(ctx, from, m, unnamed, rcpt, j)
 			judges <- struct{}{}
 			<-slots // held until here: who looks does not run far ahead of who judges
 			if len(found) > 0 {
 				a.judge(ctx, from, found, m.Now, j)
+				j.Verdict.Checks = slices.Concat(j.Verdict.Checks, unnamed.Checks)
 			}
 			<-judges
 			if m.Progress != nil && m.Progress() != nil {
@@ -79,17 +83,13 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 		})
 	}
 	wg.Wait()
-	named := make(map[string]bool, len(m.Named))
-	for _, a := range m.Named {
-		named[a.Key()] = true
-	}
 	for i := range d.Recipients {
-		if j := &d.Recipients[i]; j.Verdict.Status == trust.Trusted {
-			d.add(i, !named[j.Address.Key()])
+		if d.Recipients[i].Verdict.Status == trust.Trusted {
+			d.add(i, blind[i])
 		}
 	}
 	for i := range d.Groups {
-		d.Groups[i].Encryption = from.encryption(m, d.of(d.Groups[i]))
+		d.Groups[i].Encryption, d.Groups[i].Policy = from.encryption(m, d.of(d.Groups[i])), from.Policy
 	}
 	return d
 }
@@ -102,11 +102,36 @@ func (d *Decision) of(g Group) (out []*Judged) {
 	return out
 }
 
+// blind says of each recipient whether the message does not name it.
+func (m Outgoing) blind() []bool {
+	named := make(map[string]bool, len(m.Named))
+	for _, a := range m.Named {
+		named[a.Key()] = true
+	}
+	out := make([]bool, len(m.To))
+	for i, a := range m.To {
+		out[i] = !named[a.Key()]
+	}
+	return out
+}
+
+// search finds what one recipient is to be judged by: nothing where it is decided without.
+func (a *Agent) search(ctx context.Context, from Party, m Outgoing, unnamed trust.Verdict, to addr.Address, j *Judged) []discovery.Found {
+	j.Address = to
+	if unnamed.Status == trust.Refused { // nobody needs to be asked
+		j.Verdict = unnamed
+		return nil
+	}
+	if found := from.pinned(to, m.Now); len(found) > 0 {
+		return found
+	}
+	return a.lookup(ctx, to, j)
+}
+
 // lookup finds the certificates of one recipient. Without any it is decided.
 func (a *Agent) lookup(ctx context.Context, to addr.Address, j *Judged) []discovery.Found {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	j.Address = to
 	if ctx.Err() != nil {
 		j.Verdict = undecided("there was no time to look for a certificate")
 		return nil
@@ -174,10 +199,10 @@ func rank(v trust.Verdict) int {
 func (d *Decision) add(member int, blind bool) {
 	j := &d.Recipients[member]
 	i := slices.IndexFunc(d.Groups, func(g Group) bool {
-		return !blind && !g.blind && g.Domain == j.Address.Domain && len(g.To) < maxGroup && g.takes(j.Found)
+		return !blind && !g.Blind && g.Domain == j.Address.Domain && len(g.To) < maxGroup && g.takes(j.Found)
 	})
 	if i < 0 {
-		d.Groups = append(d.Groups, Group{Domain: j.Address.Domain, blind: blind})
+		d.Groups = append(d.Groups, Group{Domain: j.Address.Domain, Blind: blind})
 		i = len(d.Groups) - 1
 	}
 	g := &d.Groups[i]

@@ -30,7 +30,7 @@ func (a *Agent) signatures(ctx context.Context, to Party, in Arrival, senders []
 	judged := 0
 	var all []Signature
 	for _, s := range in.Opened.Signatures {
-		v := faulty(s, in.received(now))
+		v := to.faulty(s, in.received(now))
 		if v.Status == trust.Undecided {
 			if judged++; judged > maxJudged {
 				v = refuse("Direct 4 (2)", "so many signatures of one message are not looked at")
@@ -44,12 +44,12 @@ func (a *Agent) signatures(ctx context.Context, to Party, in Arrival, senders []
 }
 
 // faulty refuses a signature that proves nothing, whoever made it. The zero Verdict says nothing against it.
-func faulty(s smime.Signature, received time.Time) trust.Verdict {
+func (p Party) faulty(s smime.Signature, received time.Time) trust.Verdict {
 	is := func(target error) bool { return errors.Is(s.Err, target) }
 	switch {
 	case s.Certificate == nil:
 		return refuse("Direct 2.5.2", "the signature does not carry the signing certificate")
-	case is(cms.ErrAlgorithm):
+	case is(cms.ErrAlgorithm), s.Err == nil && !p.reads(s):
 		return refuse("Direct 2.6", "the signature is made by an algorithm that is not accepted")
 	case is(cms.ErrAttributes):
 		return refuse("RFC 5652 §5.3", "the signed attributes of the signature are not what they must be")

@@ -58,6 +58,7 @@ type Config struct {
 	Rules      rule.Rules
 	Hosts      []netip.Prefix // that submit for all accounts without signing in
 	Audit      Audit
+	OnBehalf   bool   // an account may write in the name of another
 	Partners   []Card // sorted by domain
 }
 
@@ -138,6 +139,7 @@ type file struct {
 	Policy    struct {
 		Profile    profile        `toml:"profile"`
 		Tolerant   bool           `toml:"tolerant"`
+		OnBehalf   bool           `toml:"on_behalf"`
 		Algorithms map[string]use `toml:"algorithms"`
 		Revocation revocation     `toml:"revocation"`
 
@@ -242,7 +244,7 @@ func Parse(path, text string) (*Config, error) {
 		Listen: Listen{string(f.Listen.MX), string(f.Listen.Submission), string(f.Listen.Submissions), string(f.Listen.DNS), string(f.Listen.HTTP), string(f.Listen.LDAP)},
 		TLS:    TLS{within(f.TLS.Certificate), within(f.TLS.Key)},
 		Queue:  Queue{time.Duration(f.Queue.Lifetime), time.Duration(f.Queue.DelayNotice), time.Duration(f.Queue.Patience), time.Duration(f.Queue.Held)},
-		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile), Tolerant: f.Policy.Tolerant,
+		Policy: policies[string(f.Policy.Profile)], Profile: string(f.Policy.Profile), Tolerant: f.Policy.Tolerant, OnBehalf: f.Policy.OnBehalf,
 	}
 	if c.Hostname == "" {
 		c.Hostname = "mx." + c.Domain.String()

@@ -136,7 +136,8 @@ http        = "{http}"   # certificate and revocation list of the pilot authorit
 # remember = false   # true: certificates of signed mail that was trusted serve where nothing is found
 
 [policy]
-# profile = "v1.2"   # rules of trust and of algorithms: v1.2, v1.3 or lenient. [policy.algorithms] changes single algorithms.
+# profile   = "v1.2"   # rules of trust and of algorithms: v1.2, v1.3 or lenient. [policy.algorithms] changes single algorithms.
+# on_behalf = false    # true: an account may write in the name of another, as its Sender
 
 [policy.revocation]
 # unknown = "await"   # where nobody says whether a certificate is revoked: await, accept or demand

@@ -47,9 +47,8 @@ func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, en
 		if missing := agent.Missing(h); len(missing) > 0 {
 			return &Refusal{"Direct 2.2", "the header lacks " + strings.Join(missing, ", ")}
 		}
-		from, err := h.Mailboxes("From")
-		if err != nil || len(from) != 1 || !from[0].Address.Equal(env.From.Address) {
-			return &Refusal{"Direct 2.2", "the From field is not the account that sends"}
+		if err := f.author(ctx, h, env); err != nil {
+			return err
 		}
 		if err := smime.Sealable(h); err != nil {
 			return &Refusal{"Direct 2.1", "the message cannot be sealed as it is: " + err.Error()}

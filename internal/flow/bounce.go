@@ -126,6 +126,8 @@ func remedy(x failure) string {
 		return x.evidence["remedy"]
 	case x.event == transit.Refuse && x.clause == "Direct 2.3":
 		return "check the address; ask the recipient to publish a certificate, or to name one to your administrator."
+	case x.event == transit.Refuse && x.clause == "Direct 2.2":
+		return "name the recipient in To or Cc, or write to it in a message of its own."
 	case x.event == transit.Refuse:
 		return "ask your administrator whether the recipient's authority may be trusted; ask the recipient for a valid certificate."
 	case x.event == transit.Cancel:

@@ -23,14 +23,14 @@ var subjects = map[mdn.Disposition]string{
 
 // mdn begins a notice from a recipient to those who are owed it.
 func (f *Flow) mdn(o *owed, d mdn.Disposition) (mdn.Notice, error) {
-	self := o.recipient.Address
+	self := o.self
 	id, err := message.NewMessageID(rand.Reader, self.Domain)
 	if err != nil {
 		return mdn.Notice{}, fmt.Errorf("flow: notice: %w", err)
 	}
 	return mdn.Notice{
 		From: self, To: o.to, Date: o.now, MessageID: id, Subject: subjects[d] + or(o.message.Header.Subject, "(no subject)"),
-		OriginalMessageID: o.message.Header.MessageID, OriginalRecipient: self, FinalRecipient: self,
+		OriginalMessageID: o.message.Header.MessageID, OriginalRecipient: o.recipient.Address, FinalRecipient: o.recipient.Address,
 		ReportingUA: f.Hostname + "; " + reportingUA, Disposition: d,
 	}, nil
 }
@@ -42,7 +42,7 @@ func headOf(n mdn.Notice) store.Header {
 
 // failureNotice composes the news that a message was not delivered, or is of no use as it is.
 func (f *Flow) failureNotice(o *owed, x failure) (compose func(io.Writer, string) error, head store.Header, err error) {
-	self := o.recipient.Address
+	self := o.self
 	if f.Rules.Of(self, o.to[0], transit.Inbound).Failures == rule.ByMDN {
 		n, err := f.mdn(o, mdn.Failed)
 		n.Failure = x.reason + "\n" + remedy(x)

@@ -68,7 +68,7 @@ func (f *Flow) ExplainMail(ctx context.Context, by audit.Actor, e Explanation, s
 		return e, fmt.Errorf("flow: explain: %w", err)
 	}
 	defer draft.Discard()
-	opened, err := f.openFor(ctx, e.Ours, draft, sealed)
+	opened, err := f.openFor(ctx, party, e.Ours, draft, sealed)
 	if err != nil {
 		clause, reason := unopenable(err)
 		if clause == "" {
@@ -97,6 +97,7 @@ func (f *Flow) explaining(ctx context.Context, by audit.Actor, e *Explanation) (
 	if err != nil {
 		return party, err
 	}
+	party = party.Under(f.profile(e.Ours, direction, e.Address))
 	e.Anchors, party.Trace = slices.Clone(party.Anchors), e.tell
 	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
 		return audit.Write(tx, audit.Entry{Actor: by, Action: "trust.explain", Object: "domain:" + e.Ours.Domain.String()})
@@ -107,8 +108,8 @@ func (f *Flow) explaining(ctx context.Context, by audit.Actor, e *Explanation) (
 	return party, nil
 }
 
-// openFor opens a message by the keys of one of our addresses into a hidden draft.
-func (f *Flow) openFor(ctx context.Context, ours addr.Address, draft *blob.Draft, sealed io.Reader) (*smime.Opened, error) {
+// openFor opens a message by the keys of one of our addresses, as party reads, into a hidden draft.
+func (f *Flow) openFor(ctx context.Context, party agent.Party, ours addr.Address, draft *blob.Draft, sealed io.Reader) (*smime.Opened, error) {
 	cs, err := f.certs(ctx, ours)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (f *Flow) openFor(ctx context.Context, ours addr.Address, draft *blob.Draft
 	if err != nil {
 		return nil, err
 	}
-	opened, err := smime.Open(draft, sealed, keys, f.rules().Open())
+	opened, err := smime.Open(draft, sealed, keys, party.Open())
 	if err != nil {
 		return nil, fmt.Errorf("flow: explain: %w", err)
 	}

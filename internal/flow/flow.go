@@ -75,6 +75,7 @@ type Options struct {
 	Algorithms cms.Algorithms // what is done with each; zero: what goes with Policy
 	Revocation agent.Revocations
 	Rules      rule.Rules // what the operator demands besides
+	OnBehalf   bool       // an account may write in the name of another, as its Sender
 	Remember   bool       // certificates that signed mail brings are kept (Remembered)
 
 	Lifetime time.Duration // how long a message is tried [4 days: RFC 5321 §4.5.4.1 asks for 4 to 5]

@@ -37,7 +37,7 @@ func (f *Flow) Hello(ctx context.Context, by audit.Actor, from, to addr.Address)
 	if local {
 		return "", nil, &Refusal{"Direct 4.2", "the recipient is of our own domain: nobody needs to be introduced"}
 	}
-	s, err := f.signer(ctx, from, f.Clock())
+	s, err := f.signer(ctx, f.Policy, from, f.Clock())
 	if errors.Is(err, errNoCertificate) {
 		return "", nil, &Refusal{"Direct 2.4", "the sender has no certificate to sign with yet"}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"carepost/addr"
 	"carepost/cms"
 	"carepost/dicom/fileset"
 	"carepost/internal/agent"
@@ -31,9 +32,11 @@ const judgeTime = time.Minute
 type arrival struct {
 	store.Message
 	waiting []store.Recipient
-	certs   []store.Cert // of those who wait
+	homes   map[string]addr.Address // by recipient id: whose mailbox it is
+	certs   []store.Cert            // of those who wait
 	raw     store.Blob
 	opened  *smime.Opened
+	says    []byte                  // digest, see saying
 	judged  map[string]agent.Judged // by recipient id
 	trusted []store.Recipient
 
@@ -107,12 +110,15 @@ func (a *arrival) read(tx *store.Tx, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	a.waiting, a.certs = nil, nil
+	a.waiting, a.certs, a.homes = nil, nil, map[string]addr.Address{}
 	for _, r := range all {
 		if r.State != transit.Accepted {
 			continue
 		}
 		a.waiting = append(a.waiting, r)
+		if a.homes[r.ID], _, err = home(tx, r.Address); err != nil {
+			return err
+		}
 		cs, err := certsOf(tx, r.Address)
 		if err != nil {
 			return err
@@ -128,6 +134,9 @@ func (a *arrival) read(tx *store.Tx, id string) (err error) {
 	}
 	return err
 }
+
+// home is whose mailbox a recipient's mail goes to.
+func (a *arrival) home(r store.Recipient) addr.Address { return a.homes[r.ID] }
 
 // made are the bodies that wait for the rows of this run.
 func (a *arrival) made() (refs []blob.Ref) {
@@ -155,7 +164,13 @@ func (f *Flow) open(ctx context.Context, j *queue.Job, a *arrival, draft *blob.D
 		f.Progress("open", n, raw.Size())
 		return j.Progress()
 	}}
-	a.opened, err = smime.Open(draft, src, keys, f.rules().Open())
+	said := newSaying(draft)
+	how := f.opens(a).Open()
+	how.All = len(a.waiting) > 1 // one may have a certificate of his own, the other the organisation's
+	a.opened, err = smime.Open(said, src, keys, how)
+	if err == nil {
+		a.says = said.sum(a.opened.Header)
+	}
 	return err
 }
 

@@ -47,25 +47,29 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival, directions .
 	defer cancel()
 	now := f.Clock()
 	known := map[string]agent.Judged{} // by anchors
+	in := agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received, Budget: a.budget}
+	senders := in.Senders()
 	a.trusted = nil
 	clear(a.strangers)
 	for _, r := range a.waiting {
 		if err := j.Progress(); err != nil {
 			return "", err
 		}
-		party, err := f.party(ctx, r.Address, directions...)
+		party, err := f.party(ctx, a.home(r), directions...)
 		if err != nil {
 			return "", err
 		}
+		party = party.Under(f.profile(a.home(r), transit.Inbound, senders...))
 		key := anchorKey(party)
 		v, ok := known[key]
 		if !ok {
-			v = f.agent.Inbound(limited, party, agent.Arrival{Envelope: a.Envelope, Opened: a.opened, Received: a.Received, Budget: a.budget}, now)
+			v = f.agent.Inbound(limited, party, in, now)
 			known[key] = v
 		}
 		if v, err = f.ours(ctx, a, r, v); err != nil {
 			return "", err
 		}
+		v = party.Addressed(v, in, r.Address)
 		a.judged[r.ID] = v
 		if v.Verdict.Status == trust.Refused || v.Verdict.Status == trust.Undecided && expired(a.Message, now) {
 			if err := f.introduced(limited, a, r, party, v, now); err != nil {
@@ -88,7 +92,7 @@ func (f *Flow) ours(ctx context.Context, a *arrival, r store.Recipient, v agent.
 	if v.Verdict.Status != trust.Trusted {
 		return v, nil
 	}
-	sealedFor, err := f.holds(ctx, r.Address, a.opened.Own)
+	sealedFor, err := f.holds(ctx, r.Address, append(slices.Clip(a.opened.Others), a.opened.Own)...)
 	if err != nil {
 		return v, err
 	}
@@ -116,15 +120,18 @@ func (f *Flow) ours(ctx context.Context, a *arrival, r store.Recipient, v agent.
 	return v, nil
 }
 
-// holds says whether a certificate is one of an address of ours.
-func (f *Flow) holds(ctx context.Context, of addr.Address, c *x509.Certificate) (bool, error) {
+// holds says whether one of some certificates is one of an address of ours.
+func (f *Flow) holds(ctx context.Context, of addr.Address, any ...*x509.Certificate) (bool, error) {
 	cs, err := f.certs(ctx, of)
-	return c != nil && slices.ContainsFunc(cs, func(own store.Cert) bool { return bytes.Equal(own.DER, c.Raw) }), err
+	return slices.ContainsFunc(any, func(c *x509.Certificate) bool {
+		return c != nil && slices.ContainsFunc(cs, func(own store.Cert) bool { return bytes.Equal(own.DER, c.Raw) })
+	}), err
 }
 
 // anchorKey stands for everything in which two parties of ours differ.
 func anchorKey(p agent.Party) string {
 	h := sha256.New()
+	h.Write([]byte{byte(p.Policy)}) // which says what is done with algorithms, too
 	for _, certs := range [][]*x509.Certificate{p.Anchors, p.Intermediates} {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(certs))))
 		for _, c := range certs {

@@ -49,8 +49,9 @@ func certsOf(tx *store.Tx, a addr.Address) (out []store.Cert, err error) {
 	return out, nil
 }
 
-// signer is the key and certificate that one of our own addresses signs with now.
-func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.Signer, error) {
+// signer is the key and certificate that one of our own addresses signs with now, by a profile. The certificate speaks for the addresses in
+// also as well.
+func (f *Flow) signer(ctx context.Context, p trust.Policy, a addr.Address, now time.Time, also ...addr.Address) (cms.Signer, error) {
 	cs, err := f.certs(ctx, a)
 	if err != nil {
 		return cms.Signer{}, err
@@ -66,6 +67,9 @@ func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.S
 		if !trust.Fits(leaf, trust.Signing) {
 			continue // one for encryption alone
 		}
+		if slices.ContainsFunc(also, func(other addr.Address) bool { return !speaksFor(leaf, other) }) {
+			continue // one of the address, say, where the organisation's is wanted
+		}
 		if holds, _ := f.Filters.Sign.Holds(leaf); !holds {
 			continue // the installation signs with others
 		}
@@ -77,7 +81,7 @@ func (f *Flow) signer(ctx context.Context, a addr.Address, now time.Time) (cms.S
 		if err != nil {
 			return cms.Signer{}, fmt.Errorf("flow: own key: %w", err)
 		}
-		s, err := f.rules().Signer(cms.Signer{Key: key, Certificate: leaf, Chain: chain, Time: now})
+		s, err := f.rules().Under(p).Signer(cms.Signer{Key: key, Certificate: leaf, Chain: chain, Time: now})
 		if errors.Is(err, cms.ErrAlgorithm) {
 			continue // another may have a key that signs
 		}
@@ -192,6 +196,9 @@ func (d directory) Lookup(ctx context.Context, a addr.Address) ([]discovery.Foun
 	now := d.f.Clock()
 	var out []discovery.Found
 	for _, c := range cs {
+		if len(out) > 0 && c.Owner.Address.IsZero() {
+			break // Direct 5.2: the organisation's certificate where the address has none
+		}
 		if now.Before(c.NotBefore) || now.After(c.NotAfter) {
 			continue // not in use yet, or no more
 		}

@@ -31,6 +31,8 @@ const (
 // owed is a recipient whose side owes the sender an answer.
 type owed struct {
 	recipient store.Recipient
+	self      addr.Address // in whose name: that of the account, where the recipient is written with a tag
+	known     bool         // somebody has it
 	message   store.Message
 	to        []addr.Address // DIR-28; none: nobody can be told
 	now       time.Time
@@ -167,11 +169,7 @@ func noticeWait(attempt int64) time.Duration {
 
 // fault says what is wrong with a message that was opened.
 func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error) {
-	known, err := f.account(ctx, o.recipient.Address)
-	if err != nil {
-		return failure{}, err
-	}
-	if !known {
+	if !o.known {
 		return failure{o.recipient, transit.Fail, "5.1.1", "RFC 3463 §3.2", "nobody has this address", nil}, nil
 	}
 	if x, no := o.message.Header.Refused[o.recipient.ID]; no {
@@ -226,6 +224,9 @@ func (f *Flow) owed(ctx context.Context, recipient string) (*owed, error) {
 		if o.recipient, err = tx.Recipient(recipient); err != nil {
 			return err
 		}
+		if o.self, o.known, err = home(tx, o.recipient.Address); err != nil {
+			return err
+		}
 		o.message, err = tx.Message(o.recipient.Message)
 		return err
 	})
@@ -251,10 +252,13 @@ func noticeTo(o *smime.Opened, env transit.Envelope, bound addr.Address) []addr.
 
 // answer puts a report of ours on its way. When it has been made before nothing is written.
 func (f *Flow) answer(tx *store.Tx, by audit.Actor, o *owed, kind string, ref blob.Ref, head store.Header) (fresh bool, err error) {
+	if !o.self.Equal(o.recipient.Address) { // a certificate of the account speaks for nothing else (Direct 4.1.1)
+		head.SignFor = []addr.Address{o.recipient.Address}
+	}
 	m := store.Message{
 		ID: tx.NewID(), Direction: transit.Outbound, Kind: transit.Report, Size: ref.Size, Raw: ref.ID, Header: head,
 		// Direct 3.1.1: the envelope's sender of a notice is not null.
-		Envelope: transit.Envelope{From: addr.Path{Address: o.recipient.Address}, To: once(o.to)}, Expires: o.now.Add(f.Lifetime),
+		Envelope: transit.Envelope{From: addr.Path{Address: o.self}, To: once(o.to)}, Expires: o.now.Add(f.Lifetime),
 	}
 	switch err := tx.InsertNotice(o.recipient.ID, kind, m.ID); {
 	case errors.Is(err, store.ErrDuplicate):

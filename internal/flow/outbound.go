@@ -149,10 +149,7 @@ func (f *Flow) decide(ctx context.Context, j *queue.Job, m *outgoing) (agent.Dec
 	}
 	party.Introducing = m.Kind == transit.Hello
 	o := agent.Outgoing{Named: agent.Named(m.header), Now: m.now, Progress: j.Progress, Announced: f.announced(ctx, m.Envelope.From.Address.Domain)}
-	for _, r := range m.waiting {
-		o.To = append(o.To, r.Address)
-	}
-	return f.agent.Outbound(ctx, party, o), nil
+	return f.byProfile(ctx, party, m, o), nil
 }
 
 // sortOut names the recipients that fail, and why others have no answer yet; when the message's time is over these fail too.
@@ -161,7 +158,7 @@ func sortOut(m *outgoing, d agent.Decision) (failed []failure, undecided string)
 		v := d.Recipients[i].Verdict
 		switch {
 		case v.Status == trust.Refused:
-			failed = append(failed, failure{r, transit.Refuse, "5.7.5", v.Clause, v.Reason, search(d.Recipients[i])})
+			failed = append(failed, failure{r, transit.Refuse, refusalCode(v), v.Clause, v.Reason, search(d.Recipients[i])})
 		case v.Status != trust.Trusted && expired(m.Message, m.now):
 			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "no answer could be had in time: " + v.Reason, search(d.Recipients[i])})
 		case v.Status != trust.Trusted:
@@ -223,7 +220,7 @@ func (f *Flow) dispatch(ctx context.Context, j *queue.Job, m *outgoing, d agent.
 func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Group) (sealed, error) {
 	s := sealed{Group: g, recipients: m.of(g)}
 	var err error
-	if s.signer, err = f.signer(ctx, m.Envelope.From.Address, m.now); err != nil {
+	if s.signer, err = f.signer(ctx, g.Policy, m.Envelope.From.Address, m.now, m.inNameOf()...); err != nil {
 		return s, err
 	}
 	d, err := f.Blobs.Create()
@@ -237,7 +234,7 @@ func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Grou
 	}}
 	err = smime.Seal(d, src, smime.SealOptions{
 		Signers: []cms.Signer{s.signer}, Recipients: g.Certificates, Cipher: g.Encryption.Cipher, Transport: g.Encryption.Transport,
-		Outer: smime.OuterFor(m.Envelope.From.Address, g.To...), Rand: rand.Reader,
+		Outer: smime.OuterFor(m.Envelope.From.Address, g.To...), Blind: blindReader(g), Rand: rand.Reader,
 	})
 	if err != nil {
 		return s, fmt.Errorf("flow: seal: %w", err)
@@ -297,6 +294,7 @@ func sealedDetail(s sealed, j agent.Judged) string {
 	return lines(
 		"found", agent.Where(j.Found),
 		"trusted", anchorWords(j.Verdict),
+		"addressed", blindWords(s.Group),
 		"sealed", fmt.Sprintf("signed %s, encrypted %s for %d certificate%s by %s", signatureWords(s.signer), s.Encryption.Cipher,
 			len(s.Certificates), plural(len(s.Certificates)), algorithmWords(s.Keys())),
 	)

@@ -41,7 +41,7 @@ func (f *Flow) delivery(ctx context.Context, j *queue.Job) error {
 	}
 	laid := mailbox.Laid
 	err = f.Store.View(ctx, func(tx *store.Tx) (err error) {
-		laid, err = f.Mailboxes.Laid(tx, o.recipient.Address, o.message.ID)
+		laid, err = f.Mailboxes.Laid(tx, o.self, o.message.ID)
 		return err
 	})
 	switch {
@@ -113,7 +113,13 @@ func (f *Flow) receipt(tx *store.Tx, of addr.Address, message string) (*owed, er
 	}
 	for _, r := range all {
 		shown := r.State == transit.Opened || r.State == transit.Settled
-		if o.message.Direction == transit.Inbound && shown && r.Address.Equal(of) {
+		if o.message.Direction != transit.Inbound || !shown {
+			continue
+		}
+		if o.self, o.known, err = home(tx, r.Address); err != nil {
+			return nil, err
+		}
+		if o.self.Equal(of) {
 			o.recipient = r
 			if o.message.Header.Receipt {
 				o.to = o.message.Header.NoticeTo

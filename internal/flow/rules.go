@@ -89,7 +89,7 @@ func (f *Flow) look(a *arrival, body transit.Body) error {
 
 // asked is what the rules say of a recipient's mail from whom it comes.
 func (f *Flow) asked(a *arrival, r store.Recipient) rule.Rule {
-	return f.Rules.Of(r.Address, a.judged[r.ID].Address, transit.Inbound)
+	return f.Rules.Of(a.home(r), a.judged[r.ID].Address, transit.Inbound)
 }
 
 // isNews says that an arrival reports on mail of ours.
@@ -102,7 +102,7 @@ func (f *Flow) objections(a *arrival) map[string]rule.Objection {
 		return out
 	}
 	for _, r := range a.trusted {
-		o := f.asked(a, r).Object(transit.Inbound, r.Address, sized(a.content, a.opened.Size))
+		o := f.asked(a, r).Object(transit.Inbound, a.home(r), sized(a.content, a.opened.Size))
 		if o.IsZero() {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"carepost/dicom/fileset"
+	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
@@ -93,6 +94,9 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 		return err
 	}
 	again, err := f.seen(tx, a, r)
+	if err == nil && !again {
+		again, err = f.told(tx, a, r)
+	}
 	if err != nil {
 		return err
 	}
@@ -109,10 +113,15 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err != nil {
 		return err
 	}
+	if !failing { // who has no account here today may have one when it is sent again, and a rule may have changed
+		if err := f.keepTold(tx, a, r); err != nil {
+			return err
+		}
+	}
 	if a.report { // it is about nothing of ours, or says what a person wants to know: to be read, and not answered all the same
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v), "rule", ruled))
 	}
-	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "file-set", fileSetWords(a.fileset),
+	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "noted", agent.Findings(v), "file-set", fileSetWords(a.fileset),
 		"package", packageWords(a.found.Package), "context", contextWords(a.found), "rule", ruled)
 	if oracle(a.opened) {
 		return f.move(tx, r, transit.TakeNote, v.Clause, detail+"\nnot answered: only its ciphertext is signed")
@@ -140,7 +149,7 @@ func (f *Flow) hand(tx *store.Tx, a *arrival, r store.Recipient, head store.Head
 		return "refused: " + o.Reason, true, f.refuse(tx, r, o)
 	}
 	if !a.isNews() && f.asked(a, r).Holds() {
-		if _, err = tx.Account(r.Address); err == nil {
+		if _, err = tx.Holder(r.Address); err == nil {
 			return "held until a person releases it", false, f.hold(tx, r, or(a.Work, a.ref.ID))
 		}
 		if !errors.Is(err, store.ErrNotFound) {

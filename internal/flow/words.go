@@ -107,6 +107,9 @@ func addressedWords(h message.Header, to addr.Address) string {
 	if slices.ContainsFunc(agent.Named(h), to.Equal) {
 		return ""
 	}
+	if blind, err := h.Mailboxes("Bcc"); err == nil && slices.ContainsFunc(blind, func(b message.Mailbox) bool { return b.Address.Equal(to) }) {
+		return "to others; to this recipient as a blind copy, as it says"
+	}
 	return "to others alone: a blind copy, or passed on by somebody"
 }
 

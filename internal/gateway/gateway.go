@@ -71,6 +71,7 @@ type Options struct {
 	Rules      rule.Rules // what the operator demands besides
 	Auditing   Auditing
 	Hosts      []netip.Prefix // that submit for all accounts without signing in (DIR-55)
+	OnBehalf   bool           // an account may write in the name of another, as its Sender
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -292,7 +293,7 @@ func (g *Gateway) build(ctx context.Context) error {
 		Store: g.store, Blobs: g.blobs, Keys: g.keys, Mailboxes: g.mailboxes,
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
 		Remember: o.Network.Discovery.Remember, Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Filters: o.Filters,
-		Algorithms: o.Algorithms, Revocation: o.Revocation, Rules: o.Rules, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
+		Algorithms: o.Algorithms, Revocation: o.Revocation, Rules: o.Rules, OnBehalf: o.OnBehalf, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience, KeepHeld: o.Queue.Held,
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})

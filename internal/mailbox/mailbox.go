@@ -27,9 +27,9 @@ type Service struct {
 }
 
 // Deliver puts m into a folder of a local address, once per message, in the caller's transaction, and has it laid into the folders
-// outside that the account's holder wants it in. ErrNoAccount where the address is unknown.
+// outside that the account's holder wants it in. desk+urgent is desk's (store.Tx.Holder). ErrNoAccount where the address is unknown.
 func (s *Service) Deliver(tx *store.Tx, to addr.Address, folder string, m store.Mail) error {
-	account, err := tx.Account(to)
+	account, err := tx.Holder(to)
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNoAccount
 	}

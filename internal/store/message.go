@@ -31,6 +31,8 @@ type Header struct {
 	Receipt       bool `json:"receipt,omitempty"`
 	// Refused are the recipients, by id, from whom a rule of ours keeps the message; inbound only.
 	Refused map[string]rule.Objection `json:"refused,omitempty"`
+	// SignFor are addresses that the signature must speak for besides the envelope's sender; outbound only.
+	SignFor []addr.Address `json:"sign_for,omitempty"`
 }
 
 // Message is one accepted message.
