@@ -182,6 +182,9 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	if o.Postgres, err = c.Postgres.Read(); err != nil {
 		return nil, usage(err)
 	}
+	if o.Webhooks, o.HookPlaces, err = webhooksOf(c); err != nil {
+		return nil, usage(err)
+	}
 	if err := gateway.CheckAuditing(o.Auditing); err != nil {
 		return nil, usage(fmt.Errorf("carepost.toml, [audit]: %w", err))
 	}
@@ -236,7 +239,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		{"pilot", c.Pilot != i.conf.Pilot}, {"listen", c.Listen != i.conf.Listen}, {"store", c.Postgres != i.conf.Postgres}, {"keys", c.Token != i.conf.Token},
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)}, {"audit", !reflect.DeepEqual(c.Audit, i.conf.Audit)},
-		{"submission", !slices.Equal(c.Hosts, i.conf.Hosts)},
+		{"submission", !slices.Equal(c.Hosts, i.conf.Hosts)}, {"webhook", !reflect.DeepEqual(c.Webhooks, i.conf.Webhooks)},
 	} {
 		if x.changed {
 			later = append(later, x.key)

@@ -30,7 +30,7 @@ var Rooms = map[string]Layer{
 	"internal/audit": State, "internal/queue": State,
 
 	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/drop": Services, "internal/admin": Services,
-	"internal/sweep": Services, "internal/backup": Services, "internal/bundle": Services,
+	"internal/sweep": Services, "internal/backup": Services, "internal/bundle": Services, "internal/hook": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges, "internal/auditor": Edges,

@@ -57,6 +57,7 @@ type Config struct {
 	Revocation agent.Revocations
 	Rules      rule.Rules
 	Hosts      []netip.Prefix // that submit for all accounts without signing in
+	Webhooks   []Webhook
 	Audit      Audit
 	OnBehalf   bool   // an account may write in the name of another
 	Partners   []Card // sorted by domain
@@ -145,8 +146,9 @@ type file struct {
 
 		Certificates certificates `toml:"certificates"`
 	} `toml:"policy"`
-	Rules []demand `toml:"rule"`
-	Audit auditing `toml:"audit"`
+	Rules    []demand  `toml:"rule"`
+	Webhooks []webhook `toml:"webhook"`
+	Audit    auditing  `toml:"audit"`
 }
 
 // Error is what is wrong with a file, and where.
@@ -273,6 +275,9 @@ func Parse(path, text string) (*Config, error) {
 	}
 	for _, n := range f.Submission.Hosts {
 		c.Hosts = append(c.Hosts, netip.Prefix(n))
+	}
+	if c.Webhooks, err = webhooks(f.Webhooks, within, wrong); err != nil {
+		return nil, err
 	}
 	if c.Rules, err = rules(f.Rules, wrong); err != nil {
 		return nil, err

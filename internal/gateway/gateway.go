@@ -27,7 +27,9 @@ import (
 	"carepost/internal/certd"
 	"carepost/internal/dnsd"
 	"carepost/internal/drop"
+	"carepost/internal/fetch"
 	"carepost/internal/flow"
+	"carepost/internal/hook"
 	"carepost/internal/keyring"
 	"carepost/internal/ldapd"
 	"carepost/internal/mailbox"
@@ -72,6 +74,8 @@ type Options struct {
 	Auditing   Auditing
 	Hosts      []netip.Prefix // that submit for all accounts without signing in (DIR-55)
 	OnBehalf   bool           // an account may write in the name of another, as its Sender
+	Webhooks   []hook.Hook
+	HookPlaces []netip.AddrPort // hosts inside the house that Webhooks lead to
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -109,6 +113,7 @@ type Gateway struct {
 	admin     *admin.Service
 	bundles   *bundle.Service
 	sweep     *sweep.Service
+	hooks     *hook.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
 	log       *audit.Log
@@ -297,9 +302,10 @@ func (g *Gateway) build(ctx context.Context) error {
 		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience, KeepHeld: o.Queue.Held,
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})
+	g.hooks = hook.New(hook.Options{Store: g.store, Hooks: o.Webhooks, Poster: fetch.New(fetch.Options{AllowPlaces: o.HookPlaces}), Clock: o.Clock, Log: o.Log})
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
 	var err error
-	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.sweep.Handlers())...); err != nil {
+	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.hooks.Handlers(), g.sweep.Handlers())...); err != nil {
 		return err
 	}
 	if err := g.Show(ctx, o.TLS); err != nil {

@@ -27,3 +27,9 @@ func (tx *Tx) PutHook(h Hook) error {
 		h.ID, h.Seq, nullable(h.Sent), h.Dropped)
 	return err
 }
+
+// AuditEnd is the last place that an audit entry has; 0 where none has one.
+func (tx *Tx) AuditEnd() (seq int64, err error) {
+	err = tx.one(`SELECT COALESCE(MAX(seq), 0) FROM audit`, nil, &seq)
+	return seq, err
+}
