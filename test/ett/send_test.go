@@ -42,6 +42,26 @@ func checked(t *testing.T, x *tool) {
 	if kinds["report processed"] == 0 || len(kinds) < 4 {
 		t.Fatalf("the tool has got too little: %v", kinds)
 	}
+	found := python(t, given)
+	wrong := map[string][]string{}
+	for _, m := range found {
+		for name, w := range m {
+			wrong[name] = append(wrong[name], w...)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		t.Run(name, func(t *testing.T) {
+			for _, w := range wrong[name] {
+				t.Error(w)
+			}
+		})
+	}
+	t.Run("the_checks_complain", func(t *testing.T) { complains(t, given) })
+}
+
+// python has testdata/check.py look at messages: what is wrong, by the name of the check.
+func python(t *testing.T, given []looked) (found []map[string][]string) {
+	t.Helper()
 	in, err := json.Marshal(given)
 	must(t, err)
 	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/check.py")
@@ -51,14 +71,6 @@ func checked(t *testing.T, x *tool) {
 	if err != nil {
 		t.Fatalf("python: %v\n%s", err, &log)
 	}
-	var wrong map[string][]string
-	must(t, json.Unmarshal(out, &wrong))
-	for _, name := range slices.Sorted(maps.Keys(wrong)) {
-		group, name, _ := strings.Cut(name, "/")
-		t.Run(group+"_"+name, func(t *testing.T) {
-			for _, w := range wrong[group+"/"+name] {
-				t.Error(w)
-			}
-		})
-	}
+	must(t, json.Unmarshal(out, &found))
+	return found
 }

@@ -19,6 +19,7 @@ import (
 	"carepost/internal/audit"
 	"carepost/internal/gateway"
 	"carepost/internal/gateway/gatewaytest"
+	"carepost/internal/store"
 	"carepost/trust"
 )
 
@@ -138,12 +139,24 @@ func (s *sut) idle(t testing.TB, also func() bool) {
 	}, func() string { return "nothing to be due" })
 }
 
-// entries are those of the audit with an action.
-func (s *sut) entries(t testing.TB, action string) []audit.Record {
+// setAside is why, as the audit has it, a message for an address was set aside.
+func (s *sut) setAside(t testing.TB, to string) (reason string) {
 	t.Helper()
-	out, err := s.Audit(t.Context(), audit.Filter{Action: action, Limit: 10_000})
+	entries, err := s.Audit(t.Context(), audit.Filter{Action: "recipient.set-aside", Limit: 10_000})
 	must(t, err)
-	return out
+	must(t, s.Flow().Store.View(t.Context(), func(tx *store.Tx) error {
+		for _, e := range entries {
+			r, err := tx.Recipient(strings.TrimPrefix(e.Object, "recipient:"))
+			if err != nil {
+				return err
+			}
+			if r.Address.String() == to {
+				reason += e.Detail["clause"] + " " + e.Detail["reason"]
+			}
+		}
+		return nil
+	}))
+	return reason
 }
 
 func must(t testing.TB, err error) {

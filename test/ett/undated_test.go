@@ -12,7 +12,7 @@ import (
 // undated are the cases NO_NOTBEFORE and NO_NOTAFTER. OpenSSL does not sign by a certificate that lacks a date: it signs by one of the same
 // key, serial number and length, whose place the one without a date then takes in the message.
 func (x *tool) undated() (all []*receiving) {
-	for i, name := range []string{"NO_NOTBEFORE", "NO_NOTAFTER"} {
+	for i, name := range []string{"NO_NOTBEFORE", "NO_NOTAFTER", "both_dates"} { // the last shows that the exchange alone does no harm
 		address := strings.ToLower(name) + "@" + good
 		pair := x.ca.Issue(x.t, address)
 		var odd []byte
@@ -21,6 +21,9 @@ func (x *tool) undated() (all []*receiving) {
 				x.t.Fatal("no certificate of the same length")
 			}
 			odd = x.ca.Odd(x.t, pair.Certificate, func(c *certtest.TBS) {
+				if i == 2 {
+					return
+				}
 				var dates []asn1.RawValue
 				if _, err := asn1.Unmarshal(c.Validity.FullBytes, &dates); err != nil {
 					x.t.Fatal(err)
@@ -31,8 +34,12 @@ func (x *tool) undated() (all []*receiving) {
 				c.Subject = longer(x, c.Subject, gone)
 			})
 		}
+		want := silence
+		if i == 2 {
+			want = processed
+		}
 		who := keep(x.t, x.dir, strings.ToLower(name), pair)
-		all = append(all, &receiving{name: name, from: address, want: silence, form: form{signers: []identity{who},
+		all = append(all, &receiving{name: name, from: address, want: want, form: form{signers: []identity{who},
 			signed: func(b []byte) []byte { return x.exchange(b, pair.Certificate.Raw, odd) }}})
 	}
 	return all

@@ -2,7 +2,7 @@
 
 Standard input: a JSON list of messages, each with its octets in base64: "outer" as it came, "signed" when decrypted, "inner" the wrapped
 message; and as text what OpenSSL prints of both structures and of the signer's certificate: "enveloped", "cms", "certificate".
-Standard output: a JSON object, the name of each case with the list of what is wrong.
+Standard output: for each message a JSON object, the name of each case with the list of what is wrong.
 Nothing but Python's own library looks at the messages.
 """
 import base64
@@ -436,18 +436,20 @@ def _(m):
 
 
 def main():
-    out = {}
+    out = []
     for given in json.load(sys.stdin):
         m = Message(given)
-        cases = [("send/" + n, c) for n, c in CASES]
+        found = {}
+        cases = [("send_" + n, c) for n, c in CASES]
         if m.inner.get_param("report-type") == "disposition-notification":
-            cases += [("notice/" + n, c) for n, c in NOTICE_CASES]
+            cases += [("notice_" + n, c) for n, c in NOTICE_CASES]
         for name, check in cases:
             try:
                 wrong = list(check(m))
             except Exception as e:
                 wrong = [f"{type(e).__name__}: {e}"]
-            out.setdefault(name, []).extend(wrong)
+            found[name] = wrong
+        out.append(found)
     json.dump(out, sys.stdout)
 
 
