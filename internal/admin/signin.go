@@ -22,9 +22,9 @@ func (s *Service) Authenticate(ctx context.Context, peer netip.Addr, user, passw
 	account, err := s.judge(ctx, k, user, password)
 	switch {
 	case err == nil:
-		err = s.note(ctx, audit.Entry{Actor: audit.Actor(object(account)), Action: "account.sign-in", Object: object(account)}, peer)
+		err = s.note(ctx, audit.Entry{Actor: audit.Actor(object(account)), Action: "account.sign-in", Object: object(account)}, account, peer)
 	case errors.Is(err, ErrCredentials):
-		err = cmp.Or(s.note(ctx, audit.Entry{Actor: "admin", Action: "account.sign-in-refuse", Object: object(account)}, peer), err)
+		err = cmp.Or(s.note(ctx, audit.Entry{Actor: "admin", Action: "account.sign-in-refuse", Object: object(account)}, account, peer), err)
 	}
 	if err != nil {
 		return addr.Address{}, err
@@ -90,7 +90,10 @@ func (s *Service) credentials(ctx context.Context, user string) (account Account
 }
 
 // note writes down how a sign-in ended.
-func (s *Service) note(ctx context.Context, e audit.Entry, peer netip.Addr) error {
-	e.Detail = map[string]string{"peer": peer.String()}
+func (s *Service) note(ctx context.Context, e audit.Entry, a Account, peer netip.Addr) error {
+	e.Detail = map[string]string{"peer": peer.Unmap().String()}
+	if a.Address != (addr.Address{}) { // else nobody's: what was typed may be a password
+		e.Detail["account"] = a.Address.String()
+	}
 	return prefix("sign in", s.store.Tx(ctx, func(tx *store.Tx) error { return audit.Write(tx, e) }))
 }

@@ -61,6 +61,11 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 			return err
 		}
 	}
+	if len(decision.Groups) > 0 {
+		if err := f.aboutWhom(ctx, m); err != nil {
+			return err
+		}
+	}
 	refused, undecided := sortOut(m, decision)
 	failed = append(failed, refused...)
 	for _, g := range decision.Groups {
@@ -253,6 +258,9 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 	var ids []string
 	for _, r := range s.recipients {
 		ids = append(ids, r.ID)
+	}
+	if err := tx.SetMessageHeader(m.ID, m.Header); err != nil { // with its Subjects
+		return err
 	}
 	delivery := store.Delivery{Message: m.ID, Domain: s.Domain, Blob: s.ref.ID}
 	if err := tx.InsertDelivery(&delivery, ids...); err != nil {

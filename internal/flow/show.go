@@ -68,6 +68,10 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 	answered := !a.report && !oracle(a.opened)
 	head.FinalDelivery, head.Receipt = head.FinalDelivery && answered, mdn.WantsReceipt(a.opened.Header) && answered
 	head.Refused = f.objections(a)
+	if a.fileset != nil {
+		s := subjectsOf(a.fileset.Tree)
+		head.Subjects = &s
+	}
 	if err = tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
@@ -89,7 +93,11 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if addressed != "" {
 		evidence["addressed"] = addressed
 	}
-	err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence})
+	err := disclosure(evidence, a.Message, head, a.judged[r.ID].Address, r.Address, a.report)
+	if err != nil {
+		return err
+	}
+	err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence})
 	if err != nil {
 		return err
 	}
@@ -223,6 +231,16 @@ func (f *Flow) aside(tx *store.Tx, r store.Recipient, clause, reason string, det
 	tx.AfterCommit(func() {
 		f.Log.Warn("message set aside", "message", r.Message, "clause", clause) // DIR-41; the reason is in the audit
 	})
+	m, err := tx.Message(r.Message)
+	if err != nil {
+		return err
+	}
+	if !m.Envelope.From.IsNull() {
+		detail["from"] = m.Envelope.From.Address.String() // who is said to have sent it
+	}
+	if m.Envelope.Peer.IsValid() {
+		detail["peer"] = m.Envelope.Peer.Addr().Unmap().String()
+	}
 	return audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.set-aside", Object: "recipient:" + r.ID, Detail: detail})
 }
 

@@ -33,6 +33,8 @@ type Header struct {
 	Refused map[string]rule.Objection `json:"refused,omitempty"`
 	// SignFor are addresses that the signature must speak for besides the envelope's sender; outbound only.
 	SignFor []addr.Address `json:"sign_for,omitempty"`
+	// Subjects are the patients and studies that it is about, as far as a file-set tells; nil: not looked for.
+	Subjects *transit.Subjects `json:"subjects,omitempty"`
 }
 
 // Message is one accepted message.

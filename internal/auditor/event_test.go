@@ -1,0 +1,125 @@
+package auditor
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"carepost/atna"
+	"carepost/internal/audit"
+	"carepost/internal/transit"
+)
+
+var us = Source{ID: "mx.north.example", Site: "north.example", Host: "mx.north.example"}
+
+func entry(action string, detail map[string]string) audit.Record {
+	return audit.Record{Entry: audit.Entry{Actor: "local:root", Action: action, Object: "thing:1", Detail: detail}, ID: "01J", Seq: 1,
+		At: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), State: audit.Whole}
+}
+
+// What an act is told as; "" is nothing. Whatever is missing of its detail, what is told has all that its kind must have.
+func TestKinds(t *testing.T) {
+	for action, want := range map[string]string{
+		"recipient.hand-over": "Export", "recipient.open": "Import", "recipient.set-aside": "Security Alert/Node Authentication",
+		"account.sign-in": "User Authentication/Login", "account.sign-in-refuse": "User Authentication/Login",
+		"gateway.start": "Application Activity/Application Start", "gateway.stop": "Application Activity/Application Stop",
+		"audit.export": "Audit Log Used", "key.export": "Security Alert/Use of Restricted Function",
+		"backup.create": "Security Alert/Use of Restricted Function", "body.damaged": "Security Alert/Object Security Attributes Changed",
+		"account.create": "Security Alert/User Security Attributes Changed", "anchor.add": "Security Alert/Security Configuration",
+		"key.rotate": "Security Alert/Security Configuration", "certificate.revoke": "Security Alert/Security Configuration",
+		"anchor.list": "", "account.list": "", "queue.show": "", "trust.explain": "", "mail.open": "", "message.accept": "", "nonsense": "", "": "",
+	} {
+		for _, state := range []audit.State{audit.Whole, audit.Erased} {
+			r := entry(action, nil)
+			r.State = state
+			ms, err := us.Messages(r, atna.MaxMessage)
+			got := ""
+			for _, m := range ms {
+				got = m.Event.ID.Meaning
+				if len(m.Event.Types) > 0 {
+					got += "/" + m.Event.Types[0].Meaning
+				}
+				if err := m.Check(); err != nil {
+					t.Errorf("%s: %v", action, err)
+				}
+			}
+			if err != nil || got != want || len(ms) > 1 {
+				t.Errorf("%s: %q, want %q, %v", action, got, want, err)
+			}
+		}
+	}
+}
+
+// An entry of the log that is not what was written is told, and nothing that it claims.
+func TestBrokenEntry(t *testing.T) {
+	r := entry("recipient.hand-over", map[string]string{"to": "desk@south.example"})
+	r.Object, r.State = "recipient:forged", audit.Broken
+	ms, err := us.Messages(r, atna.MaxMessage)
+	if err != nil || len(ms) != 1 || ms[0].Event.Outcome != atna.SeriousFailure {
+		t.Fatal(ms, err)
+	}
+	text, err := ms[0].XML()
+	if err != nil || !strings.Contains(string(text), "urn:x-carepost:audit:01J") || strings.Contains(string(text), "forged") || strings.Contains(string(text), "south") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestReportsAreNoDisclosure(t *testing.T) {
+	for _, action := range []string{"recipient.hand-over", "recipient.open"} {
+		if ms, err := us.Messages(entry(action, map[string]string{"report": "yes"}), atna.MaxMessage); len(ms) != 0 || err != nil {
+			t.Error(action, ms, err)
+		}
+	}
+}
+
+// A stranger's set of ten thousand studies, with texts of any length and kind, is told in messages that every receiver takes.
+func TestHostileSubjects(t *testing.T) {
+	var s transit.Subjects
+	for range 100 {
+		p := transit.Patient{ID: strings.Repeat("ü", 70000), Name: "<&\x00"}
+		for range 100 {
+			p.Studies = append(p.Studies, transit.Study{UID: strings.Repeat("9", 5000), Classes: map[string]int{"1.2": 3, "\xff": -1}})
+		}
+		s.Patients = append(s.Patients, p)
+	}
+	s = s.Bounded()
+	text, err := json.Marshal(s)
+	if err != nil || len(text) > 1<<20 || s.Left == 0 {
+		t.Fatal(len(text), s.Left, err)
+	}
+	a, err := New(Options{Log: audit.Cursor{}, Server: "x:1", Source: us})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := a.frames(entry("recipient.open", map[string]string{"from": "a@south.example", "to": "b@north.example", "subjects": string(text)}))
+	for _, f := range frames {
+		if len(f) > atna.MaxMessage+6 {
+			t.Errorf("%d octets", len(f))
+		}
+	}
+	if len(frames) < 2 || !strings.Contains(string(frames[0]), "more patients and studies") {
+		t.Error(len(frames))
+	}
+	// What is kept does not read: it is told all the same that the letter came.
+	if frames = a.frames(entry("recipient.open", map[string]string{"subjects": "{"})); len(frames) != 1 {
+		t.Error(len(frames))
+	}
+}
+
+func TestEvents(t *testing.T) {
+	a, err := New(Options{Log: audit.Cursor{}, Server: "x:1", Source: us, Events: Events{NoExport: true, NoActivity: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for action, want := range map[string]int{"recipient.hand-over": 0, "gateway.start": 0, "recipient.open": 1, "anchor.add": 1} {
+		if got := a.frames(entry(action, nil)); len(got) != want {
+			t.Errorf("%s: %d", action, len(got))
+		}
+	}
+	for _, o := range []Options{{}, {Log: audit.Cursor{}, Server: "x:1"}, {Log: audit.Cursor{}, Server: "x:1", Source: Source{ID: "x", Host: "a b"}}} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%+v", o)
+		}
+	}
+}
