@@ -27,13 +27,13 @@ func kindOf(action string) kind {
 		return kind{atna.ApplicationActivity, atna.ApplicationStart}
 	case "gateway.stop":
 		return kind{atna.ApplicationActivity, atna.ApplicationStop}
-	case "audit.list", "audit.export", "audit.verify":
+	case "audit.read", "audit.export", "audit.verify":
 		return kind{event: atna.AuditLogUsed}
 	case "recipient.set-aside":
 		return alert(atna.NodeAuthentication)
 	case "body.damaged":
 		return alert(atna.ObjectSecurity)
-	case "key.export", "certificate.export", "backup.create", "backup.restore":
+	case "key.export", "certificate.export", "backup.create", "backup.restore", "audit.erase":
 		return alert(atna.RestrictedFunction)
 	case "certificate.ends", "certificate.tell", "review.due":
 		return kind{}
