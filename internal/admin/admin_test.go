@@ -59,13 +59,14 @@ func wantInvalid(t testing.TB, err error, words string) {
 	}
 }
 
-// entries lists the actions in the audit, and fails if one names anybody.
+// entries lists the actions in the audit, and fails if one names anybody, but for the sealed detail of who signed in or was tried.
 func entries(t testing.TB, s *Service) (actions []string) {
 	t.Helper()
 	must(t, s.store.View(t.Context(), func(tx *store.Tx) error {
 		list, err := audit.List(tx, audit.Filter{Limit: 10000})
 		for _, e := range list {
 			actions = append(actions, e.Action)
+			delete(e.Detail, "account")
 			if text := fmt.Sprint(e.Actor, e.Object, e.Detail); strings.Contains(text, "@") || strings.Contains(text, secret) {
 				t.Errorf("%s: %s", e.Action, text)
 			}
