@@ -25,7 +25,7 @@ func TestPage(t *testing.T) {
 		if !strings.HasPrefix(line, "|") {
 			continue
 		}
-		for _, m := range regexp.MustCompile("`([A-Za-z0-9_-]+)`").FindAllStringSubmatch(line, -1) {
+		for _, m := range regexp.MustCompile("`([A-Za-z0-9_.-]+)`").FindAllStringSubmatch(line, -1) {
 			named[m[1]] = true
 			prefix, rest, _ := strings.Cut(m[1], "_") // good_sha256 is put together of two
 			if s := sources.String(); !strings.Contains(s, `"`+m[1]+`"`) && !strings.Contains(s, m[1]+"(") && !(prefix == "good" && strings.Contains(s, `"`+rest+`"`)) {

@@ -55,9 +55,10 @@ func newSUT(t testing.TB, x *tool) *sut {
 		o.Listeners.Submission = submission
 		o.Clock = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 		o.Revocation.Domains = map[addr.Domain]trust.Unknown{demanding: trust.Demand}
+		o.Rules = rules()
 		o.Network.Stub["ett.example"] = []string{x.dns}
 		o.Network.Trial.Ports = append(o.Network.Trial.Ports, uint16(port))
-		for _, d := range []addr.Domain{good, untrusted, nocert, demanding} {
+		for _, d := range []addr.Domain{good, untrusted, nocert, demanding, newer, older} {
 			o.Network.Routes[d] = x.mx.addr
 		}
 	}, "north.example")

@@ -32,6 +32,8 @@ const (
 	good      = "good.ett.example"      // trusted, its certificate in DNS
 	untrusted = "untrusted.ett.example" // a certificate of another authority
 	nocert    = "nocert.ett.example"    // none
+	newer     = "newer.ett.example"     // trusted, by the profile v1.3
+	older     = "older.ett.example"     // trusted, by the profile lenient
 	demanding = "demanding.ett.example" // trusted; its certificates must name where to ask whether they are revoked
 )
 
@@ -42,7 +44,7 @@ type tool struct {
 	web      *certtest.Server
 	ca       *certtest.CA
 	strange  *certtest.CA // nobody trusts it
-	org      identity     // of both trusted domains, published
+	org      identity     // of the trusted domains, published
 	dns      string
 	mx       *server
 	under    *sut
@@ -69,7 +71,7 @@ func newTool(t testing.TB) *tool {
 	x.ca, x.strange = certtest.NewCA(t, "ETT"), certtest.NewCA(t, "Elsewhere")
 	x.ca.Publish(t, x.web)
 	x.strange.Publish(t, x.web)
-	org := x.ca.Issue(t, good, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, demanding) })
+	org := x.ca.Issue(t, good, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, demanding, newer, older) })
 	x.org = keep(t, x.dir, "org", org)
 	host := x.ca.Issue(t, "mx.ett.example")
 	x.mx = &server{refuses: func(to string) bool { return strings.HasPrefix(to, "bad") }, take: x.take,
@@ -79,8 +81,8 @@ func newTool(t testing.TB) *tool {
 		return name + " IN CERT PKIX 0 0 " + base64.StdEncoding.EncodeToString(p.Certificate.Raw) + "\n"
 	}
 	x.dns = resolvertest.Named(t, map[string]string{"ett.example": "$TTL 60\n@ IN SOA ns hostmaster 1 60 60 600 60\n@ IN NS ns\nns IN A 127.0.0.1\n" +
-		"good IN MX 10 ns\nuntrusted IN MX 10 ns\nnocert IN MX 10 ns\ndemanding IN MX 10 ns\n" +
-		record("good", org) + record("demanding", org) + record("untrusted", x.strange.Issue(t, untrusted))})
+		"good IN MX 10 ns\nuntrusted IN MX 10 ns\nnocert IN MX 10 ns\ndemanding IN MX 10 ns\nnewer IN MX 10 ns\nolder IN MX 10 ns\n" +
+		record("good", org) + record("demanding", org) + record("newer", org) + record("older", org) + record("untrusted", x.strange.Issue(t, untrusted))})
 	return x
 }
 
