@@ -114,6 +114,8 @@ func (s *Status) readField(name, v string) {
 		switch a := Action(strings.ToLower(word)); a {
 		case Failed, Delayed, Delivered, Relayed, Expanded:
 			s.Action = a
+		case "failure": // so some write it
+			s.Action = Failed
 		}
 	case "status":
 		code, comment := message.CutComment(v)
