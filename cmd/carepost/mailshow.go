@@ -22,21 +22,26 @@ import (
 const mostShown = 256 << 10
 
 func newMailShowCmd(f *mailCmd) *cobra.Command {
+	var receipt bool
 	cmd := &cobra.Command{
 		Use:   "show [ACCOUNT] UID",
 		Short: "Shows one mail: header, text, attachments, and who vouches for it",
 		Long: `Prints the fields of the header, the plain text, and a list of what is attached. A DICOM File-set is checked: COMPLETE says that
-every image is there and unchanged. So is a package of documents (IHE XDM); a Direct Context is read. HTML is not shown; "carepost mail save" writes it to a file.`,
-		Example:               `  carepost mail show reception@south.example 7`,
+every image is there and unchanged. So is a package of documents (IHE XDM); a Direct Context is read. HTML is not shown; "carepost mail save" writes it to a file.
+
+Where the sender asks to be told that the mail is read, that is said; he is told with --receipt only, and once.`,
+		Example: `  carepost mail show reception@south.example 7
+  carepost mail show 7 --receipt`,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, uid, _, err := oneMail(args, 0)
 			if err != nil {
 				return err
 			}
-			return f.within(cmd, account, func(c *admind.Client, of addr.Address) error { return f.show(cmd, c, of, uid) })
+			return f.within(cmd, account, func(c *admind.Client, of addr.Address) error { return f.show(cmd, c, of, uid, receipt) })
 		},
 	}
+	cmd.Flags().BoolVar(&receipt, "receipt", false, "tell the sender, who asks for it, that it is read")
 	return reports(cmd)
 }
 
@@ -46,10 +51,11 @@ type shownMail struct {
 	Texts    []string            `json:"texts"`
 	Report   *admind.StudyReport `json:"study_report,omitempty"`
 	Contents *admind.Contents    `json:"contents,omitempty"` // for programs: a package of documents, a context
+	Receipt  *admind.Receipt     `json:"receipt,omitempty"`  // that its sender asks for
 	Vouching []string            `json:"vouching,omitempty"` // how it was opened and whom its signer is trusted by
 }
 
-func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, uid uint32) error {
+func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, uid uint32, receipt bool) error {
 	ctx := cmd.Context()
 	outline, err := c.MailOutline(ctx, of, f.folder, uid)
 	if err != nil {
@@ -88,10 +94,15 @@ func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, ui
 		}
 		m.Contents = &contents
 	}
+	if m.Receipt, err = f.receipt(ctx, c, of, uid, receipt); err != nil {
+		return err
+	}
 	if asJSON(cmd) {
 		err = writeJSON(cmd.OutOrStdout(), m)
 	} else if err = printMail(cmd.OutOrStdout(), m); err == nil {
-		err = f.hint(cmd, m)
+		if err = f.hint(cmd, m); err == nil {
+			err = f.receiptHint(cmd, m.Receipt)
+		}
 	}
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func (f *Flow) failureReport(d addr.Domain, to addr.Address, h store.Header, fai
 // failureText says to a person what has happened, why, and what can be done (Direct 3.3).
 func failureText(h store.Header, failed []failure) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "Your message%s was NOT delivered to:\n", aboutWords(h))
+	text.WriteString(filled("", "", "Your message"+aboutWords(h)+" was NOT delivered to:"))
 	for _, x := range failed {
 		fmt.Fprintf(&text, "\n  %s\n%s%s%s", x.recipient.Address, paragraph("Why:", x.reason), paragraph("To do:", remedy(x)),
 			paragraph("Rule:", x.clause+" ("+x.code+")"))

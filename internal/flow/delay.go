@@ -132,8 +132,8 @@ func (f *Flow) delayed(ctx context.Context, m store.Message, waiting []store.Rec
 	}
 	r.Subject = "Delayed: " + or(m.Header.Subject, "(no subject)")
 	var text strings.Builder
-	fmt.Fprintf(&text, "Your message%s still waits to be handed over. It is tried until\n%s; you need not send it again. If that is in vain you will be told.\n\nStill waiting:\n",
-		aboutWords(m.Header), moment(m.Expires))
+	text.WriteString(filled("", "", "Your message"+aboutWords(m.Header)+" still waits to be handed over. It is tried until "+moment(m.Expires)+
+		"; you need not send it again. If that is in vain you will be told.") + "\nStill waiting:\n")
 	for _, x := range waiting {
 		why := delayReason(x)
 		if slices.Contains(held, x.ID) {

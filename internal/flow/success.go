@@ -112,7 +112,8 @@ func (f *Flow) goodNews(ctx context.Context, m store.Message, r store.Recipient,
 		}
 	}
 	rep.Subject = subject + or(m.Header.Subject, "(no subject)")
-	rep.Text = fmt.Sprintf("Your message%s has %s:\n\n  %s\n%s\n%s\n", aboutWords(m.Header), what, r.Address, paragraph("How:", st.Comment+"."), more)
+	rep.Text = fmt.Sprintf("%s\n  %s\n%s\n%s", filled("", "", "Your message"+aboutWords(m.Header)+" has "+what+":"), r.Address,
+		paragraph("How:", st.Comment+"."), filled("", "", more))
 	rep.Recipients = []dsn.Status{st}
 	f.withOriginal(ctx, &rep, m, false)
 	return f.keepReport(m, rep, []store.Recipient{r})
