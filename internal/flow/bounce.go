@@ -115,7 +115,7 @@ func failureText(h store.Header, failed []failure) string {
 		fmt.Fprintf(&text, "\n  %s\n%s%s%s", x.recipient.Address, paragraph("Why:", x.reason), paragraph("To do:", remedy(x)),
 			paragraph("Rule:", x.clause+" ("+x.code+")"))
 	}
-	text.WriteString("\nRecipients who are not named here are not meant; of each you are told on its own.\n")
+	text.WriteString("\nRecipients who are not named here are not meant; of each you are told apart.\n")
 	return text.String()
 }
 

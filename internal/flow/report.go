@@ -117,7 +117,7 @@ func (f *Flow) passOn(ctx context.Context, changes []change) error {
 	for _, c := range changes {
 		if _, err := c.recipient.State.Next(transit.Fail); c.claim == lost && err == nil {
 			failed[c.recipient.Message] = append(failed[c.recipient.Message],
-				failure{c.recipient, transit.Fail, "5.0.0", "Direct 3.3", "the recipient's side reports: " + c.reason, nil})
+				failure{c.recipient, transit.Fail, or(c.code, "5.0.0"), "Direct 3.3", "the recipient's side reports: " + c.reason, nil})
 		}
 	}
 	made := map[string]*bounced{}

@@ -39,6 +39,7 @@ type said struct {
 	claim  claim
 	words  string // for the timeline
 	reason string // of a failure
+	code   string // of a failure (RFC 3463); may be empty
 	show   bool   // a person is to see the report itself
 }
 
@@ -135,6 +136,9 @@ func fromDSN(r *dsn.Report) (all []said) {
 		switch st.Action {
 		case dsn.Failed:
 			s.claim, s.words, s.reason = lost, "failed notice", or(st.Comment, or(st.Diagnostic, "no reason is given"))
+			if !strings.HasPrefix(st.Code, "2") {
+				s.code = st.Code
+			}
 		case dsn.Delivered:
 			s.claim, s.words, s.show = arrived, "delivered notice", true
 		case dsn.Delayed, dsn.Relayed, dsn.Expanded:

@@ -61,6 +61,9 @@ type envelope struct {
 	Peer netip.AddrPort `json:"peer,omitzero"`
 	Helo string         `json:"helo,omitempty"`
 	TLS  string         `json:"tls,omitempty"`
+
+	Full   bool                    `json:"full,omitempty"`
+	Wishes map[string]transit.Wish `json:"wishes,omitempty"`
 }
 
 // InsertMessage adds m, in State Received when it has none. A second message with the same Dedupe is *Duplicate with the id of the
@@ -80,6 +83,7 @@ func (tx *Tx) InsertMessage(m *Message) error {
 	}
 	env, err := tx.sealJSON("message.envelope", m.ID, envelope{
 		From: m.Envelope.From.Address, ID: m.Envelope.ID, Peer: m.Envelope.Peer, Helo: m.Envelope.Helo, TLS: m.Envelope.TLS,
+		Full: m.Envelope.Full, Wishes: m.Envelope.Wishes,
 	})
 	if err != nil {
 		return err
@@ -118,7 +122,7 @@ func (tx *Tx) readMessage(scan scanner) (m Message, err error) {
 	if err := tx.openJSON("message.envelope", m.ID, env, &e); err != nil {
 		return m, err
 	}
-	m.Envelope = transit.Envelope{From: addr.Path{Address: e.From}, ID: e.ID, Peer: e.Peer, Helo: e.Helo, TLS: e.TLS}
+	m.Envelope = transit.Envelope{From: addr.Path{Address: e.From}, ID: e.ID, Peer: e.Peer, Helo: e.Helo, TLS: e.TLS, Full: e.Full, Wishes: e.Wishes}
 	return m, tx.openJSON("message.header", m.ID, head, &m.Header)
 }
 
