@@ -35,7 +35,7 @@ func (s *side) reports() (out []*dsn.Report) {
 	return out
 }
 
-// What a sender said at submission is obeyed: NOTIFY, ENVID, ORCPT, RET. RFC 3461 §4, §6.
+// What a sender said at submission is obeyed: NOTIFY, ENVID, ORCPT, RET. RFC 3461 §4, §6; DIR-31.
 func TestWishes(t *testing.T) {
 	wish := func(n transit.Notify) map[string]transit.Wish {
 		return map[string]transit.Wish{lab.Key(): {Notify: n, Original: "rfc822;The.Lab@south.example"}}
