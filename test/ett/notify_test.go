@@ -1,7 +1,6 @@
 package ett
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -165,11 +164,4 @@ func (s *sut) told(t testing.TB) map[word][]string {
 		}
 	}
 	return out
-}
-
-// kept says that the tool got a message with a field as it was written.
-func (x *tool) kept(id, field string) bool {
-	return slices.ContainsFunc(x.arrivals(func(a arrival) bool { return a.id == id }), func(a arrival) bool {
-		return bytes.Contains(a.inner, crlf([]byte(field)))
-	})
 }
