@@ -90,7 +90,7 @@ func open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*checker, 
 			c.total += f.Size
 		}
 	}
-	if !claimed && len(c.files) > 0 {
+	if !claimed && (len(c.files) > 0 || !a.Damaged()) {
 		return nil, ErrNoPackage
 	}
 	if err := c.check(); err != nil {
@@ -100,14 +100,14 @@ func open(ctx context.Context, r io.ReaderAt, size int64, o Options) (*checker, 
 }
 
 func (c *checker) check() error {
-	metadata := c.metadata()
+	metadata, cost := c.metadata(), budget{maxMetadata, maxElements}
 	for _, i := range metadata[:min(len(metadata), maxSets)] {
-		if err := c.subset(i); err != nil {
+		if err := c.subset(i, &cost); err != nil {
 			return err
 		}
 	}
 	switch {
-	case len(metadata) == 0 && len(c.files) > 0:
+	case len(metadata) == 0 && !c.archive.Damaged():
 		c.find(ruleNoMetadata, "", "no %s: nothing says what the documents are", MetadataName)
 	case len(metadata) > maxSets:
 		c.find(ruleLimit, "", "%d submission sets: the first %d are read", len(metadata), maxSets)
@@ -132,11 +132,11 @@ func (c *checker) metadata() (out []int) {
 }
 
 // subset reads one METADATA.XML, and the documents it names.
-func (c *checker) subset(i int) error {
+func (c *checker) subset(i int, cost *budget) error {
 	f := c.files[i]
 	c.used[i] = true
 	r := f.Open()
-	root, err := parseXML(&patient{c.ctx, r})
+	root, err := parseXML(&patient{c.ctx, r}, cost)
 	r.Close()
 	switch {
 	case c.ctx.Err() != nil:
@@ -154,9 +154,12 @@ func (c *checker) subset(i int) error {
 	s := c.submission(root, f.Name)
 	s.Folder = strings.TrimSuffix(place, "/")
 	entries := root.find("ExtrinsicObject")
-	if len(entries) > maxDocuments {
-		c.find(ruleLimit, f.Name, "%d documents: the first %d are read", len(entries), maxDocuments)
-		entries = entries[:maxDocuments]
+	switch left := maxDocuments - c.report.Documents; {
+	case len(entries) == 0:
+		c.find(ruleSet, f.Name, "it names no document")
+	case len(entries) > left:
+		c.find(ruleLimit, f.Name, "%d documents, where the package may hold no more than %d: the rest is not read", len(entries), maxDocuments)
+		entries = entries[:left]
 	}
 	seen := map[string]bool{s.UniqueID: s.UniqueID != ""}
 	s.Documents = make([]Document, 0, len(entries))

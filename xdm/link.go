@@ -40,7 +40,10 @@ func (c *checker) link(uri, place string, want []byte, where string) (int, error
 	if err := c.hashes(); err != nil {
 		return -1, err
 	}
-	for _, i := range c.byHash[[sha1.Size]byte(want)] {
+	sum := [sha1.Size]byte(want)
+	for len(c.byHash[sum]) > 0 { // a file that has its entry is looked at no more
+		i := c.byHash[sum][0]
+		c.byHash[sum] = c.byHash[sum][1:]
 		if !c.used[i] {
 			c.find(ruleLink, c.files[i].Name, "only its hash leads from %s to it", where)
 			return i, nil

@@ -8,7 +8,7 @@ import (
 
 const (
 	maxSets      = 100    // submission sets of a package
-	maxDocuments = 10_000 // entries of a METADATA.XML
+	maxDocuments = 10_000 // entries of a package
 	maxValues    = 1000   // values of a slot
 )
 
@@ -133,7 +133,7 @@ func (e *element) patient(id string) (p Patient) {
 		switch strings.TrimSpace(field) {
 		case "PID-3":
 			for cx := range strings.SplitSeq(value, "~") {
-				if i := identifier(cx); i.Value != "" && !slices.Contains(p.IDs, i) && len(p.IDs) < maxValues {
+				if i := identifier(cx); i.Value != "" && len(p.IDs) < maxValues && !slices.Contains(p.IDs, i) {
 					p.IDs = append(p.IDs, i)
 				}
 			}

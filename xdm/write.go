@@ -1,6 +1,7 @@
 package xdm
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha1"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	maxWritten = 9999    // documents of one package: DOC0001 to DOC9999
+	maxWritten = 1000    // documents of one package: more would be over the limits of a reader such as ours
 	maxValue   = 4 << 10 // octets of one value that we write
 )
 
@@ -87,6 +88,9 @@ func Prepare(ctx context.Context, l Letter) (*Plan, error) {
 	}
 	p.identify()
 	p.xml, p.index, p.readme = p.metadata(), p.page(), p.note()
+	if len(p.xml) > maxMetadata || bytes.Count(p.xml, []byte("<"))-bytes.Count(p.xml, []byte("</")) > maxElements {
+		return nil, errors.New("xdm: the metadata of so many documents are longer than readers take: send them in several packages")
+	}
 	return p, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// What one METADATA.XML may cost its reader.
+// What the METADATA.XML of a package may cost their reader; octets and elements are those of all of them.
 const (
 	maxMetadata   = 8 << 20 // octets
 	maxElements   = 100_000
@@ -57,14 +57,18 @@ func (e *element) find(name string) (out []*element) {
 	return out
 }
 
-// parseXML reads a document. There are no entities but XML's own five, and a document type declaration is an error: nothing is
-// expanded or fetched. Errors are of r, or say what is wrong with the document without repeating it.
-func parseXML(r io.Reader) (*element, error) {
-	in := &counted{r: r, left: maxMetadata}
+// budget is what the documents that are still to be read may cost.
+type budget struct{ octets, elements int }
+
+// parseXML reads a document, and takes what it cost from b. There are no entities but XML's own five, and a document type declaration is
+// an error: nothing is expanded or fetched. Errors are of r, or say what is wrong with the document without repeating it.
+func parseXML(r io.Reader, b *budget) (*element, error) {
+	in := &counted{r: r, left: b.octets}
+	defer func() { b.octets = in.left }()
 	d := xml.NewDecoder(in)
 	d.CharsetReader = charset
 	root := &element{}
-	open, elements := []*element{root}, 0
+	open := []*element{root}
 	for {
 		t, err := d.RawToken()
 		if err == io.EOF {
@@ -79,7 +83,7 @@ func parseXML(r io.Reader) (*element, error) {
 		top := open[len(open)-1]
 		switch t := t.(type) {
 		case xml.StartElement:
-			if elements++; elements > maxElements || len(open) > maxDepth || len(t.Attr) > maxAttributes {
+			if b.elements--; b.elements < 0 || len(open) > maxDepth || len(t.Attr) > maxAttributes {
 				return nil, errXMLLimit
 			}
 			e := &element{name: t.Name.Local, attr: t.Attr}
@@ -109,7 +113,7 @@ var (
 	errXML      = errors.New("no well-formed XML")
 	errDTD      = errors.New("a document type declaration, which could hide entities")
 	errXMLLimit = errors.New("more elements, depth or attributes than the limits allow")
-	errXMLSize  = fmt.Errorf("longer than %d MiB", maxMetadata>>20)
+	errXMLSize  = fmt.Errorf("the metadata of the package are longer than %d MiB", maxMetadata>>20)
 )
 
 // malformed keeps what a parser says of the text from repeating the text.
