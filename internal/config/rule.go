@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"mime"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type demand struct {
 	Instead  party       `toml:"instead"`
 	Readable *bool       `toml:"readable"`
 	Hold     *bool       `toml:"hold"`
+	Watch    []watched   `toml:"watch"`
 }
 
 type (
@@ -116,6 +118,25 @@ func (m *mediaType) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// watched is an expression that is looked for in mail (RE2).
+type watched struct{ *regexp.Regexp }
+
+// maxWatch bounds an expression, in bytes.
+const maxWatch = 1000
+
+func (w *watched) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 || len(text) > maxWatch {
+		return fmt.Errorf("an expression has 1 to %d bytes", maxWatch)
+	}
+	if w.Regexp, err = regexp.Compile(string(text)); err != nil {
+		return fmt.Errorf("%q is no expression such as (?i)\\bpassword\\b: %w", text, err)
+	}
+	if w.MatchString("") {
+		return fmt.Errorf("%q is found in every text", text)
+	}
+	return nil
+}
+
 func (n *size) UnmarshalText(text []byte) error {
 	number, unit := strings.TrimSpace(string(text)), int64(1)
 	for _, u := range []struct {
@@ -146,6 +167,9 @@ func rules(all []demand, wrong func(key, format string, a ...any) error) (out ru
 		if d.Profile != "" {
 			policy := policies[string(d.Profile)]
 			r.Profile = &policy
+		}
+		for _, w := range d.Watch {
+			r.Watch = append(r.Watch, w.Regexp)
 		}
 		for _, m := range d.Accept {
 			r.Accept = append(r.Accept, string(m))

@@ -16,8 +16,8 @@ import (
 // trusted, and its processed notice goes out: that is what Direct 3.2 promises, and whose deadline would pass; but no mailbox shows it. Who
 // waits has work of kindRelease, which ends the waiting at its time; the row in the store says which of two that come at once was first.
 
-// hold has a recipient's mail wait for a person; blob is the body of one that was opened.
-func (f *Flow) hold(tx *store.Tx, r store.Recipient, blob string) error {
+// hold has a recipient's mail wait for a person; blob is the body of one that was opened, why says what rule has it wait.
+func (f *Flow) hold(tx *store.Tx, r store.Recipient, blob, why string) error {
 	w := store.Work{Kind: kindRelease, Ref: r.ID, After: f.KeepHeld, Unique: kindRelease + ":" + r.ID}
 	if err := tx.InsertWork(&w); err != nil {
 		return err
@@ -26,10 +26,10 @@ func (f *Flow) hold(tx *store.Tx, r store.Recipient, blob string) error {
 		return err
 	}
 	until := f.Clock().Add(f.KeepHeld).UTC().Format(time.RFC3339)
-	if err := tx.NoteRecipient(r, "rule", lines("held", "a person of this gateway is to release it, until "+until)); err != nil {
+	if err := tx.NoteRecipient(r, "rule", lines("held", "a person of this gateway is to release it, until "+until+": "+why)); err != nil {
 		return err
 	}
-	return audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.hold", Object: "recipient:" + r.ID, Detail: map[string]string{"until": until}})
+	return audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.hold", Object: "recipient:" + r.ID, Detail: map[string]string{"until": until, "reason": why}})
 }
 
 // resting settles the work of a message on its way out of which nothing is left but what waits for a person, or was released just now.

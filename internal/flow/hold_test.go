@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,27 @@ func TestHoldOutgoing(t *testing.T) {
 	s.step("deliver")
 	if r := s.recipient(id, ward); r.State != transit.Sent || s.audited("recipient.hold") != 1 || s.audited("recipient.release") != 1 || len(s.inbox()) != 0 {
 		t.Errorf("%q, %d held, %d released, %d reports", r.State, s.audited("recipient.hold"), s.audited("recipient.release"), len(s.inbox()))
+	}
+}
+
+// What a rule watches for is held, and nothing else is; why is told in words that hold nothing of the letter. DIR-56.
+func TestWatched(t *testing.T) {
+	s := newSide(t)
+	s.Rules = rule.Rules{{Direction: transit.Outbound, Watch: []*regexp.Regexp{regexp.MustCompile(`(?i)\bshort\b`)}}}
+	passes := s.submit("long", lab)
+	waits := s.submit("in short", lab)
+	s.step("outbound")
+	s.step("outbound")
+	if a, b := s.recipient(passes, lab).State, s.recipient(waits, lab).State; a != transit.Sealed || b != transit.Accepted {
+		t.Errorf("%q passes, %q waits", a, b)
+	}
+	if h := s.held(1)[0]; h.Message.ID != waits {
+		t.Errorf("%+v", h)
+	}
+	l, err := s.Timeline(t.Context(), operator, waits)
+	s.must(err)
+	if words := timeline(l); !strings.Contains(words, "a rule watches for what it holds (expression 1)") || strings.Contains(words, "in short") {
+		t.Error(words)
 	}
 }
 

@@ -3,6 +3,8 @@ package flow
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 
 	"carepost/internal/audit"
 	"carepost/internal/rule"
@@ -25,23 +27,24 @@ func (f *Flow) obey(ctx context.Context, m *outgoing) (failed []failure, err err
 	if exempt(m.Message) || len(m.waiting) == 0 {
 		return nil, nil
 	}
-	var content *rule.Content
-	var pass, hold []store.Recipient
+	var rules []rule.Rule
 	for _, r := range m.waiting {
-		says := f.Rules.Of(m.Envelope.From.Address, r.Address, transit.Outbound)
-		if says.Asks() && content == nil {
-			c, err := rule.Look(m.body, m.Size)
-			if err != nil {
-				return nil, fmt.Errorf("flow: outbound: %w", err)
-			}
-			content = &c
-		}
-		switch o, w := says.Object(transit.Outbound, r.Address, sized(content, m.Size)), m.waiters[r.ID]; {
+		rules = append(rules, f.Rules.Of(m.Envelope.From.Address, r.Address, transit.Outbound))
+	}
+	content, err := lookFor(rules, m.body, m.Size)
+	if err != nil {
+		return nil, fmt.Errorf("flow: outbound: %w", err)
+	}
+	var pass, hold []store.Recipient
+	whys := map[string]string{}
+	for i, r := range m.waiting {
+		why, holds := rules[i].Holds(content)
+		switch o, w := rules[i].Object(transit.Outbound, r.Address, content), m.waiters[r.ID]; {
 		case !o.IsZero():
 			failed = append(failed, objected(r, transit.Refuse, o))
 		case w.State == store.Waiting:
-		case w.State == "" && says.Holds():
-			hold = append(hold, r)
+		case w.State == "" && holds:
+			hold, whys[r.ID] = append(hold, r), why
 		default:
 			pass = append(pass, r)
 		}
@@ -55,7 +58,7 @@ func (f *Flow) obey(ctx context.Context, m *outgoing) (failed []failure, err err
 			return err
 		}
 		for _, r := range hold {
-			if err := f.hold(tx, r, ""); err != nil {
+			if err := f.hold(tx, r, "", whys[r.ID]); err != nil {
 				return err
 			}
 		}
@@ -71,19 +74,35 @@ func sized(c *rule.Content, size int64) rule.Content {
 	return *c
 }
 
+// lookFor reads of a message what rules ask for.
+func lookFor(rules []rule.Rule, body transit.Body, size int64) (rule.Content, error) {
+	asks := false
+	var watch []*regexp.Regexp
+	for _, r := range rules {
+		asks = asks || r.Asks()
+		for _, w := range r.Watch {
+			if !slices.Contains(watch, w) {
+				watch = append(watch, w)
+			}
+		}
+	}
+	if !asks {
+		return rule.Content{Size: size}, nil
+	}
+	return rule.Look(body, size, watch...)
+}
+
 // look reads of an opened message what the rules of its recipients ask for.
 func (f *Flow) look(a *arrival, body transit.Body) error {
+	var rules []rule.Rule
 	for _, r := range a.trusted {
-		if !f.asked(a, r).Asks() {
-			continue
-		}
-		c, err := rule.Look(body, body.Size())
-		if err != nil {
-			return fmt.Errorf("flow: inbound: %w", err)
-		}
-		a.content = &c
-		return nil
+		rules = append(rules, f.asked(a, r))
 	}
+	c, err := lookFor(rules, body, body.Size())
+	if err != nil {
+		return fmt.Errorf("flow: inbound: %w", err)
+	}
+	a.content = &c
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ const (
 	maxWithin   = 8        // messages within one another
 	maxMessages = 50       // looked into in all, the first included
 	maxGlance   = 64 << 10 // octets of a text in which something visible is looked for
+	maxWatched  = 8 << 20  // octets of all texts together that expressions are looked for in
 )
 
 // Content is what a message holds, as far as rules speak of it. Types are those that it declares: nothing guesses what a part is.
@@ -24,11 +26,15 @@ type Content struct {
 	Structured []string // those of them that programs read (Direct 2.1)
 	Readable   bool     // there is one besides that people read
 	Unclear    string   // why it cannot be looked through; empty: it could
+
+	Watched []*regexp.Regexp // of those that Look was given, the ones that were found in a subject or a text
+	TooLong bool             // to be looked through for them whole
 }
 
-// Look reads what a message of size bytes holds. An error is one of r.
-func Look(r io.ReaderAt, size int64) (Content, error) {
-	l := looking{Content: Content{Size: size}}
+// Look reads what a message of size bytes holds, and looks for expressions in its subjects and in the texts that people read: plain text as
+// it is decoded, HTML with its tags. It guards against oversights; who wants to hide something from it can. An error is one of r.
+func Look(r io.ReaderAt, size int64, watch ...*regexp.Regexp) (Content, error) {
+	l := looking{Content: Content{Size: size}, watch: watch, left: maxWatched}
 	todo := []nested{{io.NewSectionReader(r, 0, size), 0}}
 	for seen := 1; len(todo) > 0 && l.Unclear == ""; seen++ {
 		if seen > maxMessages || todo[0].depth > maxWithin {
@@ -50,7 +56,39 @@ type nested struct {
 	depth int
 }
 
-type looking struct{ Content }
+type looking struct {
+	Content
+	watch []*regexp.Regexp
+	left  int64 // of maxWatched
+}
+
+// find looks for the expressions in a text.
+func (l *looking) find(text []byte) {
+	for _, w := range l.watch {
+		if !slices.Contains(l.Watched, w) && w.Match(text) {
+			l.Watched = append(l.Watched, w)
+		}
+	}
+}
+
+// read reads a text, and looks for the expressions in it.
+func (l *looking) read(r io.Reader) (text []byte, err error) {
+	most := int64(maxGlance)
+	if len(l.watch) > 0 {
+		most = l.left + 1
+	}
+	if text, err = io.ReadAll(io.LimitReader(r, most)); err != nil && !told(err) {
+		return nil, err
+	}
+	if len(l.watch) == 0 {
+		return text, nil
+	}
+	if l.left -= int64(len(text)); l.left < 0 {
+		l.left, l.TooLong = 0, true
+	}
+	l.find(text)
+	return text, nil
+}
 
 // look looks at one message, and tells which lie within it.
 func (l *looking) look(m nested) (within []nested, err error) {
@@ -62,6 +100,7 @@ func (l *looking) look(m nested) (within []nested, err error) {
 		l.Unclear = "its MIME structure cannot be read"
 		return nil, nil
 	}
+	l.find([]byte(root.Header.Text("Subject")))
 	context := strings.TrimSpace(root.Header.Get("X-Direct-Context")) // the Content-ID of metadata for programs
 	for p := range root.Walk() {
 		switch kind := kindOf(p); {
@@ -86,18 +125,16 @@ func (l *looking) leaf(kind string, p *message.Part, m nested, machine bool) err
 			l.Structured = append(l.Structured, kind)
 		}
 	}
-	if l.Readable || machine || !legible(kind) {
+	readable := !machine && legible(kind)
+	if strings.HasPrefix(kind, "text/") && (len(l.watch) > 0 || readable && !l.Readable) {
+		text, err := l.read(p.Open(m))
+		if err != nil {
+			return err
+		}
+		l.Readable = l.Readable || readable && len(bytes.TrimSpace(text)) > 0
 		return nil
 	}
-	if !strings.HasPrefix(kind, "text/") {
-		l.Readable = p.End > p.Body
-		return nil
-	}
-	text, err := io.ReadAll(io.LimitReader(p.Open(m), maxGlance))
-	if err != nil && !told(err) {
-		return err
-	}
-	l.Readable = len(bytes.TrimSpace(text)) > 0
+	l.Readable = l.Readable || readable && !strings.HasPrefix(kind, "text/") && p.End > p.Body
 	return nil
 }
 

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
+	"carepost/addr"
 	"carepost/internal/rule"
+	"carepost/internal/transit"
 )
 
 func look(t *testing.T, text string) rule.Content {
@@ -86,6 +89,40 @@ func TestLookUnclear(t *testing.T) {
 	} {
 		if c := look(t, text); c.Unclear == "" {
 			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+// What is watched for is found in subjects and texts, encoded and in forwarded messages too, and nowhere else; what cannot be looked through
+// counts as found. DIR-56.
+func TestWatch(t *testing.T) {
+	number := regexp.MustCompile(`\b\d{3}-\d{2}-\d{4}\b`)
+	word := regexp.MustCompile(`(?i)\bsecret\b`)
+	rules := rule.Rule{Watch: []*regexp.Regexp{number, word}}
+	for name, tc := range map[string]struct {
+		text string
+		want string
+	}{
+		"nothing":           {"Subject: a knee\nContent-Type: text/plain\n\n123-456\n", ""},
+		"subject":           {"Subject: =?utf-8?B?U2VjcmV0?= plans\nContent-Type: text/plain\n\nx\n", "expression 2"},
+		"text":              {"Content-Type: text/plain\n\nhis number is 123-45-6789.\n", "expression 1"},
+		"base64":            {"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\nMTIzLTQ1LTY3ODk=\n", "expression 1"},
+		"html":              {multipart("Content-Type: text/plain\n\nx", "Content-Type: text/html\n\n<p>secret</p>"), "expression 2"},
+		"forwarded":         {multipart("Content-Type: message/rfc822\n\nSubject: secret\n\nx"), "expression 2"},
+		"octets":            {multipart("Content-Type: application/octet-stream\n\nsecret"), ""},
+		"unclear":           {"Content-Type: multipart/mixed\n\nx\n", "cannot be told"},
+		"long, found later": {"Content-Type: text/plain\n\n" + strings.Repeat("x ", 1<<20) + "secret\n", "expression 2"},
+		"too long":          {"Content-Type: text/plain\n\n" + strings.Repeat("x y z w\n", 1<<21), "too long"},
+	} {
+		c, err := rule.Look(strings.NewReader(tc.text), int64(len(tc.text)), rules.Watch...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why, holds := rules.Holds(c); holds != (tc.want != "") || !strings.Contains(why, tc.want) {
+			t.Errorf("%s: %v %q, want %q", name, holds, why, tc.want)
+		}
+		if o := rules.Object(transit.Outbound, addr.Address{}, c); !o.IsZero() {
+			t.Errorf("%s: refused: %+v", name, o)
 		}
 	}
 }

@@ -21,10 +21,30 @@ type Objection struct {
 func (o Objection) IsZero() bool { return o.Code == "" }
 
 // Asks says that a rule speaks of what is in a message: who judges it needs its Content.
-func (r Rule) Asks() bool { return r.Accept != nil || r.Readable != nil && *r.Readable }
+func (r Rule) Asks() bool { return r.demands() || len(r.Watch) > 0 }
 
-// Holds says that a person is to release what the rule speaks of.
-func (r Rule) Holds() bool { return r.Hold != nil && *r.Hold }
+// demands says that a message is refused for what is in it.
+func (r Rule) demands() bool { return r.Accept != nil || r.Readable != nil && *r.Readable }
+
+// Holds says that a person is to release a message, and why: one line, nothing of what is in it. What cannot be looked through is held where
+// something is watched for.
+func (r Rule) Holds(c Content) (why string, holds bool) {
+	if r.Hold != nil && *r.Hold {
+		return "a rule holds all such mail", true
+	}
+	switch {
+	case len(r.Watch) > 0 && c.Unclear != "":
+		return "what is in it cannot be told: " + c.Unclear, true
+	case len(r.Watch) > 0 && c.TooLong:
+		return "its texts are too long to be looked through", true
+	}
+	for i, w := range r.Watch {
+		if slices.Contains(c.Watched, w) {
+			return fmt.Sprintf("a rule watches for what it holds (expression %d)", i+1), true
+		}
+	}
+	return "", false
+}
 
 // Object decides whether a message may pass to the recipient to; c says what it holds, of which Size is enough where the rule Asks for no
 // more. The first demand that is not met is the one that is told.
@@ -36,7 +56,7 @@ func (r Rule) Object(d transit.Direction, to addr.Address, c Content) Objection 
 	case r.Size > 0 && c.Size > r.Size:
 		return Objection{"5.2.3", "RFC 3463 §3.3", fmt.Sprintf("the message has %s, and the most that %s is %s", octets(c.Size), takes(d), octets(r.Size)),
 			r.remedy(to, "send less at a time.")}
-	case r.Asks() && c.Unclear != "":
+	case r.demands() && c.Unclear != "":
 		return Objection{"5.6.0", "Direct 2.1", "what is in the message cannot be told: " + c.Unclear, r.remedy(to, "send it in a simpler form.")}
 	case r.Accept != nil && len(r.foreign(c)) > 0:
 		return Objection{"5.6.1", "Direct 2.1", fmt.Sprintf("the message holds %s; what %s is %s", list(r.foreign(c), "and"), takes(d), list(r.Accept, "or")),

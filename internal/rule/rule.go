@@ -3,6 +3,7 @@
 package rule
 
 import (
+	"regexp"
 	"time"
 
 	"carepost/addr"
@@ -50,12 +51,13 @@ type Rule struct {
 	Patience time.Duration // how long a notice is awaited
 	Failures Failures      // zero: by DSN
 
-	Refuse   string       // nothing passes, for this reason
-	Accept   []string     // media types that may be in it: "application/pdf", "image/*"; nil: any
-	Size     int64        // bytes, most, of a message as its sender wrote it
-	Instead  addr.Address // takes what an address named here does not (Direct 2.1)
-	Readable *bool        // what is structured comes with a text for people (Direct 2.1)
-	Hold     *bool        // a person releases it
+	Refuse   string           // nothing passes, for this reason
+	Accept   []string         // media types that may be in it: "application/pdf", "image/*"; nil: any
+	Size     int64            // bytes, most, of a message as its sender wrote it
+	Instead  addr.Address     // takes what an address named here does not (Direct 2.1)
+	Readable *bool            // what is structured comes with a text for people (Direct 2.1)
+	Hold     *bool            // a person releases it
+	Watch    []*regexp.Regexp // and mail in whose subject or texts one of these is found (Direct 6.1)
 }
 
 // Rules of an installation, in the order of the file.
@@ -84,6 +86,9 @@ func (rs Rules) Of(ours, theirs addr.Address, d transit.Direction) (out Rule) {
 		first(&out.Hold, r.Hold)
 		if out.Accept == nil {
 			out.Accept = r.Accept
+		}
+		if out.Watch == nil {
+			out.Watch = r.Watch
 		}
 	}
 	return out
