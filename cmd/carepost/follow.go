@@ -50,9 +50,11 @@ func (w *watcher) follow(ctx context.Context) (last admind.Timeline, err error) 
 	pause, news, heard := quickLook, time.Now(), time.Now()
 	ask := quietLook
 	for {
-		t, err := w.c.Message(ctx, w.id)
+		t, err := w.c.News(ctx, w.id, int64(w.seen)-1)
 		var answer *admind.Error
 		switch {
+		case errors.Is(err, admind.ErrNoNews):
+			heard = time.Now()
 		case err == nil:
 			last, heard = t, time.Now()
 			if w.tell(t) {
@@ -90,16 +92,7 @@ func over(t admind.Timeline) bool {
 	if t.ID == "" {
 		return false
 	}
-	for _, r := range t.Recipients {
-		switch transit.State(r.State) {
-		case transit.Processed, transit.Failed:
-		default:
-			if !r.Final {
-				return false
-			}
-		}
-	}
-	return true
+	return !slices.ContainsFunc(t.Recipients, func(r admind.Recipient) bool { return r.Awaits != "" })
 }
 
 // ended is when nothing more was to be told of a message that is over; never, where a failure may follow no more.

@@ -20,14 +20,14 @@ func newMailCmd() *cobra.Command {
 	var f mailCmd
 	cmd := &cobra.Command{
 		Use:   "mail",
-		Short: "The mail of an account: lists, shows, saves, deletes",
+		Short: "The mail of an account: lists, shows, saves, deletes; what became of it",
 		Long: `Reads what came in for the accounts of this installation: mail that was opened, verified and trusted, and notices about mail that
 could not be sent. Each look is noted in the audit trail.
 
 ACCOUNT may be left out where there is one account only.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.folder, "folder", "", "another `FOLDER` than INBOX")
-	cmd.AddCommand(newMailListCmd(&f), newMailShowCmd(&f), newMailSaveCmd(&f), newMailDeleteCmd(&f))
+	cmd.AddCommand(newMailListCmd(&f), newMailShowCmd(&f), newMailSaveCmd(&f), newMailDeleteCmd(&f), newMailTimelineCmd(), newMailFollowCmd())
 	return ofInstallation(cmd)
 }
 

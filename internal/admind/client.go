@@ -92,6 +92,23 @@ func (c *Client) Message(ctx context.Context, id string) (out Timeline, err erro
 	return out, c.ask(ctx, path("messages", id), &out)
 }
 
+// ErrNoNews says that nothing has happened to a message since.
+var ErrNoNews = errors.New("admind: nothing has happened since")
+
+// News reads a timeline for somebody who has seen the events up to that Seq. ErrNoNews.
+func (c *Client) News(ctx context.Context, id string, seen int64) (out Timeline, err error) {
+	err = c.ask(ctx, path("messages", id)+"?"+url.Values{"seen": {strconv.FormatInt(seen, 10)}}.Encode(), &out)
+	if err == nil && out.ID == "" {
+		err = ErrNoNews
+	}
+	return out, err
+}
+
+// Named lists the messages with a Message-ID, oldest first: ids of timelines.
+func (c *Client) Named(ctx context.Context, messageID string) (ids []string, err error) {
+	return ids, c.ask(ctx, path("messages")+"?"+url.Values{"message_id": {messageID}}.Encode(), &ids)
+}
+
 // Accounts lists those of a domain, closed ones too; the zero Domain: of all.
 func (c *Client) Accounts(ctx context.Context, d addr.Domain) (out []Account, err error) {
 	u := path("accounts")

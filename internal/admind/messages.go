@@ -1,7 +1,10 @@
 package admind
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"carepost/addr"
@@ -38,12 +41,26 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) timeline(w http.ResponseWriter, r *http.Request) {
-	t, err := s.o.Flow.Timeline(r.Context(), actor(r), r.PathValue("id"))
+	seen, err := strconv.ParseInt(cmp.Or(r.URL.Query().Get("seen"), "-1"), 10, 64)
 	if err != nil {
-		s.fail(w, err)
+		s.fail(w, wrong("seen: the number of an event"))
 		return
 	}
-	s.answer(w, told(t), nil)
+	t, err := s.o.Flow.News(r.Context(), actor(r), r.PathValue("id"), seen)
+	switch {
+	case errors.Is(err, flow.ErrNoNews):
+		s.answer(w, Timeline{}, nil)
+	case err != nil:
+		s.fail(w, err)
+	default:
+		s.answer(w, told(t), nil)
+	}
+}
+
+// named finds messages by their Message-ID.
+func (s *Server) named(w http.ResponseWriter, r *http.Request) {
+	ids, err := s.o.Flow.Named(r.Context(), actor(r), r.URL.Query().Get("message_id"))
+	s.answer(w, ids, err)
 }
 
 // told is a timeline in our words.
@@ -51,7 +68,8 @@ func told(t flow.Timeline) Timeline {
 	m := t.Message
 	out := Timeline{
 		ID: m.ID, Direction: "inbound", Stage: string(m.State), Subject: m.Header.Subject, MessageID: m.Header.MessageID,
-		Size: m.Size, Received: m.Received, Expires: m.Expires, Recipients: []Recipient{}, Events: []Event{},
+		Size: m.Size, Received: m.Received, Expires: m.Expires, FinalDelivery: m.Header.FinalDelivery && m.Direction == transit.Outbound,
+		Recipients: []Recipient{}, Events: []Event{},
 	}
 	if m.Direction == transit.Outbound {
 		out.Direction = "outbound"
@@ -67,7 +85,9 @@ func told(t flow.Timeline) Timeline {
 		}
 	}
 	for _, r := range t.Recipients {
+		result, awaits := flow.ResultOf(m, r)
 		out.Recipients = append(out.Recipients, Recipient{
+			Result: string(result), Awaits: awaits, Processed: r.Processed, Dispatched: r.Dispatched, Failed: r.Failed,
 			ID: r.ID, Address: r.Address, State: string(r.State), Final: r.State.Final(), Attempts: r.Attempts, Code: r.Code, Text: r.Text,
 			Refused: refused[r.ID], Sent: r.Sent, Deadline: r.Deadline,
 		})

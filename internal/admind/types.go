@@ -79,32 +79,43 @@ type Card struct {
 
 // Timeline is a message, how far it has come for each recipient, and what happened, oldest first.
 type Timeline struct {
-	ID         string      `json:"id"`
-	Direction  string      `json:"direction"` // "outbound", "inbound"
-	Stage      string      `json:"stage"`     // "received", "decided", "closed"
-	From       string      `json:"from,omitempty"`
-	Subject    string      `json:"subject,omitempty"`
-	MessageID  string      `json:"message_id,omitempty"`
-	Size       int64       `json:"size"` // bytes as accepted
-	Received   time.Time   `json:"received"`
-	Expires    time.Time   `json:"expires,omitzero"`
+	ID        string    `json:"id"`
+	Direction string    `json:"direction"` // "outbound", "inbound"
+	Stage     string    `json:"stage"`     // "received", "decided", "closed"
+	From      string    `json:"from,omitempty"`
+	Subject   string    `json:"subject,omitempty"`
+	MessageID string    `json:"message_id,omitempty"`
+	Size      int64     `json:"size"` // bytes as accepted
+	Received  time.Time `json:"received"`
+	Expires   time.Time `json:"expires,omitzero"`
+
+	FinalDelivery bool `json:"final_delivery,omitempty"` // its sender asks for a notice of the final delivery
+
 	Recipients []Recipient `json:"recipients"`
 	Events     []Event     `json:"events"`
 }
 
-// Recipient is one address of a message. States are those of transit: outbound accepted, sealed, sent, processed, failed;
-// inbound accepted, opened, aside, settled, failed.
+// Recipient is one address of a message. States are those of transit: outbound accepted, sealed, sent, relayed, processed,
+// dispatched, failed; inbound accepted, opened, aside, settled, failed. Result is what a program wants to know: pending, relayed,
+// processed, delivered, failed; inbound pending, shown, aside.
 type Recipient struct {
 	ID       string       `json:"id"`
 	Address  addr.Address `json:"address"`
 	State    string       `json:"state"`
-	Final    bool         `json:"final"` // nothing further is awaited from anyone
+	Final    bool         `json:"final"`            // nothing can follow
+	Result   string       `json:"result"`           // never more than is known
+	Awaits   string       `json:"awaits,omitempty"` // what is waited for; empty: nothing
 	Attempts int          `json:"attempts,omitempty"`
 	Code     int          `json:"code,omitempty"`    // last SMTP reply code
 	Text     string       `json:"text,omitempty"`    // last answer of a server, or what went wrong
 	Refused  bool         `json:"refused,omitempty"` // failed because a rule of ours or theirs says no
 	Sent     time.Time    `json:"sent,omitzero"`
-	Deadline time.Time    `json:"deadline,omitzero"` // a missing notice becomes a failure then
+	// Processed is when the other side said that it had verified the message and took it over, Dispatched when it said that it was
+	// delivered, Failed when our sender was told.
+	Processed  time.Time `json:"processed,omitzero"`
+	Dispatched time.Time `json:"dispatched,omitzero"`
+	Failed     time.Time `json:"failed,omitzero"`
+	Deadline   time.Time `json:"deadline,omitzero"` // a missing notice becomes a failure then
 }
 
 // Event is one thing that happened.

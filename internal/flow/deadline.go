@@ -92,7 +92,8 @@ func (f *Flow) grace(r store.Recipient) time.Duration {
 	if !r.Deadline.Before(f.since) {
 		return 0
 	}
-	return f.since.Add(min(awake, max(r.Deadline.Sub(r.Sent), 0))).Sub(f.Clock())
+	most := min(awake, max(r.Deadline.Sub(r.Sent), 0))
+	return min(most-f.Clock().Sub(f.since), most)
 }
 
 // unawaited lets a recipient be whose side turned out to send no notices: the operator has said so since.
@@ -109,6 +110,11 @@ func (f *Flow) unawaited(tx *store.Tx, j *queue.Job, m store.Message, r store.Re
 		}
 		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.relay", Object: "recipient:" + r.ID, Detail: map[string]string{"message": m.ID}})
 		if err != nil {
+			return err
+		}
+	}
+	if r.State == transit.Processed {
+		if err := tx.Remark(r, "PS3.12 Z.2.1", "notices: no more are awaited of this partner, as a rule of the operator says"); err != nil {
 			return err
 		}
 	}

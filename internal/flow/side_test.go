@@ -17,6 +17,7 @@ import (
 	"carepost/addr"
 	"carepost/cms"
 	"carepost/discovery"
+	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/flow"
@@ -26,6 +27,7 @@ import (
 	"carepost/internal/store"
 	"carepost/internal/store/storetest"
 	"carepost/internal/transit"
+	"carepost/internal/vault"
 	"carepost/smime"
 	"carepost/trust"
 	"carepost/trust/certtest"
@@ -53,6 +55,9 @@ type side struct {
 	own    certtest.Pair                 // of north.example
 	others map[addr.Domain]certtest.Pair // of strangers, all by ca
 
+	judge  agent.Judge
+	keeper vault.Keeper
+
 	reply func(transit.Consignment) transit.Outcome
 	tell  func(what string, done, total int64)
 }
@@ -69,15 +74,23 @@ func newSide(t *testing.T, edits ...certtest.Edit) *side {
 	s.reply = func(c transit.Consignment) transit.Outcome { return answers(c, transit.Delivered, 250) }
 	s.tell = func(string, int64, int64) {}
 
+	s.judge, s.keeper = trust.NewJudge(server), storetest.Keeper(t)
+	s.start()
+	t.Cleanup(func() { s.Store.Close() })
+	s.settle()
+	return s
+}
+
+// start is what a start does; restart what a process does that ends and is started again.
+func (s *side) start() {
 	clock := func() time.Time { return s.now }
-	rows, err := store.Open(t.Context(), store.Options{Dir: s.dir, KEK: storetest.Keeper(t), Clock: clock})
+	rows, err := store.Open(s.t.Context(), store.Options{Dir: s.dir, KEK: s.keeper, Clock: clock})
 	s.must(err)
-	t.Cleanup(func() { rows.Close() })
 	blobs, err := blob.New(blob.Options{Dir: s.dir, Box: rows.Box(), Clock: clock})
 	s.must(err)
 	s.Flow = flow.New(flow.Options{
 		Store: rows, Blobs: blobs, Keys: keyring.New(rows), Mailboxes: &mailbox.Service{Store: rows, Blobs: blobs},
-		Directory: s, Judge: trust.NewJudge(server), Transport: s, Hostname: "mx.north.example", Clock: clock,
+		Directory: s, Judge: s.judge, Transport: s, Hostname: "mx.north.example", Clock: clock,
 		Progress: func(what string, done, total int64) { s.tell(what, done, total) },
 	})
 	s.queue, err = queue.New(queue.Options{Store: rows}, s.Handlers()...)
@@ -85,8 +98,13 @@ func newSide(t *testing.T, edits ...certtest.Edit) *side {
 	for _, h := range s.Handlers() {
 		s.handlers[h.Kind] = h.Do
 	}
-	s.settle()
-	return s
+}
+
+func (s *side) restart() {
+	before := s.Options
+	s.must(s.Store.Close())
+	s.start()
+	s.Patience, s.Rules = before.Patience, before.Rules
 }
 
 // settle makes the domain, its account, key and anchors.

@@ -8,6 +8,7 @@ import (
 	"carepost/internal/audit"
 	"carepost/internal/store"
 	"carepost/internal/transit"
+	"carepost/message"
 )
 
 // ErrNoNews says that nothing has happened to a message since.
@@ -50,6 +51,35 @@ func (f *Flow) News(ctx context.Context, by audit.Actor, id string, seen int64) 
 	return t, nil
 }
 
+// Named lists the messages with a Message-ID, oldest first: those that parts of one letter went as, or that came under one name.
+// store.ErrNotFound where there is none.
+func (f *Flow) Named(ctx context.Context, by audit.Actor, messageID string) (ids []string, err error) {
+	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
+		all, err := tx.MessagesByHeaderID(message.ParseID(messageID))
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			return store.ErrNotFound
+		}
+		ids = nil
+		for _, m := range all[:min(len(all), mostNamed)] {
+			ids = append(ids, m.ID)
+			if err := audit.Write(tx, audit.Entry{Actor: by, Action: "message.find", Object: "message:" + m.ID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: message of that name: %w", err)
+	}
+	return ids, nil
+}
+
+// mostNamed is how many messages of one Message-ID are listed.
+const mostNamed = mostUnderOneID
+
 func history(tx *store.Tx, id string) (t Timeline, err error) {
 	if t.Message, err = tx.Message(id); err != nil {
 		return t, err
@@ -88,7 +118,9 @@ func ResultOf(m store.Message, r store.Recipient) (res Result, awaited string) {
 		return Delivered, ""
 	case transit.Aside:
 		return SetAside, ""
-	case transit.Opened, transit.Settled:
+	case transit.Opened:
+		return Shown, "notice of ours"
+	case transit.Settled:
 		return Shown, ""
 	}
 	switch {

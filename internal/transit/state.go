@@ -49,7 +49,8 @@ var next = map[State]map[Event]State{
 	Accepted: {Seal: Sealed, Refuse: Failed, Expire: Failed, Cancel: Failed, Trust: Opened, Distrust: Aside, TakeNote: Settled},
 	// A notice may overtake the reply to our own final dot, or come although that reply was lost.
 	Sealed: {HandOver: Sent, Relay: Relayed, Reject: Failed, Expire: Failed, Cancel: Failed, Confirm: Processed, Fail: Failed},
-	Sent:   {Confirm: Processed, Fail: Failed, Overdue: Failed},
+	// Relay: the operator has said since that no notices are to be awaited.
+	Sent: {Confirm: Processed, Fail: Failed, Overdue: Failed, Relay: Relayed},
 	// Who sends no notices may send one all the same.
 	Relayed: {Confirm: Processed, Fail: Failed},
 	// Overdue: the message asked for a notice of the final delivery. Fail: Direct 3.3.
