@@ -18,7 +18,7 @@ func TestRun(t *testing.T) {
 	if err := Run(t.Context(), Options{Out: &out}); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, want := range []string{"packed", "found", "trusted", "sealed", "delivered", "opened", "verified", "file-set", "COMPLETE", "answered", "notice", "compared", "Done in"} {
+	for _, want := range []string{"packed", "found", "trusted", "sealed", "sent", "opened", "verified", "file-set", "COMPLETE", "answered", "notice", "compared", "Done in"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the timeline lacks %q:\n%s", want, out.String())
 		}

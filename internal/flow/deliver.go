@@ -199,7 +199,7 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 		if _, ok := f.awaits(p.message, r); !ok {
 			event = transit.Relay
 		}
-		err = f.move(tx, r, event, "RFC 5321 §6.1", lines("delivered", fmt.Sprintf("%s, %s, %d", o.Host, wire, a.Code)))
+		err = f.move(tx, r, event, "RFC 5321 §6.1", lines("sent", fmt.Sprintf("%s, %s, %d", o.Host, wire, a.Code)))
 		if err != nil {
 			return err
 		}

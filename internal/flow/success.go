@@ -43,7 +43,11 @@ func (f *Flow) promise(tx *store.Tx, m store.Message, r store.Recipient) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return tx.InsertWork(&store.Work{Kind: kindSuccess, Ref: r.ID, Unique: kindSuccess + ":" + r.ID})
+	err = tx.InsertWork(&store.Work{Kind: kindSuccess, Ref: r.ID, Unique: kindSuccess + ":" + r.ID})
+	if errors.Is(err, store.ErrDuplicate) {
+		return nil // the work that waits tells what is so when it is done
+	}
+	return err
 }
 
 // success tells one of our own senders that a message has arrived, where he asked for it: once for each recipient.

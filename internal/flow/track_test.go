@@ -29,10 +29,24 @@ const asking = "Disposition-Notification-To: desk@north.example\r\n" +
 type tracked struct {
 	id, messageID string
 	asked         bool
+	notify        transit.Notify // of all recipients
 	to            []addr.Address
 }
 
+// wants says whether the sender is to be told of an end.
+func (m tracked) wants(what transit.Notify) bool {
+	if what == transit.NotifySuccess && m.asked {
+		return m.notify != transit.NotifyNever
+	}
+	return m.notify.Wants(what)
+}
+
 func (s *side) track(asked bool, to ...addr.Address) tracked {
+	s.t.Helper()
+	return s.trackWith(asked, 0, to...)
+}
+
+func (s *side) trackWith(asked bool, notify transit.Notify, to ...addr.Address) tracked {
 	s.t.Helper()
 	text := letter(desk, "short", to...)
 	if asked {
@@ -40,13 +54,17 @@ func (s *side) track(asked bool, to ...addr.Address) tracked {
 	}
 	_, rest, _ := strings.Cut(text, "Message-ID: ")
 	named, _, _ := strings.Cut(rest, "\r\n")
-	id, err := s.Submit(s.t.Context(), by, transit.Envelope{From: addr.Path{Address: desk}, To: to}, strings.NewReader(text))
+	env := transit.Envelope{From: addr.Path{Address: desk}, To: to, Wishes: map[string]transit.Wish{}}
+	for _, a := range to {
+		env.Wishes[a.Key()] = transit.Wish{Notify: notify}
+	}
+	id, err := s.Submit(s.t.Context(), by, env, strings.NewReader(text))
 	s.must(err)
-	return tracked{id, named, asked, to}
+	return tracked{id, named, asked, notify, to}
 }
 
-// notice composes what the side of one of the strangers says about a message.
-func (s *side) notice(m tracked, from addr.Address, d mdn.Disposition, field bool) string {
+// word composes what the side of one of the strangers says about a message.
+func (s *side) word(m tracked, from addr.Address, d mdn.Disposition, field bool) string {
 	s.t.Helper()
 	letters++
 	n := mdn.Notice{From: from, To: []addr.Address{desk}, Date: s.now, MessageID: fmt.Sprintf("<n%d@%s>", letters, from.Domain), Subject: string(d),
@@ -62,7 +80,7 @@ func (s *side) notice(m tracked, from addr.Address, d mdn.Disposition, field boo
 // hear has a notice come in and be dealt with.
 func (s *side) hear(m tracked, from addr.Address, d mdn.Disposition, field bool) {
 	s.t.Helper()
-	s.accept(from, s.seal(s.notice(m, from, d, field), s.others[from.Domain]))
+	s.accept(from, s.seal(s.word(m, from, d, field), s.others[from.Domain]))
 	s.step("inbound")
 }
 
@@ -345,7 +363,8 @@ func anyOrder(t *testing.T, rnd *rand.Rand) {
 	for op := range 90 {
 		switch n := rnd.IntN(20); {
 		case n < 3 && len(all) < 8:
-			all = append(all, s.track(rnd.IntN(2) == 0, [][]addr.Address{{lab}, {ward}, {lab, ward}}[rnd.IntN(3)]...))
+			notify := []transit.Notify{0, 0, transit.NotifyNever, transit.NotifySuccess, transit.NotifyFailure | transit.NotifySuccess}[rnd.IntN(5)]
+			all = append(all, s.trackWith(rnd.IntN(2) == 0, notify, [][]addr.Address{{lab}, {ward}, {lab, ward}}[rnd.IntN(3)]...))
 		case n < 8 && len(all) > 0:
 			m := all[rnd.IntN(len(all))]
 			from := m.to[rnd.IntN(len(m.to))]
@@ -353,7 +372,7 @@ func anyOrder(t *testing.T, rnd *rand.Rand) {
 				continue // nobody has it yet
 			}
 			d := []mdn.Disposition{mdn.Processed, mdn.Processed, mdn.Dispatched, mdn.Dispatched, mdn.Displayed, mdn.Failed}[rnd.IntN(6)]
-			sealed := s.seal(s.notice(m, from, d, rnd.IntN(4) > 0), s.others[from.Domain])
+			sealed := s.seal(s.word(m, from, d, rnd.IntN(4) > 0), s.others[from.Domain])
 			sent = append(sent, sealed)
 			if rnd.IntN(5) > 0 { // else it is lost
 				s.accept(from, sealed)
@@ -432,8 +451,9 @@ func (s *side) ends(all []tracked) {
 				}
 			}
 			want := map[bool]int{true: 1}
-			if failed != want[r.State == transit.Failed] || delivered != want[r.State == transit.Dispatched && m.asked] ||
-				relayed > 1 || relayed > 0 && !m.asked || overdue > 1 {
+			good := m.wants(transit.NotifySuccess)
+			if failed != want[r.State == transit.Failed && m.wants(transit.NotifyFailure)] || delivered != want[r.State == transit.Dispatched && good] ||
+				relayed > 1 || relayed > 0 && !good || overdue > 1 {
 				s.t.Errorf("%q, asked %v: failed %d, delivered %d, relayed %d times, %d failures", r.State, m.asked, failed, delivered, relayed, overdue)
 			}
 		}

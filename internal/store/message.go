@@ -63,7 +63,7 @@ type envelope struct {
 	TLS  string         `json:"tls,omitempty"`
 
 	Full   bool                    `json:"full,omitempty"`
-	Wishes map[string]transit.Wish `json:"wishes,omitempty"`
+	Wishes map[string]transit.Wish `json:"wishes,omitempty"` // by the keys of recipients
 }
 
 // InsertMessage adds m, in State Received when it has none. A second message with the same Dedupe is *Duplicate with the id of the

@@ -18,8 +18,9 @@ func message(t *testing.T, s *store.Store) {
 	m := store.Message{
 		Direction: transit.Inbound, Kind: transit.Report, Size: 77, Raw: blob, Dedupe: []byte{1, 0, 255},
 		Envelope: transit.Envelope{From: addr.Path{Address: address(t, `"jo hn"@h.example`)}, ID: "env-1",
-			Peer: netip.MustParseAddrPort("[2001:db8::1]:4711"), Helo: "mx.h.example", TLS: "TLS 1.3"},
-		Header:  store.Header{MessageID: "<1@h.example>", Subject: "Röntgen", Sender: "Jo <jo@h.example>", Date: at("2026-11-21T10:00:00Z")},
+			Peer: netip.MustParseAddrPort("[2001:db8::1]:4711"), Helo: "mx.h.example", TLS: "TLS 1.3",
+			Full: true, Wishes: map[string]transit.Wish{"lab@p.example": {Notify: transit.NotifySuccess, Original: "rfc822;lab@p.example"}}},
+		Header:  store.Header{FinalDelivery: true, MessageID: "<1@h.example>", Subject: "Röntgen", Sender: "Jo <jo@h.example>", Date: at("2026-11-21T10:00:00Z")},
 		Expires: at("2026-12-01T00:00:00Z"), Received: at("2026-11-21T10:00:01Z"),
 	}
 	do(t, s, func(tx *store.Tx) error { return tx.InsertMessage(&m) })
