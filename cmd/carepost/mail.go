@@ -20,7 +20,7 @@ func newMailCmd() *cobra.Command {
 	var f mailCmd
 	cmd := &cobra.Command{
 		Use:   "mail",
-		Short: "The mail of an account: lists, shows, saves, deletes; what became of it",
+		Short: "The mail of an account, and what became of messages",
 		Long: `Reads what came in for the accounts of this installation: mail that was opened, verified and trusted, and notices about mail that
 could not be sent. Each look is noted in the audit trail.
 
