@@ -16,7 +16,7 @@ import (
 func newMailTimelineCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "timeline ID",
-		Short: "Shows what became of a message, for each recipient, and all that happened",
+		Short: "Shows what became of a message, and all that happened to it",
 		Long: `Prints what is known of a message that was sent or received: for each recipient the result and what is still awaited, then every
 event with its evidence, oldest first. ID is the one that "carepost send" printed, or the Message-ID of the mail, in angle brackets.
 

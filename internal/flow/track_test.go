@@ -138,7 +138,7 @@ func TestFinalDelivery(t *testing.T) {
 	}
 }
 
-// MT 27, 28: no dispatched notice in time is a failure, told once; the late one is swallowed and audited. The processed notice does not
+// DIR-41. MT 27, 28: no dispatched notice in time is a failure, told once; the late one is swallowed and audited. The processed notice does not
 // move the deadline. A dispatched notice without the field counts for nothing.
 func TestNoDispatchedNotice(t *testing.T) {
 	s := newSide(t)
@@ -329,7 +329,7 @@ func reach(from, to transit.State) bool {
 	return false
 }
 
-// Any order of events, with drops, repeats, a clock that leaps, and restarts: states move forward alone, every recipient comes to an end,
+// ATT-33, DIR-23, DIR-50. Any order of events, with drops, repeats, a clock that leaps, and restarts: states move forward alone, every recipient comes to an end,
 // each deadline fires once at most, and the sender has one final word on each recipient: a failure, or, where he asked, a delivery.
 func TestAnyOrder(t *testing.T) {
 	rounds := 1
