@@ -142,7 +142,7 @@ func TestNoticeTo(t *testing.T) {
 	}
 }
 
-// Whose word counts: the report came to the sender of the message, from the recipient's own side. DIR-22, DIR-29, ATT-33.
+// Whose word counts: the report came to the sender of the message, from the recipient's own side. DIR-22, DIR-29, ATT-34.
 func TestMaySpeak(t *testing.T) {
 	sender, of := a("desk", "north.example"), a("lab", "south.example")
 	for _, tc := range []struct {

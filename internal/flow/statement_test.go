@@ -62,7 +62,7 @@ func TestFromDSN(t *testing.T) {
 	}
 }
 
-// ATT-33. Whom a statement is about: address as written, '+tag', case, aliases; facts §2.7 (reference implementation, issue 239).
+// ATT-34. Whom a statement is about: address as written, '+tag', case, aliases; facts §2.7 (reference implementation, issue 239).
 func TestMatch(t *testing.T) {
 	x, y, tagged := a("x", "h.example"), a("y", "h.example"), a("x+study", "h.example")
 	s := func(c claim, about ...addr.Address) said { return said{about: about, claim: c} }
@@ -104,7 +104,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// ATT-33, DIR-26. By what a report says which message it is about: Direct 3.1.2 and what others leave of it.
+// ATT-34, DIR-26. By what a report says which message it is about: Direct 3.1.2 and what others leave of it.
 func TestOriginals(t *testing.T) {
 	const head = "From: a@h.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=%s; boundary=b\r\n%s\r\n"
 	const text = "--b\r\n\r\ntext\r\n--b\r\nContent-Type: message/%s\r\n\r\n%s\r\n--b"

@@ -329,7 +329,7 @@ func reach(from, to transit.State) bool {
 	return false
 }
 
-// ATT-33, DIR-23, DIR-50. Any order of events, with drops, repeats, a clock that leaps, and restarts: states move forward alone, every recipient comes to an end,
+// ATT-34, DIR-23, DIR-50. Any order of events, with drops, repeats, a clock that leaps, and restarts: states move forward alone, every recipient comes to an end,
 // each deadline fires once at most, and the sender has one final word on each recipient: a failure, or, where he asked, a delivery.
 func TestAnyOrder(t *testing.T) {
 	rounds := 1
