@@ -57,8 +57,8 @@ func (s *Server) timeline(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// named finds messages by their Message-ID.
-func (s *Server) named(w http.ResponseWriter, r *http.Request) {
+// messagesNamed finds messages by their Message-ID.
+func (s *Server) messagesNamed(w http.ResponseWriter, r *http.Request) {
 	ids, err := s.o.Flow.Named(r.Context(), actor(r), r.URL.Query().Get("message_id"))
 	s.answer(w, ids, err)
 }

@@ -84,7 +84,7 @@ func (s *Server) routes() *http.ServeMux {
 
 		"POST /v1/messages":     s.submit,
 		"GET /v1/messages/{id}": s.timeline,
-		"GET /v1/messages":      s.named,
+		"GET /v1/messages":      s.messagesNamed,
 
 		"GET /v1/accounts/{addr}/folders":                  s.folders,
 		"DELETE /v1/accounts/{addr}/mails/{uid}":           s.deleteMail,
