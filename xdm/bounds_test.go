@@ -111,3 +111,38 @@ func TestManyAlike(t *testing.T) {
 		t.Errorf("took %v", d)
 	}
 }
+
+// Documents about several persons are not shown as if they were about one; what is said of one in many words and in few is.
+func TestPatients(t *testing.T) {
+	ann := Patient{Name: "Berg^Ann", Birth: "19800229", IDs: []Identifier{{"1.2.3", "4711"}}}
+	for _, c := range []struct {
+		set  Patient
+		docs []Patient
+		want string
+	}{
+		{Patient{}, []Patient{{Name: "Berg^Ann"}, {Name: "Olsen^Per Henrik"}}, "Ann Berg|Per Henrik Olsen"},
+		{Patient{Name: "Berg^Ann"}, []Patient{ann, {IDs: ann.IDs}, {}}, "Ann Berg, born 1980-02-29, 4711"},
+		{ann, []Patient{{Name: "BERG^ANN"}, {Name: "Berg^Ann", Birth: "19800301"}}, "Ann Berg, born 1980-02-29, 4711|Ann Berg, born 1980-03-01"},
+		{ann, []Patient{{IDs: []Identifier{{"1.2.3", "4712"}}}}, "Ann Berg, born 1980-02-29, 4711|4712"},
+		{Patient{}, []Patient{{}, {}}, ""},
+	} {
+		s, got := SubmissionSet{Patient: c.set}, []string(nil)
+		for _, p := range c.docs {
+			s.Documents = append(s.Documents, Document{Patient: p})
+		}
+		for _, p := range s.Patients() {
+			got = append(got, p.Spoken())
+		}
+		if out := strings.Join(got, "|"); out != c.want {
+			t.Errorf("%s, want %s", out, c.want)
+		}
+	}
+}
+
+// What makes a package unusable is told first, however much there is to say of its form.
+func TestWorstFirst(t *testing.T) {
+	r := check(t, archive(t, packed{"x/IHE_XDM/s/METADATA.XML", described("DOC0001.XML", "other")}, packed{"x/IHE_XDM/s/DOC0001.XML", body}))
+	if r.Verdict != fileset.Damaged || len(r.Findings) < 3 || r.Findings[0].Severity != fileset.Damage {
+		t.Errorf("%+v", r.Findings)
+	}
+}

@@ -1,6 +1,7 @@
 package xdm
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -116,6 +117,7 @@ func (c *checker) check() error {
 	_, c.report.FileSet = c.byName[fileset.DirectoryName]
 	c.others()
 	c.report.Verdict = verdict(c.report.Findings)
+	slices.SortStableFunc(c.report.Findings, func(a, b fileset.Finding) int { return cmp.Compare(b.Severity, a.Severity) }) // a person reads the first
 	return nil
 }
 

@@ -3,6 +3,7 @@ package xdm
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -81,4 +82,34 @@ func (p Patient) Spoken() string {
 		}
 	}
 	return strings.Join(kept, ", ")
+}
+
+// Patients are those that a submission set speaks of, each once, in the words that say most. Nobody is taken for another: where a name, a
+// birth date or all identifiers differ, there are two.
+func (s *SubmissionSet) Patients() (out []Patient) {
+	add := func(p Patient) {
+		spoken := p.Spoken()
+		i := slices.IndexFunc(out, p.like)
+		switch {
+		case spoken == "":
+		case i < 0:
+			out = append(out, p)
+		case len(spoken) > len(out[i].Spoken()):
+			out[i] = p
+		}
+	}
+	add(s.Patient)
+	for i := range s.Documents {
+		add(s.Documents[i].Patient)
+	}
+	return out
+}
+
+// like says that nothing told of p and q tells them apart.
+func (p Patient) like(q Patient) bool {
+	differ := func(a, b string) bool { return a != "" && b != "" && !strings.EqualFold(a, b) }
+	if differ(p.Name, q.Name) || differ(p.Birth, q.Birth) {
+		return false
+	}
+	return len(p.IDs) == 0 || len(q.IDs) == 0 || slices.ContainsFunc(p.IDs, func(i Identifier) bool { return slices.Contains(q.IDs, i) })
 }

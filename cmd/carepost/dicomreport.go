@@ -15,9 +15,10 @@ import (
 
 // dicomPrinter writes reports for people. The first error stays.
 type dicomPrinter struct {
-	w   io.Writer
-	all bool
-	err error
+	w    io.Writer
+	all  bool
+	more string // flags that show the rest of a list; empty: --all, --json
+	err  error
 }
 
 // Lists for people end after so many lines; --all and --json have the rest.
@@ -58,7 +59,7 @@ func printReport(w io.Writer, r *fileset.Report, all bool) error {
 func (p *dicomPrinter) list(n int, line func(int) string) {
 	for i := range n {
 		if !p.all && i == shownFindings && n > shownFindings+1 {
-			p.line("  … and %d more (--all, --json)", n-i)
+			p.line("  … and %d more (%s)", n-i, or(p.more, "--all, --json"))
 			return
 		}
 		p.line("  %s", line(i))

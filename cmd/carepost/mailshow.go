@@ -182,7 +182,7 @@ func vouching(ctx context.Context, c *admind.Client, of addr.Address, id string)
 }
 
 func printMail(w io.Writer, m shownMail) error {
-	p := &dicomPrinter{w: w}
+	p := &dicomPrinter{w: w, more: "--json"}
 	field := func(name, value string) {
 		width := columns(os.Stdout) - 14
 		if width < 20 {

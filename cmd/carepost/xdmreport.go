@@ -10,7 +10,7 @@ import (
 
 // printPackage tells people what a package holds.
 func printPackage(w io.Writer, r *xdm.Report) error {
-	p := &dicomPrinter{w: w}
+	p := &dicomPrinter{w: w, more: "--json"}
 	p.line("%-10s  %s", r.Verdict, joinWords(count(len(r.Sets), "submission set"), count(r.Documents, "document"), byteCount(r.Bytes)))
 	if r.Found < r.Documents {
 		p.line("%12s%d of %d documents are there", "", r.Found, r.Documents)
@@ -20,14 +20,9 @@ func printPackage(w io.Writer, r *xdm.Report) error {
 	}
 	for _, s := range r.Sets {
 		p.line("\n%s", joinWords(orDash(s.Title), prefixed("from ", first(s.Authors)), when(s.Submitted)))
-		who := s.Patient.Spoken()
-		for _, d := range s.Documents { // where more is said of the patient
-			if more := d.Patient.Spoken(); len(more) > len(who) {
-				who = more
-			}
-		}
-		if who != "" {
-			p.line("patient  %s", who)
+		patients := s.Patients()
+		for _, who := range patients {
+			p.line("patient  %s", who.Spoken())
 		}
 		p.list(len(s.Documents), func(i int) string {
 			d := s.Documents[i]
@@ -35,7 +30,11 @@ func printPackage(w io.Writer, r *xdm.Report) error {
 			if d.File != "" {
 				size = byteCount(d.Size)
 			}
-			return joinWords(orDash(d.Title), d.Type.Display, d.MIMEType, size, or(d.File, d.URI))
+			whose := ""
+			if len(patients) > 1 { // which of them
+				whose = prefixed("of ", orDash(d.Patient.Spoken()))
+			}
+			return joinWords(orDash(d.Title), whose, d.Type.Display, d.MIMEType, size, or(d.File, d.URI))
 		})
 	}
 	p.findings(r.Findings)
