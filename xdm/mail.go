@@ -31,6 +31,21 @@ func Subject(s string, tags ...string) string {
 // HasPhrase looks for the tag of a package in a subject, its version included, in any case of letters: what follows differs by country.
 func HasPhrase(subject string) bool { return strings.Contains(strings.ToUpper(subject), "XDM/1.0") }
 
+// Kinds of metadata, for Framework.
+const (
+	MetadataXD      = "urn:dt-org:dsm:map:SMTP+XD:1.0"  // a package of documents
+	MetadataContext = "urn:dt-org:dsm:map:SMTP+CIG:1.0" // a Direct Context
+)
+
+// Framework gives the fields of the inner header by which a message says what its metadata are (DirectTrust Metadata and Payload 1.0: what
+// it asks of messages that belong to no use case of their own).
+func Framework(kind string) (out []message.Field) {
+	for _, f := range [][2]string{{"x-direct-metadata-payload-versionIdentifier", "1.0"}, {"x-direct-useCase", "any-all"}, {"x-direct-metadataTypeCode", kind}} {
+		out = append(out, message.Field{Name: f[0], Raw: []byte(f[0] + ": " + f[1] + "\r\n")})
+	}
+	return out
+}
+
 // ContentType and Disposition of a package in a mail, which is named by the mail's Message-ID.
 func ContentType(messageID string) string {
 	return `application/zip; name="` + fileName(messageID) + `"`

@@ -21,7 +21,7 @@ import (
 // mailSave holds the flags of `mail save`.
 type mailSave struct {
 	*mailCmd
-	attachments, study, incomplete bool
+	attachments, study, packed, incomplete bool
 }
 
 func newMailSaveCmd(m *mailCmd) *cobra.Command {
@@ -30,8 +30,8 @@ func newMailSaveCmd(m *mailCmd) *cobra.Command {
 		Use:   "save [ACCOUNT] UID DIR",
 		Short: "Writes one mail, its attachments or its study to files",
 		Long: `Writes into DIR, which is made if it is missing: the mail as it is, in DIR/mail-UID.eml; with --attachments every attachment under the
-name that the sender gave it, made harmless; with --study the DICOM File-set, if it is COMPLETE, into a DIR that is new or
-empty. What is there already is never overwritten.
+name that the sender gave it, made harmless; with --study the DICOM File-set, if it is COMPLETE, or with --package the documents of
+an IHE XDM package, if all are there and unchanged, into a DIR that is new or empty. What is there already is never overwritten.
 
 What is written is no longer sealed: protect the folder.
 
@@ -39,15 +39,16 @@ Exit codes: 0 saved; 1 could not be read or written; 2 wrong usage, or there is 
 4 the set is not whole.`,
 		Example: `  carepost mail save reception@south.example 7 letters
   carepost mail save 7 letters --attachments
-  carepost mail save 7 ~/studies/panoramic --study`,
+  carepost mail save 7 ~/studies/panoramic --study
+  carepost mail save 7 ~/documents/referral --package`,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, uid, rest, err := oneMail(args, 1)
 			if err != nil {
 				return err
 			}
-			if f.attachments && f.study || f.incomplete && !f.study {
-				return usage(errors.New("--attachments, or --study, which --incomplete goes with"))
+			if f.attachments && (f.study || f.packed) || f.study && f.packed || f.incomplete && !f.study && !f.packed {
+				return usage(errors.New("one of --attachments, --study, --package; --incomplete goes with the last two"))
 			}
 			return f.within(cmd, account, func(c *admind.Client, of addr.Address) error { return f.save(cmd, c, of, uid, rest[0]) })
 		},
@@ -55,7 +56,8 @@ Exit codes: 0 saved; 1 could not be read or written; 2 wrong usage, or there is 
 	fl := cmd.Flags()
 	fl.BoolVar(&f.attachments, "attachments", false, "write the attachments instead of the mail")
 	fl.BoolVar(&f.study, "study", false, "write the DICOM File-set instead of the mail")
-	fl.BoolVar(&f.incomplete, "incomplete", false, "with --study: also what is there of a set that is not whole")
+	fl.BoolVar(&f.packed, "package", false, "write the documents of an XDM package instead of the mail")
+	fl.BoolVar(&f.incomplete, "incomplete", false, "with --study or --package: also what is there of a set that is not whole")
 	return reports(cmd)
 }
 
@@ -67,6 +69,8 @@ func (f *mailSave) save(cmd *cobra.Command, c *admind.Client, of addr.Address, u
 	switch {
 	case f.study:
 		return f.saveStudy(cmd, c, of, uid, dir)
+	case f.packed:
+		return f.savePackage(cmd, c, of, uid, dir)
 	case f.attachments:
 		files, err = f.saveAttachments(cmd.Context(), c, of, uid, dir)
 	default:

@@ -110,12 +110,19 @@ func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, ui
 	return damaged
 }
 
+// takeable says that a mail holds a package that can be taken out.
+func takeable(c *admind.Contents) bool {
+	return c != nil && c.Package != nil && c.Package.Verdict >= fileset.Violations
+}
+
 // hint says how what is attached comes to files.
 func (f *mailCmd) hint(cmd *cobra.Command, m shownMail) error {
 	how := ""
 	switch {
 	case m.Report != nil && m.Report.Verdict == fileset.Complete.String():
 		how = "--study"
+	case takeable(m.Contents):
+		how = "--package"
 	case slices.ContainsFunc(m.Parts, func(p admind.Part) bool { return p.Attached && p.Name != "" }):
 		how = "--attachments"
 	default:

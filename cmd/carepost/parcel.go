@@ -19,6 +19,7 @@ import (
 	"carepost/dicom/zipmail"
 	"carepost/internal/admind"
 	"carepost/message"
+	"carepost/xdm"
 )
 
 // parcel is the files of a letter.
@@ -30,6 +31,7 @@ type parcel struct {
 	plan   *fileset.Plan      // of dicom
 	set    []fileset.Instance // of archive
 	judged int64              // size of archive when it was judged
+	ready  string             // a file, or the archive, that is an XDM package already
 	size   int64              // bytes to read, all in all
 }
 
@@ -82,6 +84,16 @@ func (p *parcel) add(path string) error {
 	}
 	head = head[:n]
 	ext := strings.ToLower(filepath.Ext(path))
+	media := mediaType(ext, head)
+	if strings.HasPrefix(string(head), "PK\x03\x04") {
+		ready, err := xdm.Contains(f, info.Size(), fileset.Limits{})
+		if err != nil {
+			return notNow(err)
+		}
+		if ready {
+			p.ready, media = path, "application/zip" // ITI TF-2 3.32.4.1.4, whatever its name
+		}
+	}
 	switch {
 	case n >= 132 && string(head[128:132]) == "DICM", ext == ".dcm", ext == ".dicom":
 		p.dicom = append(p.dicom, path)
@@ -91,7 +103,7 @@ func (p *parcel) add(path string) error {
 		}
 		p.archive = path
 	default:
-		p.files = append(p.files, file{path: path, media: mediaType(ext, head), size: info.Size()})
+		p.files = append(p.files, file{path: path, media: media, size: info.Size()})
 		p.size += info.Size()
 	}
 	return nil
@@ -197,13 +209,26 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 			return "", err
 		}
 	}
+	switch {
+	case l.about.xdm:
+	case l.parcel.ready != "" && l.parcel.ready == l.parcel.archive:
+		z.Subject = xdm.Subject(z.Subject, zipmail.SubjectPhrase)
+	case l.parcel.ready != "":
+		z.Subject = xdm.Subject(z.Subject)
+	}
 	var context []message.Attachment
+	switch {
+	case l.about.xdm || l.parcel.ready != "":
+		z.Fields = xdm.Framework(xdm.MetadataXD)
+	case l.about.said != nil:
+		z.Fields = xdm.Framework(xdm.MetadataContext)
+	}
 	if l.about.said != nil {
 		part, field, err := l.about.attach(messageID)
 		if err != nil {
 			return "", err
 		}
-		context, z.Fields = []message.Attachment{part}, []message.Field{field}
+		context, z.Fields = []message.Attachment{part}, append(z.Fields, field)
 	}
 	bar := newDicomBar(progress, "sending")
 	r, pipe := io.Pipe()

@@ -58,6 +58,8 @@ func (a *about) read(p *parcel) error {
 		return usage(errors.New("--patient and --patient-id go with --xdm or --context"))
 	case a.xdm && p.archive != "":
 		return usage(fmt.Errorf("%s is packed already: give --xdm the DICOM files themselves", p.archive))
+	case a.xdm && p.ready != "":
+		return usage(fmt.Errorf("%s is an XDM package already: send it without --xdm", p.ready))
 	}
 	attrs, err := directcontext.ParsePatient(a.patient)
 	if err != nil {
