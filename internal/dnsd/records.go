@@ -101,6 +101,9 @@ func (b *builder) authority() {
 	})
 	for _, ns := range z.NS {
 		b.add(string(z.Origin), dns.TypeNS, &dns.NS{Ns: b.host(ns)})
+		for _, cut := range z.Cuts { // without it a name between would be denied, and with it all below (RFC 8020)
+			b.add(string(cut), dns.TypeNS, &dns.NS{Ns: b.host(ns)})
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ type Zone struct {
 	SOA    SOA
 	NS     []string      // name servers [SOA.Primary]
 	TTL    time.Duration // of every record [1 h]
+	Cuts   []addr.Domain // zones of their own below this one, with the same name servers (RFC 1034 §4.2.1)
 	MX     []MX
 	Hosts  []Host
 	CERT   []CERT

@@ -260,7 +260,7 @@ func (g *Gateway) establish(ctx context.Context) error {
 	return g.trustOurs(ctx)
 }
 
-// own makes domains ours that are not yet. One that is ours stays ours: accounts and mail are there that nobody would see any more.
+// own makes domains ours that are not yet; one that comes later trusts the partners whose cards there are, as the others do. One that is ours stays ours: accounts and mail are there that nobody would see any more.
 func (g *Gateway) own(tx *store.Tx) error {
 	there, err := tx.Domains()
 	if err != nil {
@@ -284,6 +284,12 @@ func (g *Gateway) own(tx *store.Tx) error {
 			return err
 		}
 		if err := audit.Write(tx, audit.Entry{Actor: actor, Action: "domain.create", Object: "domain:" + d.String()}); err != nil {
+			return err
+		}
+		if !ours[g.opts.Domain] {
+			continue // all of them are new
+		}
+		if err := g.admin.AdoptAnchorsIn(tx, actor, admin.Owner{Domain: d}, admin.Owner{Domain: g.opts.Domain}, fromCard); err != nil {
 			return err
 		}
 	}

@@ -91,7 +91,9 @@ type publication struct {
 // domainPublication is what is published of one domain.
 type domainPublication struct {
 	domain   addr.Domain
-	certs    []published
+	certs    []published // of its owners
+	named    []published // with names in its zone, which may be another domain's: eye@north.example and eye.north.example have one name
+	cuts     []addr.Domain
 	zone     dnsd.Zone
 	records  string // of the zone, to paste
 	tree     ldapd.Directory
@@ -108,24 +110,54 @@ func (g *Gateway) publication(ctx context.Context) (p publication, err error) {
 	for _, c := range all {
 		p.byName[certificateName(c.leaf)] = c.leaf.Raw
 	}
-	for _, d := range g.domains() {
-		of := domainPublication{domain: d}
-		for _, c := range all {
-			if c.owner.Domain == d {
-				of.certs = append(of.certs, c)
-			}
-		}
-		if err := g.prepare(&of); err != nil {
+	p.domains = g.shared(all)
+	for i := range p.domains {
+		if err := g.prepare(&p.domains[i]); err != nil {
 			return p, err
 		}
-		p.domains = append(p.domains, of)
 	}
 	return p, nil
 }
 
+// shared gives each domain its certificates, and each zone those whose names lie in it and the cuts to the zones below it: a name is
+// answered by the longest of our zones that holds it.
+func (g *Gateway) shared(all []published) []domainPublication {
+	var out []domainPublication
+	index := make(map[addr.Domain]int)
+	for i, d := range g.domains() {
+		out, index[d] = append(out, domainPublication{domain: d}), i
+	}
+	zoneOf := func(name string) (i int, ours bool) {
+		for more := true; more; _, name, more = strings.Cut(name, ".") {
+			if i, ours = index[addr.Domain(name)]; ours {
+				return i, true
+			}
+		}
+		return 0, false
+	}
+	for _, c := range all {
+		if i, ours := index[c.owner.Domain]; ours {
+			out[i].certs = append(out[i].certs, c)
+		}
+		if name, err := discovery.Name(c.owner); err == nil { // else it is warned of
+			if i, ours := zoneOf(strings.ToLower(name)); ours {
+				out[i].named = append(out[i].named, c)
+			}
+		}
+	}
+	for _, d := range g.domains() {
+		_, above, _ := strings.Cut(d.String(), ".")
+		if i, ours := zoneOf(above); ours {
+			out[i].cuts = append(out[i].cuts, d)
+		}
+	}
+	return out
+}
+
 // prepare makes zone, directory and warnings of a domain.
 func (g *Gateway) prepare(p *domainPublication) (err error) {
-	p.zone = g.zone(p.domain, p.certs)
+	p.zone = g.zone(p.domain, p.named)
+	p.zone.Cuts = p.cuts
 	if p.records, err = p.zone.Records(); err != nil {
 		return err
 	}
@@ -211,7 +243,7 @@ func (g *Gateway) export(p domainPublication) error {
 	return errors.Join(failed...)
 }
 
-// zone is what a domain publishes by DNS: where its mail goes, its certificates, and where its directory is. The operator's own records are
+// zone is what a domain publishes by DNS: where its mail goes, the certificates named in it, and where its directory is. The operator's own records are
 // those of the first domain.
 func (g *Gateway) zone(d addr.Domain, certs []published) dnsd.Zone {
 	o := g.opts
@@ -234,9 +266,6 @@ func (g *Gateway) zone(d addr.Domain, certs []published) dnsd.Zone {
 		z.SRV = []dnsd.SRV{at}
 	}
 	for _, c := range certs {
-		if _, err := discovery.Name(c.owner); err != nil {
-			continue // warned of
-		}
 		switch cert := (dnsd.CERT{For: c.owner, Certificate: c.leaf.Raw}); {
 		case o.Publish.NoDNS:
 		case o.Publish.URL:

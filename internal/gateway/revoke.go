@@ -145,7 +145,7 @@ func (g *Gateway) partners(ctx context.Context) (out []addr.Domain, err error) {
 // so that none learns of the others. Who was written to on the same day is not written to again: whatever broke off in between, the command
 // can be given once more.
 func (g *Gateway) tell(ctx context.Context, by audit.Actor, r admind.Revoked) (told []admind.Told, err error) {
-	from := addr.Address{Endpoint: "postmaster", Domain: g.opts.Domain}
+	from := addr.Address{Endpoint: "postmaster", Domain: g.domainOf(r.Owner)}
 	if err := g.AddAccount(ctx, by, from); err != nil { // RFC 5321 §4.5.1: it is one that must be there
 		return nil, fmt.Errorf("gateway: telling partners: %w", err)
 	}
@@ -161,9 +161,21 @@ func (g *Gateway) tell(ctx context.Context, by audit.Actor, r admind.Revoked) (t
 		told = append(told, admind.Told{Domain: d, Message: id})
 	}
 	return told, g.store.Tx(ctx, func(tx *store.Tx) error {
-		return audit.Write(tx, audit.Entry{Actor: by, Action: "certificate.tell", Object: "domain:" + g.opts.Domain.String(),
+		return audit.Write(tx, audit.Entry{Actor: by, Action: "certificate.tell", Object: "domain:" + from.Domain.String(),
 			Detail: map[string]string{"serial": r.Serial, "partners": strconv.Itoa(len(told))}})
 	})
+}
+
+// domainOf is the one of our domains that a certificate is of: of the server's, the first.
+func (g *Gateway) domainOf(owner string) addr.Domain {
+	_, d, isAddress := strings.Cut(owner, "@")
+	if !isAddress {
+		d = owner
+	}
+	if at := slices.Index(g.domains(), addr.Domain(strings.ToLower(d))); at > 0 {
+		return g.domains()[at]
+	}
+	return g.opts.Domain
 }
 
 // letter is what partners read.
@@ -176,9 +188,9 @@ func (g *Gateway) letter(r admind.Revoked, from, to addr.Address) string {
 	}
 	// Two letters of one day are the same to the octet, and have one name: the second is taken for a repeat of the first.
 	id := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", r.SHA256, to.Domain, date.UTC().Format(time.DateOnly)))
-	line("From: %s\r\nTo: %s\r\nDate: %s\r\nMessage-ID: <%x@%s>", from, to, date.UTC().Format(time.RFC1123Z), id[:16], g.opts.Domain)
-	line("Subject: A certificate of %s is revoked\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", g.opts.Domain)
-	line("A certificate of %s is good no more:\r\n", g.opts.Domain)
+	line("From: %s\r\nTo: %s\r\nDate: %s\r\nMessage-ID: <%x@%s>", from, to, date.UTC().Format(time.RFC1123Z), id[:16], from.Domain)
+	line("Subject: A certificate of %s is revoked\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", from.Domain)
+	line("A certificate of %s is good no more:\r\n", from.Domain)
 	line("  of             %s\r\n  serial number  %s\r\n  SHA-256        %s\r\n  revoked        %s\r\n  reason         %s\r\n",
 		r.Owner, r.Serial, r.SHA256, r.At.UTC().Format(time.RFC3339), r.Reason)
 	line("Please remove copies that you keep of it, and encrypt nothing to it. Mail that was signed with it since then is not from us.\r\n")
@@ -199,13 +211,24 @@ func (g *Gateway) advice(ctx context.Context, a addr.Address) (out admind.Advice
 	z := dnsd.Zone{Origin: a.Domain, MX: []dnsd.MX{{Pref: 10, Host: g.opts.Hostname}}}
 	z.CERT = append(z.CERT, dnsd.CERT{For: addr.Address{Domain: a.Domain}})
 	err = g.store.View(ctx, func(tx *store.Tx) error {
-		accounts, err := tx.Accounts(a.Domain)
-		for _, other := range accounts {
-			if !other.Address.Equal(a) {
-				z.CERT = append(z.CERT, dnsd.CERT{For: other.Address})
+		for _, d := range g.domains() {
+			if !below(d.String(), a.Domain) && !below(a.Domain.String(), d) {
+				continue // it has no name of theirs
+			}
+			if d != a.Domain {
+				z.CERT = append(z.CERT, dnsd.CERT{For: addr.Address{Domain: d}})
+			}
+			accounts, err := tx.Accounts(d)
+			if err != nil {
+				return err
+			}
+			for _, other := range accounts {
+				if !other.Address.Equal(a) {
+					z.CERT = append(z.CERT, dnsd.CERT{For: other.Address})
+				}
 			}
 		}
-		return err
+		return nil
 	})
 	before := z.Warnings()
 	z.CERT = append(z.CERT, dnsd.CERT{For: a})

@@ -3,10 +3,12 @@ package gatewaytest
 import (
 	"net"
 	"testing"
+
+	"carepost/internal/gateway"
 )
 
-// Reopen stops and closes p and opens it again on the same addresses. It runs when started again.
-func (p *Practice) Reopen(tb testing.TB) {
+// Reopen stops and closes p and opens it again on the same addresses, with options changed by set. It runs when started again.
+func (p *Practice) Reopen(tb testing.TB, set ...func(*gateway.Options)) {
 	tb.Helper()
 	p.Stop()
 	if err := p.Close(); err != nil {
@@ -25,6 +27,9 @@ func (p *Practice) Reopen(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	p.opts.Listeners = p.Hears
+	for _, change := range set {
+		change(&p.opts)
+	}
 	if p.open(tb); tb.Failed() {
 		tb.FailNow()
 	}
