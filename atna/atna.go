@@ -4,8 +4,8 @@
 // Activity, Audit Log Used, Export, Import, Security Alert and User Authentication. How messages travel is RFC 5424 and 5425 (PS3.15
 // A.6): Frame is one of them as it goes over TLS.
 //
-// It departs from A.5.3.4 and A.5.3.5 in one thing: an Export or Import without a patient is composed. A letter that names its patient in
-// words alone leaves the house all the same, and an audit that kept silent about it would be the worse one.
+// It departs from A.5.3.4 and A.5.3.5 in one thing: an Export or Import about nobody that is known names the patient "unknown". A letter that
+// names its patient in words alone leaves the house all the same, and an audit that kept silent about it would be the worse one.
 package atna
 
 import (

@@ -60,6 +60,12 @@ func activity() Message {
 	}
 }
 
+// about is m about somebody.
+func about(m Message) Message {
+	m.Objects = []Object{Patient{ID: "4711"}.object(Disclosed)}
+	return m
+}
+
 func logUsed() Message {
 	return Message{
 		Event:        Event{ID: AuditLogUsed, Action: Read, At: at},
@@ -80,8 +86,9 @@ func TestSchema(t *testing.T) {
 		t.Fatal("jing is missing: scripts/peers installs it")
 	}
 	dir := t.TempDir()
-	all := []Message{alert(), signIn(), activity(), logUsed(), export(), imported()}
-	hostile := Patient{ID: "]]><!--\x00\"'&", Name: "\ufffe\xff\xfe<x>", Studies: []Study{{UID: "", Accession: "\t\n"}}}
+	all := []Message{alert(), signIn(), activity(), logUsed(), about(export()), about(imported())}
+	hostile := Patient{ID: "]]><!--\x00\"'&", Name: "\ufffe\xff\xfe<x>", Studies: []Study{{UID: "", Accession: "\t\n", Classes: []Class{
+		{"1.2 ", 1}, {"\xff", -1}, {"1.02", 3}, {"3.1", 1}, {"1..2", 1}, {strings.Repeat("1.", 40) + "1", 1}, {"", 2}}}}}
 	for _, m := range []Message{export(), imported()} {
 		m.Objects = []Object{Letter("<1@north.example>", Disclosed)}
 		ms, err := m.About([]Patient{lee, hostile, {}}, Disclosed, true, 1500)
@@ -107,7 +114,7 @@ func TestSchema(t *testing.T) {
 	}
 	// The schema says no at all.
 	bad := filepath.Join(dir, "bad.xml")
-	text, _ := export().XML()
+	text, _ := about(export()).XML()
 	if err := os.WriteFile(bad, bytes.Replace(text, []byte("csd-code"), []byte("code"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +146,10 @@ func TestCheckRefuses(t *testing.T) {
 		"participant no name":   {export(), func(m *Message) { m.Participants[2].UserID = "" }, "without name"},
 		"place without kind":    {export(), func(m *Message) { m.Participants[2].PlaceType = 0 }, "place"},
 		"kind without place":    {export(), func(m *Message) { m.Participants[2].Place = "" }, "place"},
-		"object without name":   {export(), func(m *Message) { m.Objects = []Object{{IDType: StudyUID}} }, "an object without name"},
-		"object without type":   {export(), func(m *Message) { m.Objects = []Object{{ID: "1.2.3"}} }, "an object without name"},
+		"object without name":   {export(), func(m *Message) { m.Objects = append(m.Objects, Object{IDType: StudyUID}) }, "an object without name"},
+		"object without type":   {export(), func(m *Message) { m.Objects = append(m.Objects, Object{ID: "1.2.3"}) }, "an object without name"},
+		"export about nobody":   {export(), func(m *Message) { m.Objects = nil }, "A.5.3.4: no object"},
+		"import of a study":     {imported(), func(m *Message) { m.Objects = []Object{{ID: "1.2.3", IDType: StudyUID}} }, "A.5.3.5: no object"},
 		"alert without type":    {alert(), func(m *Message) { m.Event.Types = nil }, "A.5.3.11: no type"},
 		"alert about nothing":   {alert(), func(m *Message) { m.Objects = nil }, "no object"},
 		"alert about a patient": {alert(), func(m *Message) { m.Objects[0].IDType = PatientNumber }, "no object"},
@@ -149,6 +158,9 @@ func TestCheckRefuses(t *testing.T) {
 		"log used, not named":   {logUsed(), func(m *Message) { m.Objects = nil }, "no object"},
 	} {
 		m := tc.m
+		if id := m.Event.ID; id == Export || id == Import {
+			m = about(m)
+		}
 		tc.do(&m)
 		_, err := m.XML()
 		if !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), tc.want) {
@@ -201,8 +213,44 @@ func TestAboutDivides(t *testing.T) {
 	if len(patients) != 40 || len(studies) != 40*39/2 || len(ms) > 280 {
 		t.Errorf("%d patients, %d studies in %d messages", len(patients), len(studies), len(ms))
 	}
-	if ms, err = export().About(nil, Exported, true, most); err != nil || len(ms) != 1 || len(ms[0].Objects) != 0 {
-		t.Errorf("about nobody: %d, %v", len(ms), err)
+}
+
+// Of whom nothing is known is told as a patient all the same: PS3.15 A.5.3.4 and A.5.3.5 want one.
+func TestAboutNobody(t *testing.T) {
+	m := export()
+	m.Objects = []Object{Letter("<1@north.example>", Disclosed)}
+	ms, err := m.About(nil, Disclosed, true, 4000)
+	if err != nil || len(ms) != 1 || len(ms[0].Objects) != 2 || ms[0].Objects[1].ID != "unknown" || ms[0].Objects[1].IDType != PatientNumber || ms[0].Check() != nil {
+		t.Errorf("%+v, %v", ms, err)
+	}
+}
+
+// A study of very many SOP Classes is told in several objects: a server that takes what the standard demands takes every message. What is
+// no UID is counted, and not repeated.
+func TestAboutManyClasses(t *testing.T) {
+	s := Study{UID: "1.2.3", Classes: []Class{{"no UID", 5}, {"1.2.", 6}}}
+	for i := range 1000 {
+		s.Classes = append(s.Classes, Class{fmt.Sprintf("1.2.840.10008.%d.%s9", i, strings.Repeat("1.", 20)), 1})
+	}
+	ms, err := export().About([]Patient{{ID: "4711", Studies: []Study{s}}}, Disclosed, true, MaxMessage-400)
+	if err != nil || len(ms) < 2 {
+		t.Fatal(len(ms), err)
+	}
+	n, classes := 0, 0
+	for _, m := range ms {
+		text, err := m.XML()
+		if err != nil || len(text) > MaxMessage || m.Objects[0].ID != "4711" {
+			t.Errorf("%d octets about %s, %v", len(text), m.Objects[0].ID, err)
+		}
+		for _, o := range m.Objects[1:] {
+			for _, c := range o.About.Classes {
+				n += c.Instances
+				classes++
+			}
+		}
+	}
+	if n != 1011 || classes != 1001 {
+		t.Errorf("%d instances of %d classes", n, classes)
 	}
 }
 

@@ -20,14 +20,16 @@ type demand struct {
 	objects   func(Object) bool
 }
 
+func patient(o Object) bool { return o.IDType == PatientNumber }
+
 // demandOf is that of an event; false for what this package does not make.
 func demandOf(id Code) (demand, bool) {
 	d, ok := map[Code]demand{
 		ApplicationActivity: {clause: "A.5.3.1", actions: []Action{Execute}, types: true, roles: []Code{Application}},
 		AuditLogUsed:        {clause: "A.5.3.2", actions: []Action{Read}, requestor: true, objects: func(o Object) bool { return o.IDType == URIType }},
 		Export: {clause: "A.5.3.4", actions: []Action{Read}, requestor: true, media: DestinationMedia,
-			roles: []Code{SourceRole}},
-		Import: {clause: "A.5.3.5", actions: []Action{Create}, requestor: true, media: SourceMedia, roles: []Code{Destination}},
+			roles: []Code{SourceRole}, objects: patient},
+		Import: {clause: "A.5.3.5", actions: []Action{Create}, requestor: true, media: SourceMedia, roles: []Code{Destination}, objects: patient},
 		SecurityAlert: {clause: "A.5.3.11", actions: []Action{Execute}, types: true,
 			objects: func(o Object) bool { return o.IDType == URIType || o.IDType == NodeID }},
 		UserAuthentication: {clause: "A.5.3.12", actions: []Action{Execute}, types: true, requestor: true},

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Patient is whose data something was, with the studies.
@@ -20,6 +22,9 @@ type Study struct {
 
 // noID names a patient, or a study, whose identifier nobody has told: the schema wants one.
 const noID = "unknown"
+
+// maxClasses is how many SOP Classes of a study one object names: few enough for a message of any length that matters.
+const maxClasses = 100
 
 func (p Patient) object(c LifeCycle) Object {
 	return Object{ID: or(p.ID, noID), Type: person, Role: rolePatient, LifeCycle: c, IDType: PatientNumber, Name: p.Name}
@@ -44,23 +49,61 @@ func Log(uri string) Object {
 	return Object{ID: uri, Type: systemObject, Role: roleSecurityResource, IDType: URIType, Name: "Security Audit Log"}
 }
 
-// About gives m the patients and their studies. Where that makes it longer than most octets, they are told in several messages, each about
-// a patient and some of the studies, or about several. A study is not divided, so that one with hundreds of SOP Classes may still be too long.
+// parts are s with so few SOP Classes each that they go into a message. What is called a UID and is none is not repeated: no reader takes it.
+func (s Study) parts() (out []Study) {
+	var classes []Class
+	nameless := 0
+	for _, c := range s.Classes {
+		if validUID(c.UID) {
+			classes = append(classes, c)
+		} else {
+			nameless += c.Instances
+		}
+	}
+	if nameless != 0 {
+		classes = append(classes, Class{Instances: nameless})
+	}
+	for part := range slices.Chunk(classes, maxClasses) {
+		out = append(out, Study{s.UID, s.Accession, part})
+	}
+	if len(out) == 0 {
+		s.Classes = nil
+		out = []Study{s}
+	}
+	return out
+}
+
+// validUID says whether s has the form that the schema demands (A.5.1.1: UID), and the length of PS3.5 §9.1.
+func validUID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i, c := range strings.Split(s, ".") {
+		if c == "" || strings.Trim(c, "0123456789") != "" || len(c) > 1 && c[0] == '0' || i == 0 && (len(c) > 1 || c > "2") {
+			return false
+		}
+	}
+	return true
+}
+
+// About gives m the patients and their studies; where nobody is known, a patient without a name, for there is always one (A.5.3.4, A.5.3.5).
+// Where that makes it longer than most octets, they are told in several messages, each about a patient and some of the studies, or about
+// several. A study with very many SOP Classes is told as several objects.
 func (m Message) About(patients []Patient, c LifeCycle, encrypted bool, most int) ([]Message, error) {
 	base, err := size(m)
 	if err != nil {
 		return nil, err
 	}
 	p := packer{m: m, base: base, most: most, length: base}
+	if len(patients) == 0 {
+		patients = []Patient{{}}
+	}
 	for _, patient := range patients {
 		if err := p.add(patient, c, encrypted); err != nil {
 			return nil, err
 		}
 	}
 	p.end()
-	if len(p.out) == 0 {
-		p.out = []Message{m}
-	}
 	return p.out, nil
 }
 
@@ -90,7 +133,11 @@ func (p *packer) add(patient Patient, c LifeCycle, encrypted bool) error {
 			p.put(o, n)
 		}
 	}
+	var studies []Study
 	for _, s := range patient.Studies {
+		studies = append(studies, s.parts()...)
+	}
+	for _, s := range studies {
 		o := s.object(c, encrypted)
 		n, err := sizeOf(o)
 		if err != nil {
@@ -102,7 +149,7 @@ func (p *packer) add(patient Patient, c LifeCycle, encrypted bool) error {
 		}
 		tell(o, n)
 	}
-	if len(patient.Studies) == 0 {
+	if len(studies) == 0 {
 		if len(p.objects) > 0 && p.length+whole > p.most {
 			p.end()
 		}

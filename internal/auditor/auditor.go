@@ -74,7 +74,7 @@ func (t Times) withDefaults() Times {
 }
 
 const (
-	maxBatch   = 500   // entries that are read at once
+	maxBatch   = 50    // entries that are read at once
 	maxSession = 10000 // entries of one connection: so many are told twice at most when it breaks
 	maxIdle    = 10000 // entries that make no message, until it is written down that they are behind us
 )

@@ -33,7 +33,9 @@ const (
 	keyTo       = "to"         // address of the recipient
 	keyID       = "message-id" // of the message
 	keySubjects = "subjects"   // transit.Subjects as JSON
-	keyReport   = "report"     // not empty: the message is a report, which is about nobody's data
+	keyReport   = "report"     // not empty: the message is a report, which is about nobody's data unless subjects say otherwise
+	keyRepeat   = "repeat"     // not empty: it was imported before
+	keyRefused  = "refused"    // not empty: a rule keeps it from the mailbox
 	keyXDM      = "xdm"        // not empty: it carries an XDM package
 	keyHost     = "host"       // of the server that took it
 	keyPeer     = "peer"       // IP address of who came
@@ -98,6 +100,25 @@ func (s Source) message(r audit.Record, id atna.Code, action atna.Action, types 
 	}
 }
 
+// Octets of what strangers have written, in one message.
+const (
+	maxID    = 500
+	maxWords = 2000
+)
+
+// clip shortens a text, at a character.
+func clip(s string, most int) string {
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// told says that a message is no disclosure: a report, which is about nobody, or what was told before.
+func told(r audit.Record) bool {
+	return r.Detail[keyReport] != "" && r.Detail[keySubjects] == "" || r.Detail[keyRepeat] != ""
+}
+
 // us is our process.
 func (s Source) us(began bool, roles ...atna.Code) atna.Participant {
 	p := atna.Participant{UserID: s.ID, Alternative: app, Requestor: began, Roles: roles}
@@ -122,7 +143,7 @@ func place(p atna.Participant, at string, kind atna.AccessType) atna.Participant
 
 // export tells that a message was handed to a server of its recipient (PS3.15 A.5.3.4: sending by e-mail).
 func (s Source) export(r audit.Record, most int) ([]atna.Message, error) {
-	if r.Detail[keyReport] != "" {
+	if told(r) {
 		return nil, nil
 	}
 	m := s.message(r, atna.Export, atna.Read)
@@ -130,12 +151,15 @@ func (s Source) export(r audit.Record, most int) ([]atna.Message, error) {
 	medium.Media = &atna.Media{Type: atna.Mail}
 	receiver := place(atna.Participant{UserID: or(r.Detail[keyTo], "unknown"), Roles: []atna.Code{atna.Destination}}, r.Detail[keyHost], atna.Machine)
 	m.Participants = []atna.Participant{somebody(r.Detail[keyFrom], true, atna.SourceRole), s.us(false, atna.SourceRole), receiver, medium}
+	if r.Detail[keyFrom] == "" { // by nobody's hand
+		m.Participants = []atna.Participant{s.us(true, atna.SourceRole), receiver, medium}
+	}
 	return s.about(m, r, atna.Disclosed, most)
 }
 
 // imported tells that a message was opened and laid into a mailbox (A.5.3.5).
 func (s Source) imported(r audit.Record, most int) ([]atna.Message, error) {
-	if r.Detail[keyReport] != "" {
+	if told(r) {
 		return nil, nil
 	}
 	m := s.message(r, atna.Import, atna.Create)
@@ -143,6 +167,9 @@ func (s Source) imported(r audit.Record, most int) ([]atna.Message, error) {
 	medium.Media = &atna.Media{Type: atna.Mail}
 	m.Participants = []atna.Participant{s.us(true, atna.Destination), somebody(r.Detail[keyTo], false, atna.Destination),
 		place(atna.Participant{UserID: or(r.Detail[keyFrom], "unknown"), Roles: []atna.Code{atna.SourceRole}}, r.Detail[keyPeer], atna.IP), medium}
+	if r.Detail[keyRefused] != "" {
+		m.Event.Outcome, m.Event.Words = atna.SeriousFailure, "a rule keeps it from the mailbox"
+	}
 	return s.about(m, r, atna.Disclosure, most)
 }
 
@@ -157,13 +184,13 @@ func (s Source) about(m atna.Message, r audit.Record, c atna.LifeCycle, most int
 		err = json.Unmarshal([]byte(text), &subjects) // what cannot be read is left out, and told of
 	}
 	if subjects.Left > 0 {
-		m.Event.Words = "it is about more patients and studies than are named"
+		m.Event.Words = join(m.Event.Words, "it is about more patients and studies than are named")
 	}
 	if r.State == audit.Erased {
-		m.Event.Words = "what it was about has been erased"
+		m.Event.Words = join(m.Event.Words, "what it was about has been erased")
 	}
 	if id := r.Detail[keyID]; id != "" {
-		m.Objects = append(m.Objects, atna.Letter(id, c))
+		m.Objects = append(m.Objects, atna.Letter(clip(id, maxID), c))
 	}
 	ms, wrong := m.About(patients(subjects), c, true, most)
 	if wrong != nil {
@@ -219,7 +246,7 @@ func words(r audit.Record) string {
 			text += " (" + c + ")"
 		}
 	}
-	return text
+	return clip(text, maxWords)
 }
 
 // signIn tells that somebody signed in, or tried to (A.5.3.12).
@@ -227,7 +254,7 @@ func (s Source) signIn(r audit.Record) atna.Message {
 	m := s.message(r, atna.UserAuthentication, atna.Execute, atna.Login)
 	who := r.Detail[keyAccount]
 	if strings.HasSuffix(r.Action, "-refuse") {
-		m.Event.Outcome = atna.SeriousFailure
+		m.Event.Outcome = atna.MinorFailure // RFC 3881 §5.1.4: an invalid password
 	}
 	p := atna.Participant{UserID: or(who, r.Object), Requestor: true}
 	m.Participants = []atna.Participant{place(p, r.Detail[keyPeer], atna.IP), s.us(false)}
@@ -247,6 +274,14 @@ func (s Source) logUsed(r audit.Record) atna.Message {
 	m.Participants = []atna.Participant{somebody(string(r.Actor), true)}
 	m.Objects = []atna.Object{atna.Log("urn:x-carepost:audit")}
 	return m
+}
+
+// join puts two remarks together.
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
 }
 
 func or(a, b string) string {

@@ -73,6 +73,52 @@ func TestReportsAreNoDisclosure(t *testing.T) {
 	}
 }
 
+// What came before is told once; what somebody has put into a report is told; what a rule keeps from the mailbox is told as such. A password
+// that was wrong is a minor failure (RFC 3881 §5.1.4). Exactly one participant began each.
+func TestOutcomes(t *testing.T) {
+	const subjects = `{"patients":[{"id":"4711"}]}`
+	for i, tc := range []struct {
+		action  string
+		detail  map[string]string
+		outcome int // -1: not told
+	}{
+		{"recipient.open", map[string]string{"repeat": "yes", "subjects": subjects}, -1},
+		{"recipient.open", map[string]string{"report": "yes", "subjects": subjects}, 0},
+		{"recipient.hand-over", map[string]string{"report": "yes", "subjects": subjects, "from": "a@north.example"}, 0},
+		{"recipient.hand-over", map[string]string{"to": "a@north.example"}, 0},
+		{"recipient.open", map[string]string{"refused": "no ZIP is taken"}, 8},
+		{"account.sign-in", nil, 0},
+		{"account.sign-in-refuse", nil, 4},
+	} {
+		ms, err := us.Messages(entry(tc.action, tc.detail), atna.MaxMessage)
+		if err != nil || len(ms) != min(tc.outcome+1, 1) {
+			t.Fatal(i, len(ms), err)
+		}
+		for _, m := range ms {
+			if err := m.Check(); err != nil || int(m.Event.Outcome) != tc.outcome {
+				t.Error(i, m.Event.Outcome, err)
+			}
+		}
+	}
+}
+
+// A stranger's Message-ID and reason of any length leave room for the rest.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("\"ü", 40000)
+	for action, detail := range map[string]map[string]string{
+		"recipient.open":      {"message-id": long},
+		"recipient.set-aside": {"reason": long},
+	} {
+		ms, err := us.Messages(entry(action, detail), atna.MaxMessage)
+		if err != nil || len(ms) != 1 {
+			t.Fatal(len(ms), err)
+		}
+		if text, err := ms[0].XML(); err != nil || len(text) > 8192 {
+			t.Errorf("%s: %d octets, %v", action, len(text), err)
+		}
+	}
+}
+
 // A stranger's set of ten thousand studies, with texts of any length and kind, is told in messages that every receiver takes.
 func TestHostileSubjects(t *testing.T) {
 	var s transit.Subjects

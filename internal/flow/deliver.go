@@ -205,7 +205,7 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 		}
 	}
 	detail := map[string]string{"host": o.Host, "tls": wire, "code": strconv.Itoa(a.Code)}
-	if err := disclosure(detail, p.message, p.message.Header, p.message.Envelope.From.Address, r.Address, p.message.Kind == transit.Report); err != nil {
+	if err := disclosure(detail, p.message, p.message.Header, p.message.Envelope.From.Address, r.Address, ownNotice(p.message)); err != nil {
 		return err
 	}
 	err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.hand-over", Object: "recipient:" + r.ID, Detail: detail})

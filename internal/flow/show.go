@@ -97,14 +97,20 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err != nil {
 		return err
 	}
-	err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence})
-	if err != nil {
-		return err
-	}
 	again, err := f.seen(tx, a, r)
 	if err == nil && !again {
 		again, err = f.told(tx, a, r)
 	}
+	if err != nil {
+		return err
+	}
+	if again {
+		evidence["repeat"] = "yes"
+	}
+	if o, no := head.Refused[r.ID]; no {
+		evidence["refused"] = o.Reason
+	}
+	err = audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.open", Object: "recipient:" + r.ID, Detail: evidence})
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (f *Flow) subjects(ctx context.Context, body transit.Body) (s transit.Subje
 
 // aboutWhom finds out whom an outgoing message is about, once: it is kept with its first delivery.
 func (f *Flow) aboutWhom(ctx context.Context, m *outgoing) error {
-	if m.Header.Subjects != nil || m.Kind == transit.Report {
+	if m.Header.Subjects != nil || ownNotice(m.Message) {
 		return nil
 	}
 	s, err := f.subjects(ctx, m.body)
@@ -54,6 +54,10 @@ func (f *Flow) aboutWhom(ctx context.Context, m *outgoing) error {
 	m.Header.Subjects = &s
 	return nil
 }
+
+// ownNotice says that a message was composed here and is about nobody's data: a report, or what introduces one of ours. What somebody has
+// submitted is his letter, whatever he calls it.
+func ownNotice(m store.Message) bool { return m.Kind == transit.Hello || exempt(m) }
 
 // unreadableSet says that an error is about the message, and the same next time.
 func unreadableSet(err error) bool {
