@@ -47,9 +47,11 @@ type arrival struct {
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
 	found   mailbox.Contents // what else it holds for programs
-	content *rule.Content    // where a rule asks for it
-	notes   []change         // what a report says of earlier messages
-	shows   bool             // and it is for a person to read
+
+	enclosed transit.Subjects // whom a report is about, all the same
+	content  *rule.Content    // where a rule asks for it
+	notes    []change         // what a report says of earlier messages
+	shows    bool             // and it is for a person to read
 }
 
 // inbound opens a message into a hidden draft, judges its signer for every recipient, and shows it to those who trust. What cannot
@@ -209,6 +211,8 @@ func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blo
 		if a.found, err = f.describe(ctx, j, body); err != nil {
 			return err
 		}
+	} else if a.enclosed, err = f.subjects(ctx, body); err != nil { // a report may hold what it is no report of
+		return fmt.Errorf("flow: inbound: %w", err)
 	}
 	if err := f.look(a, body); err != nil {
 		return err

@@ -68,10 +68,8 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 	answered := !a.report && !oracle(a.opened)
 	head.FinalDelivery, head.Receipt = head.FinalDelivery && answered, mdn.WantsReceipt(a.opened.Header) && answered
 	head.Refused = f.objections(a)
-	if a.fileset != nil {
-		s := subjectsOf(a.fileset.Tree)
-		head.Subjects = &s
-	}
+	s := a.subjects()
+	head.Subjects = &s
 	if err = tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}

@@ -5,41 +5,84 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
+	"carepost/directcontext"
 	"carepost/internal/mailbox"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/message"
+	"carepost/xdm"
 )
 
-// subjects are the patients and studies that a message is about, by the DICOMDIR in it. Who sends it says so: nothing else of the set is
-// looked at. A message that cannot be read as one, or a set as a set, is about nobody that we know. An error is of the disk or of ctx.
+// subjects are the patients and studies that a message is about, by the DICOMDIR, the package's metadata and the context in it. Who sends it
+// says so: nothing else is looked at. A message that cannot be read as one, or a set as a set, is about nobody that we know. An error is of
+// the disk or of ctx.
 func (f *Flow) subjects(ctx context.Context, body transit.Body) (s transit.Subjects, err error) {
 	root, err := message.Parse(body, body.Size(), message.Limits{})
-	if unreadableSet(err) {
-		return s, nil
-	}
 	if err != nil {
-		return s, err
+		return s, unlessUnreadable(err)
 	}
+	var set []fileset.Patient
 	part, _, err := mailbox.FindSet(root, body)
-	if unreadableSet(err) {
-		return s, nil
+	if err == nil {
+		err = within(part, body, func(r *io.SectionReader) (err error) {
+			set, err = fileset.IndexZIP(ctx, r, r.Size(), fileset.Limits{})
+			return err
+		})
 	}
+	if unlessUnreadable(err) != nil {
+		return s, err
+	}
+	var people []xdm.Patient
+	packaged := false
+	for _, part := range xdm.Candidates(root) {
+		err := within(part, body, func(r *io.SectionReader) (err error) {
+			people, err = xdm.Patients(ctx, r, r.Size(), fileset.Limits{})
+			packaged = packaged || err == nil
+			return err
+		})
+		if unlessUnreadable(err) != nil {
+			return s, err
+		}
+		if packaged {
+			break
+		}
+	}
+	about, _, err := directcontext.Read(root, body)
 	if err != nil {
-		return s, err
+		return subjectsOf(set, packaged, people, nil), unlessUnreadable(err)
 	}
+	return subjectsOf(set, packaged, people, &about), nil
+}
+
+// subjects are those of a message that came, by what was found in it.
+func (a *arrival) subjects() transit.Subjects {
+	if a.report {
+		return a.enclosed
+	}
+	var set []fileset.Patient
+	if a.fileset != nil {
+		set = a.fileset.Tree
+	}
+	var people []xdm.Patient
+	if a.found.Package != nil {
+		people = a.found.Package.Patients()
+	}
+	return subjectsOf(set, a.found.Package != nil, people, a.found.Context)
+}
+
+// within reads an attachment, decoded. One in lines of a strange composer is not: it is not worth decoding gigabytes.
+func within(part *message.Part, body transit.Body, read func(*io.SectionReader) error) error {
 	at, err := part.At(body)
-	if err != nil || at == nil { // lines of a strange composer: it is not worth decoding gigabytes
-		return s, err
+	if err != nil || at == nil {
+		return err
 	}
-	patients, err := fileset.IndexZIP(ctx, at, at.Size(), fileset.Limits{})
-	if unreadableSet(err) {
-		return s, nil
-	}
-	return subjectsOf(patients), err
+	return read(at)
 }
 
 // aboutWhom finds out whom an outgoing message is about, once: it is kept with its first delivery.
@@ -59,19 +102,23 @@ func (f *Flow) aboutWhom(ctx context.Context, m *outgoing) error {
 // submitted is his letter, whatever he calls it.
 func ownNotice(m store.Message) bool { return m.Kind == transit.Hello || exempt(m) }
 
-// unreadableSet says that an error is about the message, and the same next time.
-func unreadableSet(err error) bool {
-	for _, e := range []error{mailbox.ErrNoFileSet, message.ErrSyntax, message.ErrAmbiguous, message.ErrLimit, message.ErrEncoding} {
+// unlessUnreadable is nil where an error is about the message, and the same next time.
+func unlessUnreadable(err error) error {
+	for _, e := range []error{mailbox.ErrNoFileSet, message.ErrSyntax, message.ErrAmbiguous, message.ErrLimit, message.ErrEncoding, xdm.ErrNoPackage,
+		directcontext.ErrNoContext, directcontext.ErrSyntax, directcontext.ErrLimit} {
 		if errors.Is(err, e) {
-			return true
+			return nil
 		}
 	}
-	return false
+	return err
 }
 
-// subjectsOf takes from a set what an audit names.
-func subjectsOf(patients []fileset.Patient) (s transit.Subjects) {
-	for _, p := range patients {
+// subjectsOf takes from what a message holds what an audit names. Whom the set names is not named again for the package or the context: there
+// the number of a patient comes with who gave it.
+func subjectsOf(set []fileset.Patient, packaged bool, people []xdm.Patient, about *directcontext.Context) (s transit.Subjects) {
+	s.Package = packaged
+	known := map[string]bool{}
+	for _, p := range set {
 		to := transit.Patient{ID: p.ID, Name: p.Name}
 		for _, st := range p.Studies {
 			study := transit.Study{UID: st.UID, Accession: st.Accession, Classes: map[string]int{}}
@@ -82,9 +129,37 @@ func subjectsOf(patients []fileset.Patient) (s transit.Subjects) {
 			}
 			to.Studies = append(to.Studies, study)
 		}
+		known[strings.TrimSpace(p.ID)] = true
 		s.Patients = append(s.Patients, to)
 	}
+	for _, p := range people {
+		if !slices.ContainsFunc(p.IDs, func(i xdm.Identifier) bool { return known[i.Value] }) {
+			s.Patients = append(s.Patients, transit.Patient{ID: p.Identifier(), Name: p.Name})
+		}
+		for _, i := range p.IDs {
+			known[i.Value] = true
+		}
+	}
+	if about != nil {
+		s.Patients = append(s.Patients, ofContext(*about, known, len(s.Patients) == 0)...)
+	}
 	return s.Bounded()
+}
+
+// ofContext are the patients of a context that nobody else has named; alone says that nobody is named.
+func ofContext(c directcontext.Context, known map[string]bool, alone bool) (out []transit.Patient) {
+	name := strings.TrimRight(c.Value("surname")+"^"+c.Value("givenName")+"^"+c.Value("middleName"), "^")
+	p := xdm.Patient{Name: name}
+	for _, id := range c.PatientIDs { // of one patient, in several domains
+		if known[id.Local] {
+			return nil
+		}
+		p.IDs = append(p.IDs, xdm.Identifier{Authority: id.Domain, Value: id.Local})
+	}
+	if len(p.IDs) > 0 || alone && name != "" {
+		out = append(out, transit.Patient{ID: p.Identifier(), Name: name})
+	}
+	return out
 }
 
 // disclosure adds to the detail of an audit entry who sent what to whom, about whom: what an audit repository is told of it. It is sealed
@@ -102,6 +177,9 @@ func disclosure(detail map[string]string, m store.Message, h store.Header, from,
 	}
 	if report {
 		detail["report"] = "yes"
+	}
+	if h.Subjects != nil && h.Subjects.Package {
+		detail["xdm"] = "yes"
 	}
 	if h.Subjects == nil || len(h.Subjects.Patients) == 0 {
 		return nil

@@ -1,10 +1,11 @@
 package transit
 
-// Subjects are the patients and studies that a message is about, as far as a file-set in it tells: what an audit of sending and
-// receiving names. They are people's data: they stand in sealed columns alone.
+// Subjects are the patients and studies that a message is about, as far as a file-set, a package of documents or a context in it tells: what
+// an audit of sending and receiving names. They are people's data: they stand in sealed columns alone.
 type Subjects struct {
 	Patients []Patient `json:"patients,omitempty"`
-	Left     int       `json:"left,omitempty"` // how many patients, studies and SOP Classes more there are: more than are kept
+	Package  bool      `json:"package,omitempty"` // it carries a package of documents (XDM)
+	Left     int       `json:"left,omitempty"`    // how many patients, studies and SOP Classes more there are: more than are kept
 }
 
 // Patient of a message.
@@ -29,7 +30,7 @@ const (
 
 // Bounded is s with its texts cut and what is too much counted in Left: a stranger has made them.
 func (s Subjects) Bounded() Subjects {
-	out, room := Subjects{Left: s.Left}, maxSubjects
+	out, room := Subjects{Package: s.Package, Left: s.Left}, maxSubjects
 	take := func() bool {
 		if room > 0 {
 			room--
