@@ -23,9 +23,9 @@ func Patients(ctx context.Context, r io.ReaderAt, size int64, lim fileset.Limits
 	if !a.HasFolder(FolderName) && !slices.ContainsFunc(c.files, func(f fileset.ArchiveFile) bool { return claims(f.Name) }) {
 		return nil, ErrNoPackage
 	}
-	metadata := c.metadata()
+	metadata, cost := c.metadata(), budget{maxMetadata, maxElements}
 	for _, i := range metadata[:min(len(metadata), maxSets)] {
-		if err := c.people(c.files[i]); err != nil {
+		if err := c.people(c.files[i], &cost); err != nil {
 			return nil, fmt.Errorf("xdm: %w", err)
 		}
 	}
@@ -33,10 +33,10 @@ func Patients(ctx context.Context, r io.ReaderAt, size int64, lim fileset.Limits
 }
 
 // people reads one METADATA.XML without the documents it names.
-func (c *checker) people(f fileset.ArchiveFile) error {
+func (c *checker) people(f fileset.ArchiveFile, cost *budget) error {
 	r := f.Open()
 	defer r.Close()
-	root, err := parseXML(&patient{c.ctx, r})
+	root, err := parseXML(&patient{c.ctx, r}, cost)
 	switch {
 	case c.ctx.Err() != nil:
 		return c.ctx.Err()

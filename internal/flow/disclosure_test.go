@@ -43,8 +43,8 @@ func parcelOf(t *testing.T, kind string, from, to addr.Address, about string) st
 	return text
 }
 
-// told gives the details of the entries of an action, and whom they are about.
-func (s *side) told(action string) (details []map[string]string, ids [][]string) {
+// disclosed gives the details of the entries of an action, and whom they are about.
+func (s *side) disclosed(action string) (details []map[string]string, ids [][]string) {
 	s.t.Helper()
 	s.must(s.Store.View(s.t.Context(), func(tx *store.Tx) error {
 		all, err := audit.List(tx, audit.Filter{Action: action, Limit: 1000})
@@ -74,13 +74,13 @@ func TestDisclosure(t *testing.T) {
 			s.submitText(parcelOf(t, kind, desk, lab, about), lab)
 			s.step("outbound")
 			s.step("deliver")
-			out, of := s.told("recipient.hand-over")
+			out, of := s.disclosed("recipient.hand-over")
 			if len(out) != 1 || out[0]["report"] != "" || out[0]["xdm"] != "yes" || strings.Join(of[0], " ") != patients {
 				t.Errorf("out, %s about %q: %v", kind, about, out)
 			}
 			s.accept(lab, s.seal(parcelOf(t, kind, lab, desk, about), s.others[lab.Domain]))
 			s.step("inbound")
-			in, of := s.told("recipient.open")
+			in, of := s.disclosed("recipient.open")
 			if len(in) != 1 || in[0]["report"] != want || in[0]["xdm"] != "yes" || strings.Join(of[0], " ") != patients {
 				t.Errorf("in, %s about %q: %v", kind, about, in)
 			}
@@ -99,7 +99,7 @@ func TestRepeatIsNoImport(t *testing.T) {
 		s.accept(lab, kept)
 		s.step("inbound")
 	}
-	details, _ := s.told("recipient.open")
+	details, _ := s.disclosed("recipient.open")
 	if len(details) != 2 || details[0]["repeat"]+details[1]["repeat"] != "yes" {
 		t.Errorf("%v", details)
 	}
