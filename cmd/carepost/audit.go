@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +25,10 @@ each entry gets its place in the log, for ever, and the gateway signs the
 head of the log: a few lines that stand for all entries so far.
 
 Whoever changes, removes, inserts or reorders entries in the database is
-found by "carepost audit verify". A whole older database is found by a
-head that was kept elsewhere: have "carepost audit head" written to
-another machine, every day or every hour.`,
+found by "carepost audit verify". A whole older database, or another log
+in the place of this one, is found by a head that was kept elsewhere: by
+the gateway itself ([audit] heads = "FILE" in carepost.toml), or have
+"carepost audit head" written to another machine, every hour.`,
 	}
 	cmd.AddCommand(newAuditListCmd(), newAuditVerifyCmd(), newAuditHeadCmd(), newAuditExportCmd(), newAuditEraseCmd())
 	return ofInstallation(cmd)
@@ -308,7 +308,10 @@ The key is printed to standard error; keep it once, apart from the heads.`,
 				_, err = io.WriteString(cmd.OutOrStdout(), h.Note)
 				return err
 			}
-			return replaceFile(file, h.Note)
+			if err := audit.WriteHead(file, h.Note); err != nil {
+				return notNow(err)
+			}
+			return nil
 		}),
 	})
 	cmd.Flags().StringVarP(&file, "output", "o", "", "write it into this `FILE`, over what was there")
@@ -322,23 +325,6 @@ func auditError(err error) error {
 		return usage(errors.New("the log has not begun: a gateway that runs begins it (carepost serve)"))
 	}
 	return clientError(err)
-}
-
-// replaceFile writes a small file in the place of another, which stays until the new one is whole.
-func replaceFile(name, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".carepost-*")
-	if err != nil {
-		return notNow(err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return notNow(err)
-	}
-	return nil
 }
 
 func newAuditExportCmd() *cobra.Command {

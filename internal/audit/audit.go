@@ -7,8 +7,10 @@
 // holds, unchanged and in that order, everything that it held then. The detail holds a random salt, so that a digest shown to others
 // confirms no guess; it may be erased, and the entry verifies still.
 //
-// What a head does not cover is what was written in the last moment before; and who has both the database and the key-encryption key
-// can write another log, which a head kept elsewhere gives away.
+// What a head does not cover is what was written in the last moment before. And a log cannot tell by itself that it was put in the place of
+// another: who has the database alone puts an older one there, or takes out some entries together with the key's handle, the heads and the
+// tiles, so that the rest is sealed anew; who has the key-encryption key too writes whatever he likes. A head kept elsewhere gives each of them
+// away; a Keeper keeps it.
 package audit
 
 import (

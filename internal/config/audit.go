@@ -8,7 +8,7 @@ import (
 	"carepost/addr"
 )
 
-// Audit says where audit messages go besides our own log.
+// Audit says where audit messages and heads of the log go besides our own database.
 type Audit struct {
 	Syslog string // host:port of a syslog server that speaks TLS (RFC 5425); empty = nowhere
 	Name   string // in its certificate; empty = the host of Syslog
@@ -17,6 +17,8 @@ type Audit struct {
 	CA, Certificate, Key string
 
 	Without []string // kinds of messages that are not sent, of AuditEvents
+
+	Heads string // file for the last signed head of the log; empty = none
 }
 
 // AuditEvents are the kinds of audit messages, as [audit] names them.
@@ -32,6 +34,7 @@ type auditing struct {
 	Certificate string       `toml:"certificate"`
 	Key         string       `toml:"key"`
 	Without     []auditEvent `toml:"without"`
+	Heads       string       `toml:"heads"`
 }
 
 type auditEvent string
@@ -46,7 +49,7 @@ func (e *auditEvent) UnmarshalText(text []byte) error {
 
 // checked is what the table says.
 func (a auditing) checked(within func(string) string, wrong func(key, format string, a ...any) error) (Audit, error) {
-	out := Audit{Syslog: string(a.Syslog), Name: string(addr.Domain(a.Name)), CA: within(a.CA), Certificate: within(a.Certificate), Key: within(a.Key)}
+	out := Audit{Syslog: string(a.Syslog), Name: string(addr.Domain(a.Name)), CA: within(a.CA), Certificate: within(a.Certificate), Key: within(a.Key), Heads: within(a.Heads)}
 	for _, e := range a.Without {
 		out.Without = append(out.Without, string(e))
 	}

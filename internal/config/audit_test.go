@@ -15,9 +15,10 @@ ca = "syslog-ca.pem"
 certificate = "/etc/syslog.pem"
 key = "syslog.key"
 without = ["activity", "sign-in"]
+heads = "/mnt/elsewhere/north.head"
 `)
 	want := Audit{Syslog: "audit.north.example:6514", Name: "arr.north.example", CA: "/inst/syslog-ca.pem", Certificate: "/etc/syslog.pem",
-		Key: "/inst/syslog.key", Without: []string{"activity", "sign-in"}}
+		Key: "/inst/syslog.key", Without: []string{"activity", "sign-in"}, Heads: "/mnt/elsewhere/north.head"}
 	if err != nil || !reflect.DeepEqual(c.Audit, want) {
 		t.Errorf("%+v, %v", c, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"carepost/internal/auditor"
 )
 
-// Auditing says which audit repository is told what the audit log holds. Without a Server none is.
+// Auditing says which audit repository is told what the audit log holds, and where its heads are kept. Without a Server none is told.
 type Auditing struct {
 	Server string // host:port; syslog over TLS (RFC 5425)
 	Name   string // in its certificate; empty = the host of Server
@@ -22,6 +23,8 @@ type Auditing struct {
 	CA, Certificate, Key string
 
 	Events auditor.Events
+
+	Heads string // a file for the last head of the audit log; empty = none
 }
 
 // endTime is how long the entry of the gateway's end may take.
@@ -91,6 +94,9 @@ func (g *Gateway) ends(ctx context.Context) {
 	if err == nil {
 		_, err = g.log.Seal(ctx)
 	}
+	if err == nil && g.heads != nil {
+		err = g.heads.Keep(ctx)
+	}
 	if err != nil {
 		g.opts.Log.Error("writing to the audit that the gateway has ended", "error", err)
 	}
@@ -98,14 +104,25 @@ func (g *Gateway) ends(ctx context.Context) {
 
 // auditWarnings are what an operator must know of the audit messages.
 func (g *Gateway) auditWarnings() []string {
+	var list []string
+	if g.heads != nil {
+		switch err := g.heads.Err(); {
+		case errors.Is(err, audit.ErrKept):
+			file := g.opts.Auditing.Heads
+			list = append(list, fmt.Sprintf("%v in %s: an older database, or another log, may stand in its place, and the file stays as it is. "+
+				"carepost audit verify --head %[2]s tells more; after a restore from a backup, move the file away", err, file))
+		case err != nil:
+			list = append(list, fmt.Sprintf("the head of the audit log is not kept in %s: %v", g.opts.Auditing.Heads, err))
+		}
+	}
 	if g.auditor == nil {
-		return nil
+		return list
 	}
 	s := g.auditor.State()
 	if !s.Behind {
-		return nil
+		return list
 	}
-	return []string{fmt.Sprintf("audit messages wait since %s for %s: %s", s.Since.UTC().Format(time.DateTime), s.Server, or(s.Reason, "there are many of them"))}
+	return append(list, fmt.Sprintf("audit messages wait since %s for %s: %s", s.Since.UTC().Format(time.DateTime), s.Server, or(s.Reason, "there are many of them")))
 }
 
 func or(a, b string) string {

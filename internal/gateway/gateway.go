@@ -118,6 +118,7 @@ type Gateway struct {
 	queue     *queue.Queue
 	log       *audit.Log
 	auditor   *auditor.Auditor // nil without an audit repository
+	heads     *audit.Keeper    // nil where heads of the audit log are not kept elsewhere
 	ways      ways
 	started   atomic.Pointer[time.Time] // nil: not running
 
@@ -220,6 +221,9 @@ func (g *Gateway) openState(ctx context.Context) error {
 	}
 	if g.log, err = audit.NewLog(audit.LogOptions{Store: g.store, Keys: g.keys, Log: o.Log}); err != nil {
 		return err
+	}
+	if o.Auditing.Heads != "" {
+		g.heads = g.log.NewKeeper(o.Auditing.Heads)
 	}
 	if err := g.openAuditor(); err != nil {
 		return err

@@ -38,6 +38,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.auditor != nil {
 		rooms["auditor"] = g.auditor.Run
 	}
+	if g.heads != nil {
+		rooms["heads"] = g.heads.Run
+	}
 	g.edges(rooms)
 	var wg sync.WaitGroup
 	for name, run := range rooms {
