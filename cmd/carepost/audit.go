@@ -146,7 +146,9 @@ Exit codes:
 				if err != nil {
 					return usage(fmt.Errorf("--head: %w", err))
 				}
-				notes = append(notes, some...)
+				if notes = append(notes, some...); size(notes) > mostHeads {
+					return usage(fmt.Errorf("--head: these are more heads than %s of them: check them in parts", byteCount(mostHeads)))
+				}
 			}
 			bar := newDicomBar(os.Stderr, "verify")
 			v, err := c.VerifyAudit(cmd.Context(), notes, key, bar.set)
@@ -169,7 +171,8 @@ Exit codes:
 }
 
 // mostHeads is the size of the greatest file of heads that is read.
-const mostHeads = 256 << 10
+// Of one each hour, that is three years. The gateway takes as much in one request.
+const mostHeads = 8 << 20
 
 // readHeads reads the heads in a file, one after the other.
 func readHeads(name string) (heads []string, err error) {
@@ -192,10 +195,27 @@ func readHeads(name string) (heads []string, err error) {
 			heads = append(heads, head)
 			head = ""
 		}
+		if head == "" && line == "\n" { // between heads, or behind the last
+			signed = false
+			continue
+		}
 		head += line
 		signed = is
 	}
-	return append(heads, head), nil
+	if head != "" {
+		heads = append(heads, head)
+	}
+	if len(heads) == 0 {
+		return nil, fmt.Errorf("%s holds no heads", name)
+	}
+	return heads, nil
+}
+
+func size(heads []string) (n int) {
+	for _, h := range heads {
+		n += len(h)
+	}
+	return n
 }
 
 func printVerified(cmd *cobra.Command, v audit.Verified) error {

@@ -45,6 +45,15 @@ type AuditHead struct {
 // mostAudited is how many entries one answer lists.
 const mostAudited = 1000
 
+// keptRequest holds what was kept elsewhere.
+type keptRequest struct {
+	Heads []string `json:"heads,omitempty"`
+	Key   string   `json:"key,omitempty"`
+}
+
+// mostKept is the size of the greatest request with heads, in bytes: of more than three years, one each hour.
+const mostKept = 9 << 20
+
 func (s *Server) auditRoutes(m *http.ServeMux) {
 	m.HandleFunc("GET /v1/audit", s.auditList)
 	m.HandleFunc("GET /v1/audit/head", s.auditHead)
@@ -94,9 +103,13 @@ func (s *Server) auditVerify(w http.ResponseWriter, r *http.Request) {
 		s.absent(w)
 		return
 	}
-	q := r.URL.Query()
+	var in keptRequest
+	if err := readUpTo(r, &in, mostKept); err != nil {
+		s.fail(w, err)
+		return
+	}
 	s.long(w, func(progress func(done, total int64)) (any, error) {
-		return s.o.Host.Audit.Verify(r.Context(), actor(r), audit.VerifyOptions{Heads: q["head"], Key: q.Get("key"), Progress: progress})
+		return s.o.Host.Audit.Verify(r.Context(), actor(r), audit.VerifyOptions{Heads: in.Heads, Key: in.Key, Progress: progress})
 	})
 }
 
@@ -182,8 +195,7 @@ func (c *Client) AuditHead(ctx context.Context) (out AuditHead, err error) {
 
 // VerifyAudit compares the whole log with its heads, those kept elsewhere, and the key kept elsewhere. progress (nil: none) is told in entries.
 func (c *Client) VerifyAudit(ctx context.Context, heads []string, key string, progress func(done, total int64)) (out audit.Verified, err error) {
-	q := url.Values{"head": heads, "key": {key}}
-	return out, c.long(ctx, path("audit", "verify")+"?"+q.Encode(), progress, &out)
+	return out, c.long(ctx, path("audit", "verify"), keptRequest{heads, key}, progress, &out)
 }
 
 // ExportAudit streams the log, or a part of it: lines of JSON. An answer that was cut off lacks its last line.

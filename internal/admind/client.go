@@ -214,7 +214,7 @@ func (c *Client) Keys(ctx context.Context) (out Keys, err error) {
 // RotateKey makes a new store key and seals everything under it. progress (nil: none) is told in values. What was cut short
 // goes on when it is asked for again.
 func (c *Client) RotateKey(ctx context.Context, progress func(done, total int64)) (out Rotation, err error) {
-	return out, c.long(ctx, path("keys", "rotate"), progress, &out)
+	return out, c.long(ctx, path("keys", "rotate"), nil, progress, &out)
 }
 
 // Rekey makes a new key-encryption key and wraps the store keys with it.
@@ -224,7 +224,7 @@ func (c *Client) Rekey(ctx context.Context) error {
 
 // Backup writes a backup into the new directory dir, an absolute path. progress (nil: none) is told in bytes.
 func (c *Client) Backup(ctx context.Context, dir string, progress func(done, total int64)) (out Backup, err error) {
-	return out, c.long(ctx, path("backup")+"?"+url.Values{"dir": {dir}}.Encode(), progress, &out)
+	return out, c.long(ctx, path("backup")+"?"+url.Values{"dir": {dir}}.Encode(), nil, progress, &out)
 }
 
 // path of a route.
@@ -257,22 +257,31 @@ func (c *Client) ask(ctx context.Context, url string, out any) error {
 
 // call sends a value and reads one.
 func (c *Client) call(ctx context.Context, method, url string, in, out any) error {
+	req, err := request(ctx, method, url, in)
+	if err != nil {
+		return err
+	}
+	return c.do(req, out)
+}
+
+// request is one with a value, or none.
+func request(ctx context.Context, method, url string, in any) (*http.Request, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("admind: %w", err)
+			return nil, fmt.Errorf("admind: %w", err)
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
-		return fmt.Errorf("admind: %w", err)
+		return nil, fmt.Errorf("admind: %w", err)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	return c.do(req, out)
+	return req, nil
 }
 
 func (c *Client) do(req *http.Request, out any) error {
@@ -336,10 +345,10 @@ type line struct {
 }
 
 // long asks for what takes a while.
-func (c *Client) long(ctx context.Context, url string, progress func(done, total int64), out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+func (c *Client) long(ctx context.Context, url string, in any, progress func(done, total int64), out any) error {
+	req, err := request(ctx, http.MethodPost, url, in)
 	if err != nil {
-		return fmt.Errorf("admind: %w", err)
+		return err
 	}
 	res, err := c.send(req)
 	if err != nil {

@@ -88,7 +88,7 @@ func read(row store.Audit) Record {
 		}
 	}
 	var s sealed
-	if json.Unmarshal(row.Detail, &s) != nil || row.Sum != nil && !bytes.Equal(s.Clear, clearSum(row)) {
+	if json.Unmarshal(row.Detail, &s) != nil || (row.Sum != nil || s.Clear != nil) && !bytes.Equal(s.Clear, clearSum(row)) {
 		return r
 	}
 	r.Detail, r.State = s.Detail, Whole

@@ -18,6 +18,14 @@ func Erase(tx *store.Tx, by Actor, id string) error {
 	return Write(tx, Entry{Actor: by, Action: eraseAction, Object: "entry:" + id})
 }
 
+// asWritten says whether a record is what was written, or lacks its detail by an act in the log.
+func asWritten(tx *store.Tx, r Record) (bool, error) {
+	if r.State == Erased {
+		return erasureTold(tx, r.ID)
+	}
+	return r.State == Whole, nil
+}
+
 // erasureTold says whether an entry tells of the erasure of another's detail.
 func erasureTold(tx *store.Tx, id string) (bool, error) {
 	rows, err := tx.Audits(store.AuditFilter{Action: eraseAction, Object: "entry:" + id, Limit: 1})

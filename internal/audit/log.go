@@ -114,7 +114,9 @@ func (l *Log) seal(tx *store.Tx, k *key) (n int, err error) {
 	ids := make([]string, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID
-		if r := read(row); r.State != Whole { // it gets its place all the same, and verification names it
+		if fits, err := asWritten(tx, read(row)); err != nil {
+			return 0, err
+		} else if !fits { // it gets its place all the same, and verification names it
 			l.o.Log.Error("an entry of the audit log is not what was written", "entry", row.ID)
 		}
 		if err := t.add(tlog.RecordHash(row.Digest)); err != nil {
