@@ -98,6 +98,13 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for _, id := range []string{"<5f1e>", "5f1e", " <5f1e> "} { // no @, no brackets
+		text := strings.Replace(mail("7bit", example), "Content-ID: <ctx@north.example>", "Content-ID: "+id, 1)
+		text = strings.Replace(text, "Context: <ctx@north.example>", "Context: <5f1e>", 1)
+		if c, fs, err := Read(parse(t, text), strings.NewReader(text)); err != nil || len(fs) > 0 || c.ID != "2142848" {
+			t.Errorf("%q: %v %v", id, fs, err)
+		}
+	}
 	text := strings.NewReplacer("text/plain", "text/x-ctx", "filename=metadata.txt", "filename=x.txt").Replace(mail("7bit", example))
 	if _, fs, err := Read(parse(t, text), strings.NewReader(text)); err != nil || len(fs) != 2 {
 		t.Errorf("odd type and name: %v %v", fs, err)

@@ -22,13 +22,13 @@ func Find(root *message.Part) (*message.Part, []Finding, error) {
 	if !root.Header.Has(Field) {
 		return nil, nil, ErrNoContext
 	}
-	id := message.ParseID(root.Header.Get(Field))
+	id := contentID(root.Header.Get(Field))
 	if id == "" || root.Header.Count(Field) > 1 {
 		return nil, nil, fmt.Errorf("%w: %s is not one Content-ID", ErrSyntax, Field)
 	}
 	var part *message.Part
 	for p := range root.Walk() {
-		if len(p.Parts) > 0 || message.ParseID(p.Header.Get("Content-ID")) != id {
+		if len(p.Parts) > 0 || contentID(p.Header.Get("Content-ID")) != id {
 			continue
 		}
 		if part != nil {
@@ -47,6 +47,19 @@ func Find(root *message.Part) (*message.Part, []Finding, error) {
 		fs = append(fs, Finding{"context-disposition", "the part is not an attachment named " + fileName})
 	}
 	return part, fs, nil
+}
+
+// contentID is what stands between the angle brackets, if there are any. Nothing is asked of its form but that it is one word: some write
+// identifiers without an @.
+func contentID(v string) string {
+	v = strings.Trim(v, " \t\r\n")
+	if inner, ok := strings.CutPrefix(v, "<"); ok {
+		v = strings.TrimSuffix(inner, ">")
+	}
+	if strings.ContainsAny(v, "<> \t\r\n") {
+		return ""
+	}
+	return v
 }
 
 // Read finds and reads the context of a message. Errors as Find and Parse.

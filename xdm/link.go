@@ -81,7 +81,7 @@ func (c *checker) sum(i int) (content, error) {
 	r := c.files[i].Open()
 	defer r.Close()
 	h, s := sha1.New(), content{}
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, &patient{c.ctx, r}, make([]byte, 64<<10))
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, &telling{patient{c.ctx, r}, c}, make([]byte, 64<<10))
 	switch s.size = n; {
 	case fileset.Broken(err):
 		s.err = err
@@ -90,10 +90,21 @@ func (c *checker) sum(i int) (content, error) {
 	}
 	h.Sum(s.sum[:0])
 	c.sums[i] = s
-	if c.done += n; c.progress != nil {
-		c.progress(min(c.done, c.total), c.total)
-	}
 	return s, nil
+}
+
+// telling tells how far reading has come: a long file is not mistaken for a check that hangs.
+type telling struct {
+	patient
+	c *checker
+}
+
+func (t *telling) Read(p []byte) (int, error) {
+	n, err := t.patient.Read(p)
+	if t.c.done += int64(n); t.c.progress != nil {
+		t.c.progress(min(t.c.done, t.c.total), t.c.total)
+	}
+	return n, err
 }
 
 // hash reads a SHA-1: 40 hexadecimal digits; some write it in base64.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"carepost/internal/admind"
@@ -65,7 +66,7 @@ func when(dtm string) string {
 // tellContext tells people what a message says of itself to programs.
 func tellContext(c *admind.Contents, field func(name, value string)) {
 	if c.Unread != "" {
-		field("Context:", "it is announced, and cannot be read")
+		field("Context:", "announced, and cannot be read: "+strings.TrimPrefix(c.Unread, "directcontext: "))
 	}
 	if c.Context == nil {
 		return

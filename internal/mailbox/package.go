@@ -54,14 +54,14 @@ func Describe(ctx context.Context, blobs *blob.Store, msg transit.Body, progress
 // find takes the first attachment that is a package.
 func (c *Contents) find(ctx context.Context, blobs *blob.Store, root *message.Part, msg transit.Body, progress func(done, total int64)) error {
 	for _, part := range xdm.Candidates(root) {
-		named, err := namesPackage(part.Open(msg))
+		named, err := namesPackage(&telling{ctx, part.Open(msg), msg.Size(), 0, progress})
 		if err != nil || !named {
 			if err != nil && !errors.Is(err, message.ErrEncoding) {
 				return err
 			}
 			continue
 		}
-		if c.Package, err = judgePackage(ctx, blobs, part.Open(msg), progress); err != nil {
+		if c.Package, err = judgePackage(ctx, blobs, &telling{ctx, part.Open(msg), msg.Size(), 0, progress}, progress); err != nil {
 			return err
 		}
 		if c.Package != nil {
@@ -110,6 +110,25 @@ func judgePackage(ctx context.Context, blobs *blob.Store, r io.Reader, progress 
 		return nil, nil
 	}
 	return report, err
+}
+
+// telling ends reading with ctx, and tells how far it has come: a large attachment is not mistaken for work that hangs.
+type telling struct {
+	ctx         context.Context
+	r           io.Reader
+	total, done int64
+	tell        func(done, total int64) // may be nil
+}
+
+func (t *telling) Read(p []byte) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := t.r.Read(p)
+	if t.done += int64(n); t.tell != nil {
+		t.tell(min(t.done, t.total), t.total)
+	}
+	return n, err
 }
 
 // leaf is the number of a part among those that hold something.

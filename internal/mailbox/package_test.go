@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -74,6 +75,16 @@ func TestDescribe(t *testing.T) {
 		if read != c.context || strings.Contains(got.Unread, "Secret") {
 			t.Errorf("%s: context %q (%s)", c.name, read, got.Unread)
 		}
+	}
+	// Large attachments are read step by step, and somebody hears of it; no further once nobody waits for it.
+	large := "From: a@north.example\r\nContent-Type: application/zip\r\n\r\nPK\x03\x04" + strings.Repeat("x", 1<<20)
+	told := 0
+	if _, err := Describe(context.Background(), s.Blobs, strings.NewReader(large), func(int64, int64) { told++ }); err != nil || told < 4 {
+		t.Errorf("told %d times: %v", told, err)
+	}
+	gone, end := context.WithCancel(context.Background())
+	if _, err := Describe(gone, s.Blobs, strings.NewReader(large), func(int64, int64) { end() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its end: %v", err)
 	}
 	for _, odd := range []string{"", "no header at all", "Content-Type: multipart/mixed\r\n\r\nx"} {
 		if got, err := Describe(context.Background(), s.Blobs, strings.NewReader(odd), nil); err != nil || got.Package != nil || got.Context != nil {
