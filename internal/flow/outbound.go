@@ -267,15 +267,17 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 		return err
 	}
 	for i, r := range s.recipients {
+		patience, _ := f.awaits(m.Message, r)
+		until := m.Expires.Add(patience + f.Repeats) // a notice in time is known as one, however long it is awaited
 		v := s.judged[i].Verdict
 		if err := f.move(tx, r, transit.Seal, v.Clause, sealedDetail(s, s.judged[i])); err != nil {
 			return err
 		}
-		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, m.Expires.Add(f.Repeats)); err != nil {
+		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, until); err != nil {
 			return err
 		}
 		if id := m.Envelope.ID; id != "" {
-			if err := tx.Correlate(store.ByEnvelopeID, envelopeID(m.Envelope.From.Address, id), r.ID, m.Expires.Add(f.Repeats)); err != nil {
+			if err := tx.Correlate(store.ByEnvelopeID, envelopeID(m.Envelope.From.Address, id), r.ID, until); err != nil {
 				return err
 			}
 		}

@@ -89,6 +89,9 @@ func (a *arrival) changes(tx *store.Tx, rows []store.Recipient, all []said) (out
 		}
 	}
 	for i, s := range match(all, mine) {
+		if s.aboutAnother(mine[i], rows) {
+			continue
+		}
 		s.reason = legible(s.reason)
 		out = append(out, change{said: s, recipient: mine[i], message: messages[mine[i].Message]})
 	}

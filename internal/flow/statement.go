@@ -166,6 +166,13 @@ func (s said) within(d addr.Domain) bool {
 	return !slices.ContainsFunc(s.about, func(a addr.Address) bool { return !a.IsZero() && a.Domain != d })
 }
 
+// aboutAnother says that a statement names other recipients of the message, and not r: then it is not about him under another name.
+func (s said) aboutAnother(r store.Recipient, rows []store.Recipient) bool {
+	keys := s.keys(written)
+	return !slices.Contains(keys, r.Address.Key()) &&
+		slices.ContainsFunc(rows, func(x store.Recipient) bool { return x.ID != r.ID && slices.Contains(keys, x.Address.Key()) })
+}
+
 func written(a addr.Address) addr.Address { return a }
 
 // untagged is the mailbox of an address with a '+tag', as people understand it; of trust or certificates it decides nothing.
