@@ -61,3 +61,11 @@ func WantsDelivery(h message.Header) bool {
 	}
 	return false
 }
+
+// AskDelivery are the fields by which a sender asks for a notice of the final delivery, to be sent to him (RFC 3798 §2.1, §2.2).
+func AskDelivery(to addr.Address) (fields []message.Field) {
+	for _, f := range [][2]string{{"Disposition-Notification-To", "<" + to.String() + ">"}, {"Disposition-Notification-Options", DeliveryExtension + "=optional,true"}} {
+		fields = append(fields, message.Field{Name: f[0], Raw: []byte(f[0] + ": " + f[1] + "\r\n")})
+	}
+	return fields
+}

@@ -72,7 +72,7 @@ func (w *watcher) follow(ctx context.Context) (last admind.Timeline, err error) 
 		switch {
 		case w.err != nil:
 			return last, notNow(w.err)
-		case w.once, over(last) && time.Since(ended(last)) > afterword:
+		case w.once, over(last) && max(time.Since(ended(last)), time.Since(news)) > afterword: // by our own clock where the gateway's has leapt
 			return last, nil
 		case time.Since(news) > ask:
 			ask += againLook

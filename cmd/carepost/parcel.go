@@ -18,6 +18,7 @@ import (
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/internal/admind"
+	"carepost/mdn"
 	"carepost/message"
 	"carepost/xdm"
 )
@@ -204,6 +205,9 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 		return "", notNow(err)
 	}
 	z := zipmail.Letter{From: from, To: l.to, Cc: l.cc, Subject: subject, Text: l.text, Date: time.Now(), MessageID: messageID, Profile: l.profile}
+	if l.final {
+		z.Fields = mdn.AskDelivery(from)
+	}
 	if l.about.xdm {
 		if l.packed, err = l.pack(ctx, &z, from); err != nil {
 			return "", err

@@ -24,6 +24,7 @@ type send struct {
 	from, subject, text, textFile, profile string
 	to, cc                                 []string
 	noWait, names, skip                    bool
+	final                                  bool // a notice of the final delivery is asked for
 	follow                                 string
 	about                                  about
 	wait                                   time.Duration
@@ -68,6 +69,7 @@ Exit codes:
   carepost send --to records@south.example --xdm report.pdf \
       --patient "givenName=Ann; surname=Berg; dateOfBirth=1980-02-29" \
       --patient-id 1.2.276.0.76.3.1:4711 --context radiology/report
+  carepost send --to reception@south.example --final-delivery --text "Call."
   carepost send --follow 01JD3Z…     # a message sent before`,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
@@ -82,6 +84,7 @@ Exit codes:
 	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile `NAME` that DICOM files must fit: gen, gen-sec or dental")
 	fl.BoolVar(&f.names, "allow-names", false, "send although one Patient ID has different patient names")
 	fl.BoolVar(&f.skip, "skip-foreign", false, "leave out files in folders that are no DICOM objects (viewers, readme files)")
+	fl.BoolVar(&f.final, "final-delivery", false, "ask for proof of the final delivery; without it in time the message has failed")
 	fl.BoolVar(&f.noWait, "no-wait", false, "do not watch what becomes of the message")
 	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this `TIME`, for example 10m (default: until it is over)")
 	fl.StringVar(&f.follow, "follow", "", "send nothing; show the way of the message with this `ID`")
@@ -110,7 +113,7 @@ func (f *send) run(cmd *cobra.Command, paths []string) error {
 
 // rejoin follows a message that was sent before.
 func (f *send) rejoin(cmd *cobra.Command, paths []string) error {
-	if len(paths) > 0 || len(f.to) > 0 || len(f.cc) > 0 || f.text != "" || f.textFile != "" || f.subject != "" {
+	if len(paths) > 0 || len(f.to) > 0 || len(f.cc) > 0 || f.text != "" || f.textFile != "" || f.subject != "" || f.final {
 		return usage(errors.New("--follow sends nothing: it goes with neither recipients, text nor files"))
 	}
 	c, done, err := connect(cmd)
@@ -133,6 +136,7 @@ type letter struct {
 	parcel  parcel
 	about   *about    // what programs are told
 	packed  *xdm.Plan // of --xdm
+	final   bool      // a notice of the final delivery is asked for
 }
 
 // read reads the flags and looks at the files, before anybody is asked for anything.
@@ -151,6 +155,7 @@ func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
 			return l, err
 		}
 	}
+	l.final = f.final
 	if l.profile, err = zipmail.ParseProfile(f.profile); err != nil {
 		return l, usage(fmt.Errorf("--profile: %s", bare(err)))
 	}
