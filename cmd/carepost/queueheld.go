@@ -45,7 +45,7 @@ func printHeld(cmd *cobra.Command, all []admind.HeldMail) error {
 	var t table
 	t.add("ID", "WAY", "FROM", "TO", "BYTES", "WAITS", "UNTIL")
 	for _, h := range all {
-		t.add(h.ID, h.Direction, orDash(plain(h.From)), plain(h.To), fmt.Sprint(h.Size), age(h.Since, now), "in "+age(h.Until, now))
+		t.add(h.ID, h.Direction, orDash(plain(h.From)), plain(h.To), fmt.Sprint(h.Size), age(h.Since, now), age(h.Until, now))
 	}
 	return t.write(out, columns(os.Stdout))
 }

@@ -49,6 +49,7 @@ type Host struct {
 
 	Pilot PilotHost
 	Audit AuditHost
+	Hooks HookHost
 
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
@@ -155,6 +156,7 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	s.pilotRoutes(m)
 	s.auditRoutes(m)
+	s.hookRoutes(m)
 	return m
 }
 

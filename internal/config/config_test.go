@@ -36,7 +36,7 @@ func TestTextOfANewInstallation(t *testing.T) {
 	}
 	var all []string
 	for line := range strings.Lines(s.Text()) {
-		if bare := strings.TrimPrefix(line, "# "); bare != line && strings.Contains(bare, " = ") && !strings.Contains(bare, "postgres_env") {
+		if bare := strings.TrimPrefix(line, "# "); bare != line && (strings.Contains(bare, " = ") || strings.HasPrefix(bare, "[[")) && !strings.Contains(bare, "postgres_env") {
 			line = bare
 		}
 		all = append(all, line)
@@ -53,6 +53,9 @@ func TestTextOfANewInstallation(t *testing.T) {
 	}
 	if dsn, err := c.Postgres.Read(); err != nil || dsn != "host=db" {
 		t.Errorf("secret: %q, %v", dsn, err)
+	}
+	if len(c.Rules) != 1 || len(c.Webhooks) != 1 {
+		t.Errorf("%d rules, %d webhooks", len(c.Rules), len(c.Webhooks))
 	}
 	if c.Queue.Lifetime != 96*time.Hour || c.Servers[0] != "192.0.2.53:53" || c.TLS.Key != filepath.Join(dir, "keys", "server.key") {
 		t.Errorf("with its comments taken away: %+v", c)

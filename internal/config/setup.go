@@ -145,6 +145,23 @@ http        = "{http}"   # certificate and revocation list of the pilot authorit
 
 [policy.certificates]   # what certificates must be like besides; the language is told in docs/operation.md
 # trust = "X509.TBS.EXTENSION.CertificatePolicies.PolicyOIDs {?} 1.3.6.1.4.1.41179.0.1.2"   # those of others
+
+# [[rule]]   # an example: what is demanded besides the standards; as many of these as there are rules, the first that speaks of a matter counts
+# for       = ["lab@{domain}"]             # addresses and domains of ours; without: all
+# with      = ["south.example"]            # those of the other side; without: all
+# direction = "in"                         # or "out"; without: both
+# accept    = ["text/plain", "image/*"]    # media types that may be in it
+# size      = "25 MB"
+# instead   = "records@{domain}"           # takes what this address does not
+# readable  = true                         # what programs read comes with something that people read
+# hold      = true                         # waits for "carepost queue release"
+# refuse    = "no contract with this practice"   # nothing passes
+
+# [[webhook]]   # an example: a program that is told by ids and states what becomes of messages; "carepost webhook test" tries it
+# url         = "https://hooks.{domain}/carepost"
+# secret_file = "keys/webhook"        # 24 octets at least, or whsec_ and base64
+# events      = ["recipient.fail"]    # without: all
+# address     = "10.1.2.3"            # of a host inside the house
 `
 
 // ErrThere says that a directory holds an installation already.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,5 +87,70 @@ func TestPostIsRememberedApart(t *testing.T) {
 	}
 	if body, err := c.Fetch(t.Context(), s.URL+"/hang-up", 10); err != nil || string(body) != "got" || gets.Load() != 1 {
 		t.Errorf("by GET: %q, %v", body, err)
+	}
+}
+
+// What is sent to an operator's own place arrives with its header, each time: no failure is remembered. A redirect is an answer like any other
+// and carries nothing elsewhere, nothing of the answer is read, no other place inside is reached, and errors name no path. ATT-36.
+func TestSend(t *testing.T) {
+	var asked atomic.Int32
+	s, _ := loopback(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.Method != http.MethodPost || r.Header.Get("webhook-id") != "1" || string(body) != "event" {
+			t.Errorf("%s %q, %v: %v", r.Method, body, r.Header, err)
+		}
+		switch r.URL.Path {
+		case "/away":
+			http.Redirect(w, r, "/secret", http.StatusTemporaryRedirect)
+		case "/hang-up":
+			panic(http.ErrAbortHandler)
+		case "/endless":
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+		case "/broken":
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	at := netip.MustParseAddrPort(s.Listener.Addr().String())
+	c := New(Options{AllowPlaces: []netip.AddrPort{at}})
+	send := func(url string) (int, error) {
+		return c.Send(t.Context(), url, map[string]string{"webhook-id": "1"}, []byte("event"))
+	}
+	for path, want := range map[string]int{"/": 200, "/away": 307, "/endless": 200, "/broken": 500} {
+		asked.Store(0)
+		for range 2 {
+			if status, err := send(s.URL + path); err != nil || status != want {
+				t.Errorf("%s: %d, %v", path, status, err)
+			}
+		}
+		if asked.Load() != 2 {
+			t.Errorf("%s: asked %d times", path, asked.Load())
+		}
+	}
+	asked.Store(0)
+	for range 2 {
+		if _, err := send(s.URL + "/hang-up?token=secret"); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("no answer: %v", err)
+		}
+	}
+	if asked.Load() != 2 {
+		t.Errorf("a failure is remembered: asked %d times", asked.Load())
+	}
+	asked.Store(0)
+	beside, _ := loopback(t, func(http.ResponseWriter, *http.Request) { t.Error("another port was reached") })
+	for _, url := range []string{
+		"http://127.0.0.2:" + strconv.Itoa(int(at.Port())) + "/", beside.URL, "http://127.0.0.1/", "http://169.254.169.254/",
+		"http://u:p@127.0.0.1:" + strconv.Itoa(int(at.Port())) + "/", "file:///etc/passwd", "",
+	} {
+		if status, err := send(url); !errors.Is(err, trust.ErrAbsent) {
+			t.Errorf("%s: %d, %v", url, status, err)
+		}
+	}
+	if asked.Load() != 0 {
+		t.Error("another place was reached")
 	}
 }

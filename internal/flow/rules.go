@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 
+	"carepost/addr"
 	"carepost/internal/audit"
 	"carepost/internal/rule"
 	"carepost/internal/store"
@@ -27,9 +28,13 @@ func (f *Flow) obey(ctx context.Context, m *outgoing) (failed []failure, err err
 	if exempt(m.Message) || len(m.waiting) == 0 {
 		return nil, nil
 	}
+	homes, err := f.homes(ctx, m.waiting)
+	if err != nil {
+		return nil, err
+	}
 	var rules []rule.Rule
 	for _, r := range m.waiting {
-		rules = append(rules, f.Rules.Of(m.Envelope.From.Address, r.Address, transit.Outbound))
+		rules = append(rules, f.Rules.Of(m.Envelope.From.Address, homes[r.ID], transit.Outbound))
 	}
 	content, err := lookFor(rules, m.body, m.Size)
 	if err != nil {
@@ -64,6 +69,26 @@ func (f *Flow) obey(ctx context.Context, m *outgoing) (failed []failure, err err
 		}
 		return nil
 	})
+}
+
+// homes are the addresses by which rules speak of recipients: a tag leads to our own account, and nobody passes a rule by one.
+func (f *Flow) homes(ctx context.Context, all []store.Recipient) (map[string]addr.Address, error) {
+	out := make(map[string]addr.Address, len(all))
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		for _, r := range all {
+			if out[r.ID] = r.Address; len(f.Rules) == 0 {
+				continue
+			}
+			if out[r.ID], _, err = home(tx, r.Address); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: outbound: %w", err)
+	}
+	return out, nil
 }
 
 // sized is what is known of a message that was looked into, or of which nothing but its size was asked.

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"carepost/addr"
 	"carepost/cms"
 	"carepost/dsn"
+	"carepost/internal/flow"
 	"carepost/internal/rule"
 	"carepost/internal/transit"
 	"carepost/smime"
@@ -61,7 +63,7 @@ func (s *side) answersTo() (processed, failed int) {
 	return processed, failed
 }
 
-// What an address does not take is answered: processed first, then failed, with what is taken and who takes more. Nobody sees it. DIR-07, DIR-47.
+// What an address does not take is answered: processed first, then failed, with what is taken and who takes more. Nobody sees it. DIR-07, DIR-47; ATT-35.
 func TestRefusedByRule(t *testing.T) {
 	only := rule.Rules{{Accept: []string{"text/plain", "application/pdf"}, Instead: records}}
 	yes := true
@@ -195,5 +197,26 @@ func TestNoRuleForWhatIsOwed(t *testing.T) {
 	s.step("outbound")
 	if s.works("deliver") != 1 {
 		t.Error("the processed notice does not go")
+	}
+}
+
+// A tag is no way round a rule: what is said of an account is said of its tags, both ways. ATT-35.
+func TestRuleOfATag(t *testing.T) {
+	s := newSide(t)
+	s.Rules = rule.Rules{{For: rule.Who{Addresses: map[string]bool{desk.Key(): true}}, Direction: transit.Inbound, Accept: []string{"application/pdf"}},
+		{With: rule.Who{Addresses: map[string]bool{desk.Key(): true}}, Direction: transit.Outbound, Refuse: "not within the house"}}
+	id := s.arrives(addr.Path{Address: lab}, s.seal(letter(lab, "to a tag", urgent), s.others[lab.Domain]), urgent)
+	if processed, failed := s.answersTo(); processed != 1 || failed != 1 || len(s.inbox()) != 0 {
+		t.Errorf("%d processed, %d failed, %d shown\n%s", processed, failed, len(s.inbox()), s.told(id))
+	}
+	if r := (*flow.Refusal)(nil); !errors.As(s.Sealable(t.Context(), desk, urgent), &r) || !strings.Contains(r.Reason, "not within the house") {
+		t.Errorf("sealable: %v", r)
+	}
+	out := s.submit("short", urgent)
+	for s.works("outbound") > 0 { // the answer's too
+		s.step("outbound")
+	}
+	if r := s.recipient(out, urgent); r.State != transit.Failed {
+		t.Errorf("%q", r.State)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"carepost/addr"
 	"carepost/internal/agent"
 	"carepost/internal/rule"
+	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/trust"
 )
@@ -23,7 +24,11 @@ var errUndecided = errors.New("flow: there is no answer yet")
 func (f *Flow) Sealable(ctx context.Context, from, to addr.Address) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	says := f.Rules.Of(from, to, transit.Outbound)
+	theirs := to
+	if err := f.Store.View(ctx, func(tx *store.Tx) (err error) { theirs, _, err = home(tx, to); return err }); err != nil {
+		return err
+	}
+	says := f.Rules.Of(from, theirs, transit.Outbound)
 	if o := (rule.Rule{Refuse: says.Refuse, Instead: says.Instead}).Object(transit.Outbound, to, rule.Content{}); !o.IsZero() {
 		return &Refusal{o.Clause, o.Reason}
 	}

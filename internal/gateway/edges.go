@@ -93,7 +93,7 @@ func (g *Gateway) submit(ctx context.Context, env transit.Envelope, body io.Read
 	if err != nil {
 		return "", err
 	}
-	if ip := env.Peer.Addr().Unmap(); g.ofTheHouse(ip) {
+	if ip := env.Peer.Addr().Unmap(); !env.SignedIn && g.ofTheHouse(ip) {
 		by = audit.Actor("host:" + ip.String())
 	}
 	g.bringHome(&env)

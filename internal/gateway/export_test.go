@@ -14,6 +14,11 @@ import (
 // Authority is the pilot authority itself.
 func (g *Gateway) Authority() *pilot.Authority { return g.authority }
 
+// SetPassword lets an account sign in.
+func (g *Gateway) SetPassword(ctx context.Context, a addr.Address, password string) error {
+	return g.admin.SetPassword(ctx, actor, a, password)
+}
+
 // PublishNow publishes what is in use.
 func (g *Gateway) PublishNow(ctx context.Context) error { return g.publish(ctx) }
 

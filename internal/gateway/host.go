@@ -30,7 +30,7 @@ func (g *Gateway) operators() admind.Options {
 		Vouch:  g.Vouch,
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
 		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
-		Pilot: g.pilotHost(), Audit: g.auditHost(),
+		Pilot: g.pilotHost(), Audit: g.auditHost(), Hooks: g.hookHost(),
 	}
 	if reload := g.opts.Reload; reload != nil {
 		h.Reload = func(ctx context.Context, by audit.Actor) (out admind.Reloaded, err error) {

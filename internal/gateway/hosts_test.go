@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
 	netsmtp "net/smtp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"carepost/addr"
+	"carepost/internal/audit"
 	"carepost/internal/gateway"
 	"carepost/internal/gateway/gatewaytest"
 	"carepost/internal/rule"
@@ -16,7 +18,7 @@ import (
 )
 
 // A mail server of the house hands over everything that goes out: each recipient is sealed for, or refused while that server still has the
-// message. Nothing leaves in clear, and nobody else sends without signing in. DIR-55.
+// message. Nothing leaves in clear, and nobody else sends without signing in. DIR-55; ATT-37.
 func TestEncryptOrReject(t *testing.T) {
 	closed := addr.Domain("east.example")
 	at := map[addr.Domain]string{}
@@ -70,6 +72,32 @@ func TestEncryptOrReject(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 
+	// Who signs in there acts as himself, and in no other name.
+	if err := a.SetPassword(t.Context(), a.Address, "correct horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	signed := dialSubmission(t, at["north.example"])
+	defer signed.Close()
+	if err := signed.Auth(netsmtp.PlainAuth("", a.Address.String(), "correct horse battery", "mx.example")); err != nil {
+		t.Fatal(err)
+	}
+	if err := signed.Mail("lab@north.example"); err == nil || !strings.HasPrefix(err.Error(), "553 ") {
+		t.Errorf("in another's name: %v", err)
+	}
+	hand(t, signed, a.Address.String(), b.Address.String(), a.Letter("by himself", "sealed or refused", b.Address))
+	entries, err := a.Audit(t.Context(), audit.Filter{Action: "message.accept"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	actors := map[string]bool{}
+	for _, e := range entries {
+		actor, _, _ := strings.Cut(string(e.Actor), ":")
+		actors[actor] = true
+	}
+	if !actors["host"] || !actors["account"] {
+		t.Errorf("who handed over: %v", actors)
+	}
+
 	// Elsewhere the same client is nobody.
 	other := dialSubmission(t, at["south.example"])
 	defer other.Close()
@@ -88,6 +116,27 @@ func TestEncryptOrReject(t *testing.T) {
 	defer plain.Close()
 	if err := plain.Mail("desk@north.example"); err == nil || !strings.HasPrefix(err.Error(), "530 ") {
 		t.Errorf("in clear: %v", err)
+	}
+}
+
+// hand hands over one message.
+func hand(t *testing.T, c *netsmtp.Client, from, to, text string) {
+	t.Helper()
+	d, err := io.WriteCloser(nil), c.Mail(from)
+	if err == nil {
+		err = c.Rcpt(to)
+	}
+	if err == nil {
+		d, err = c.Data()
+	}
+	if err == nil {
+		_, err = io.WriteString(d, text)
+	}
+	if err == nil {
+		err = d.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

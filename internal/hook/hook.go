@@ -190,7 +190,7 @@ func (s *Service) tell(ctx context.Context, h Hook, at *store.Hook, r audit.Reco
 	failed := s.post(ctx, h, r.ID, body, now)
 	if failed != nil {
 		if ctx.Err() != nil || now.Sub(r.At) < lasting {
-			return errors.Join(failed, s.o.Store.Tx(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.PutHook(*at) }))
+			return errors.Join(fmt.Errorf("hook: %w", failed), s.o.Store.Tx(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.PutHook(*at) }))
 		}
 		done.Sent, done.Dropped = at.Sent, at.Dropped+1
 	}
@@ -222,8 +222,5 @@ func (s *Service) post(ctx context.Context, h Hook, id string, body []byte, now 
 	if err == nil && status/100 != 2 {
 		err = fmt.Errorf("status %d", status)
 	}
-	if err != nil {
-		return fmt.Errorf("hook: %w", err)
-	}
-	return nil
+	return err
 }

@@ -42,7 +42,7 @@ func verified(t *testing.T, r *http.Request, body []byte) bool {
 	return r.Header.Get("webhook-signature") == "v1,"+base64.StdEncoding.EncodeToString(out)
 }
 
-// Entries are told in order, signed, each until it is taken; nothing of a person is in them.
+// Entries are told in order, signed, each until it is taken; nothing of a person is in them. ATT-36.
 func TestWebhook(t *testing.T) {
 	s := storetest.SQLite(t)
 	var took []received

@@ -36,7 +36,7 @@ func multipart(parts ...string) string {
 	return text + "--x--\n"
 }
 
-// What a message holds, as far as rules speak of it. DIR-07, DIR-48.
+// What a message holds, as far as rules speak of it. DIR-07, DIR-48; ATT-35.
 func TestLook(t *testing.T) {
 	forwarded := "Content-Type: message/rfc822\n\n" + strings.ReplaceAll(multipart("Content-Type: application/xml\n\n<a/>"), "boundary=x", "boundary=y")
 	forwarded = strings.ReplaceAll(strings.ReplaceAll(forwarded, "--x\n", "--y\n"), "--x--", "--y--")
@@ -69,7 +69,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// What nobody can look through is told as that: never as a message without anything in it.
+// What nobody can look through is told as that: never as a message without anything in it. ATT-35.
 func TestLookUnclear(t *testing.T) {
 	deep := "Content-Type: text/plain\n\nx\n"
 	for range 20 {

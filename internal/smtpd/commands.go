@@ -118,7 +118,7 @@ func (c *session) mailFrom(ctx context.Context, cmd smtp.Command) error {
 	}
 	c.mail = &transaction{Mail: m, seen: map[string]bool{}}
 	c.mail.env = transit.Envelope{From: m.From, ID: m.EnvID, Peer: c.peer, Helo: c.helo, TLS: c.tlsName(),
-		Full: m.Return == "FULL" && c.opts.Auth != nil}
+		Full: m.Return == "FULL" && c.opts.Auth != nil, SignedIn: !c.account.IsZero()}
 	return c.say(250, "2.1.0", "Sender taken")
 }
 

@@ -37,9 +37,10 @@ type Envelope struct {
 	Wishes map[string]Wish
 
 	// Facts of the session that brought it; zero for a message made inside the house.
-	Peer netip.AddrPort
-	Helo string
-	TLS  string // for example "TLS 1.3", empty without
+	Peer     netip.AddrPort
+	Helo     string
+	TLS      string // for example "TLS 1.3", empty without
+	SignedIn bool   // as the account of From
 }
 
 // Body gives a message's bytes, as often as asked. Size is in bytes.
