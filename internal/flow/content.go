@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"slices"
@@ -65,7 +66,27 @@ func (f *Flow) told(tx *store.Tx, a *arrival, r store.Recipient) (again bool, er
 		return false, nil
 	}
 	before, err := tx.Correlated(toldContent, value)
-	return slices.ContainsFunc(before, func(b store.Recipient) bool { return b.ID != r.ID }), err
+	if err != nil {
+		return false, err
+	}
+	for _, b := range before {
+		if b.ID == r.ID {
+			continue
+		}
+		if turned, err := turnedAway(tx, b); err != nil || !turned {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// turnedAway says that nobody has released a letter that a rule held: its recipient was shown nothing.
+func turnedAway(tx *store.Tx, r store.Recipient) (bool, error) {
+	w, err := tx.Waiter(r.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return w.State == store.Ended, err
 }
 
 // keepTold has told find it from now on, for a year.

@@ -57,8 +57,9 @@ func TestSignsWithWhatIsDemanded(t *testing.T) {
 	}
 	demand("X509.TBS.Subject.OU {?} Nobody")
 	s.submit("unsigned", lab)
-	if err := s.run(t.Context(), s.claim("outbound")); err == nil || !strings.Contains(err.Error(), "no valid certificate to sign with") {
-		t.Errorf("%v", err)
+	s.must(s.run(t.Context(), s.claim("outbound")))
+	if w := s.work("outbound", store.Ready); !strings.Contains(w.Error, "no valid certificate to sign with") {
+		t.Errorf("%q", w.Error)
 	}
 	if n := s.works("deliver"); n != 0 {
 		t.Errorf("%d deliveries", n)

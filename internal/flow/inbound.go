@@ -32,8 +32,8 @@ const judgeTime = time.Minute
 type arrival struct {
 	store.Message
 	waiting []store.Recipient
-	homes   map[string]addr.Address // by recipient id: whose mailbox it is
-	certs   []store.Cert            // of those who wait
+	homes   map[string]addr.Address // by id of each recipient: whose mailbox it is
+	certs   []store.Cert            // of all its recipients
 	raw     store.Blob
 	opened  *smime.Opened
 	says    []byte                  // digest, see saying
@@ -114,13 +114,13 @@ func (a *arrival) read(tx *store.Tx, id string) (err error) {
 	}
 	a.waiting, a.certs, a.homes = nil, nil, map[string]addr.Address{}
 	for _, r := range all {
-		if r.State != transit.Accepted {
-			continue
-		}
-		a.waiting = append(a.waiting, r)
 		if a.homes[r.ID], _, err = home(tx, r.Address); err != nil {
 			return err
 		}
+		if r.State == transit.Accepted {
+			a.waiting = append(a.waiting, r)
+		}
+		// Of those too who wait no more: in every round one key opens the message. What another would read need not be what was shown.
 		cs, err := certsOf(tx, r.Address)
 		if err != nil {
 			return err
@@ -167,8 +167,8 @@ func (f *Flow) open(ctx context.Context, j *queue.Job, a *arrival, draft *blob.D
 		return j.Progress()
 	}}
 	said := newSaying(draft)
-	how := f.opens(a).Open()
-	how.All = len(a.waiting) > 1 // one may have a certificate of his own, the other the organisation's
+	how := f.opens(a, raw).Open()
+	how.All = len(a.homes) > 1 // one may have a certificate of his own, the other the organisation's
 	a.opened, err = smime.Open(said, src, keys, how)
 	if err == nil {
 		a.says = said.sum(a.opened.Header)

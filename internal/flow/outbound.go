@@ -69,10 +69,14 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	refused, undecided := sortOut(m, decision)
 	failed = append(failed, refused...)
 	for _, g := range decision.Groups {
-		err := f.dispatch(ctx, j, m, decision, g)
-		if unsealable(err) {
+		switch err := f.dispatch(ctx, j, m, decision, g); {
+		case unsealable(err):
 			failed = append(failed, m.unsealed(g, err)...)
-		} else if err != nil {
+		case errors.Is(err, errNoCertificate) && expired(m.Message, m.now):
+			failed = append(failed, m.unsigned(g)...)
+		case errors.Is(err, errNoCertificate): // by this profile, perhaps: one bad recipient never holds back the good
+			undecided = err.Error()
+		case err != nil:
 			return err
 		}
 	}
@@ -167,7 +171,7 @@ func sortOut(m *outgoing, d agent.Decision) (failed []failure, undecided string)
 		case v.Status != trust.Trusted && expired(m.Message, m.now):
 			failed = append(failed, failure{r, transit.Expire, "4.4.7", "RFC 5321 §4.5.4.1", "no answer could be had in time: " + v.Reason, search(d.Recipients[i])})
 		case v.Status != trust.Trusted:
-			undecided = v.Reason
+			undecided = or(v.Reason, "there was no answer")
 		}
 	}
 	return failed, undecided
@@ -187,6 +191,15 @@ func unsealable(err error) bool {
 func (m *outgoing) unsealed(g agent.Group, err error) (failed []failure) {
 	for _, r := range m.of(g) {
 		failed = append(failed, failure{r, transit.Refuse, "5.6.0", "Direct 2.1", "the message cannot be sealed as it is: " + err.Error(), nil})
+	}
+	return failed
+}
+
+// unsigned are the failures of a group that nothing of ours could sign for until the message's time was over.
+func (m *outgoing) unsigned(g agent.Group) (failed []failure) {
+	for _, r := range m.of(g) {
+		failed = append(failed, failure{r, transit.Expire, "5.3.0", "Direct 2.4", "the sender has had no certificate to sign with that mail to this recipient allows",
+			map[string]string{"remedy": "ask your administrator for a certificate, then send it again."}})
 	}
 	return failed
 }

@@ -28,14 +28,18 @@ func (f *Flow) profile(ours addr.Address, d transit.Direction, theirs ...addr.Ad
 
 // opens is by whose rules a message is opened for all who wait: by the profile that reads the most, of those that hold between them and the
 // envelope's sender, whoever that is. What it reads and another would not is refused to the other when he judges it, by whom the signature binds.
-// Without a reverse-path nobody is known yet, and what is said of everybody holds.
-func (f *Flow) opens(a *arrival) agent.Party {
+// Without a reverse-path, as many send their reports, it is who stands in From outside: nobody vouches for either.
+func (f *Flow) opens(a *arrival, raw transit.Body) agent.Party {
+	var claimed []addr.Address
+	if from := a.Envelope.From; !from.IsNull() {
+		claimed = []addr.Address{from.Address}
+	} else if h, err := readHeader(raw); err == nil {
+		if from, err := h.Mailboxes("From"); err == nil && len(from) == 1 {
+			claimed = []addr.Address{from[0].Address}
+		}
+	}
 	var all []trust.Policy
 	for _, r := range a.waiting {
-		var claimed []addr.Address
-		if from := a.Envelope.From; !from.IsNull() {
-			claimed = append(claimed, from.Address)
-		}
 		all = append(all, f.profile(a.home(r), transit.Inbound, claimed...))
 	}
 	return f.rules().Under(agent.Widest(all[0], all[1:]...))

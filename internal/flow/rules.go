@@ -121,7 +121,7 @@ func lookFor(rules []rule.Rule, body transit.Body, size int64) (rule.Content, er
 func (f *Flow) look(a *arrival, body transit.Body) error {
 	var rules []rule.Rule
 	for _, r := range a.trusted {
-		rules = append(rules, f.asked(a, r))
+		rules = append(rules, f.asked(a, r)...)
 	}
 	c, err := lookFor(rules, body, body.Size())
 	if err != nil {
@@ -131,9 +131,33 @@ func (f *Flow) look(a *arrival, body transit.Body) error {
 	return nil
 }
 
-// asked is what the rules say of a recipient's mail from whom it comes.
-func (f *Flow) asked(a *arrival, r store.Recipient) rule.Rule {
-	return f.Rules.Of(a.home(r), a.judged[r.ID].Address, transit.Inbound)
+// asked is what the rules say of a recipient's mail from each of those in whose name it comes: who is kept out as the one does not get in
+// as the other. Who stands in From need not be the envelope's sender.
+func (f *Flow) asked(a *arrival, r store.Recipient) (out []rule.Rule) {
+	for _, sender := range a.judged[r.ID].Senders {
+		out = append(out, f.Rules.Of(a.home(r), sender, transit.Inbound))
+	}
+	return out
+}
+
+// objection is the first that one of them has.
+func (f *Flow) objection(a *arrival, r store.Recipient) (o rule.Objection) {
+	for _, says := range f.asked(a, r) {
+		if o = says.Object(transit.Inbound, a.home(r), sized(a.content, a.opened.Size)); !o.IsZero() {
+			return o
+		}
+	}
+	return o
+}
+
+// holding says whether one of them wants a person to release it, and why.
+func (f *Flow) holding(a *arrival, r store.Recipient) (why string, holds bool) {
+	for _, says := range f.asked(a, r) {
+		if why, holds = says.Holds(sized(a.content, a.opened.Size)); holds {
+			return why, true
+		}
+	}
+	return "", false
 }
 
 // isNews says that an arrival reports on mail of ours.
@@ -146,7 +170,7 @@ func (f *Flow) objections(a *arrival) map[string]rule.Objection {
 		return out
 	}
 	for _, r := range a.trusted {
-		o := f.asked(a, r).Object(transit.Inbound, a.home(r), sized(a.content, a.opened.Size))
+		o := f.objection(a, r)
 		if o.IsZero() {
 			continue
 		}

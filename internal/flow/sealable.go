@@ -36,6 +36,7 @@ func (f *Flow) Sealable(ctx context.Context, from, to addr.Address) error {
 	if err != nil {
 		return err
 	}
+	party = party.Under(f.profile(from, transit.Outbound, to))
 	d := f.agent.Outbound(ctx, party, agent.Outgoing{To: []addr.Address{to}, Named: []addr.Address{to}, Now: f.Clock()})
 	switch v := d.Recipients[0].Verdict; v.Status {
 	case trust.Trusted:

@@ -160,7 +160,7 @@ func (f *Flow) hand(tx *store.Tx, a *arrival, r store.Recipient, head store.Head
 	if o, no := head.Refused[r.ID]; no {
 		return "refused: " + o.Reason, true, f.refuse(tx, r, o)
 	}
-	if why, holds := f.asked(a, r).Holds(sized(a.content, a.opened.Size)); holds && !a.isNews() {
+	if why, holds := f.holding(a, r); holds && !a.isNews() {
 		if _, err = tx.Holder(r.Address); err == nil {
 			return "held until a person releases it", false, f.hold(tx, r, or(a.Work, a.ref.ID), why)
 		}
