@@ -141,15 +141,18 @@ func remedy(x failure) string {
 }
 
 // fail writes the rows of failed recipients and of the DSN about them. Who has moved on since, because a notice was quicker, has not
-// failed. A recipient is reported once for ever.
+// failed: store.ErrConflict where b names them beside others. A recipient is reported once for ever.
 func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) error {
-	fresh := 0
+	fresh, gone := 0, 0
 	for _, x := range failed {
 		r, err := tx.Recipient(x.recipient.ID)
 		if err != nil {
 			return err
 		}
 		if _, err := r.State.Next(x.event); err != nil {
+			if b.speaksOf(r) {
+				gone++
+			}
 			continue
 		}
 		if err := f.move(tx, r, x.event, x.clause, x.reason); err != nil {
@@ -174,6 +177,9 @@ func (f *Flow) fail(tx *store.Tx, m store.Message, b bounced, failed []failure) 
 		case !errors.Is(err, store.ErrDuplicate):
 			return err
 		}
+	}
+	if fresh > 0 && gone > 0 { // he would be told of a failure that is none, or twice
+		return store.ErrConflict
 	}
 	if fresh > 0 {
 		if err := f.intoMailbox(tx, m.Envelope.From.Address, b); err != nil {

@@ -45,9 +45,10 @@ func (s *Service) Laid(tx *store.Tx, of addr.Address, message string) (Laying, e
 	return all, nil
 }
 
-// mailOf finds the mail that shows a message in the inbox of a local address. store.ErrNotFound.
+// mailOf finds the mail that shows a message in the inbox of the account that keeps it for a local address: desk's for desk+urgent.
+// store.ErrNotFound.
 func mailOf(tx *store.Tx, of addr.Address, message string) (m store.Mail, a store.Account, err error) {
-	if a, err = tx.Account(of); err != nil {
+	if a, err = tx.Holder(of); err != nil {
 		return m, a, err
 	}
 	boxes, err := tx.Mailboxes(a.ID)

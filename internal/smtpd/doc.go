@@ -8,8 +8,11 @@
 // A message is ours when Accept has returned without an error, and only then is 250 said; when that reply cannot be written any
 // more, nothing is undone (RFC 5321 §6.1: better twice than lost). What package smtp refuses as a line end closes the session.
 //
-// It departs from its documents: DSN parameters (RFC 3461) are read, and ENVID handed on, but DSN is not announced, because NOTIFY is
-// not acted on; text sent ahead of the replies to EHLO, STARTTLS, AUTH and DATA closes the session (RFC 2920 §3.1 has these end a
+// What a sender wishes to be told (NOTIFY, ORCPT, RET and ENVID of RFC 3461) is handed on with the envelope by a submission server, which
+// announces DSN.
+//
+// It departs from its documents: an MX reads the parameters of RFC 3461, hands on ENVID alone and does not announce DSN, for it owes strangers
+// no report in clear (Direct 3); text sent ahead of the replies to EHLO, STARTTLS, AUTH and DATA closes the session (RFC 2920 §3.1 has these end a
 // group); HELP and VRFY say nothing of use (RFC 5321 §7.3), EXPN is not there; a header that is none, with octets over 127 or with two From
 // fields is refused here, since servers further on would read it each in its own way; the Received field has no "for" (RFC 5321
 // §7.2).

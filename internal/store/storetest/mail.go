@@ -19,8 +19,9 @@ func message(t *testing.T, s *store.Store) {
 		Direction: transit.Inbound, Kind: transit.Report, Size: 77, Raw: blob, Dedupe: []byte{1, 0, 255},
 		Envelope: transit.Envelope{From: addr.Path{Address: address(t, `"jo hn"@h.example`)}, ID: "env-1",
 			Peer: netip.MustParseAddrPort("[2001:db8::1]:4711"), Helo: "mx.h.example", TLS: "TLS 1.3",
-			Full: true, Wishes: map[string]transit.Wish{"lab@p.example": {Notify: transit.NotifySuccess, Original: "rfc822;lab@p.example"}}},
-		Header:  store.Header{FinalDelivery: true, MessageID: "<1@h.example>", Subject: "Röntgen", Sender: "Jo <jo@h.example>", Date: at("2026-11-21T10:00:00Z")},
+			Full: true, Wishes: map[string]transit.Wish{
+				"lab@h.example": {Notify: transit.NotifySuccess | transit.NotifyDelay, Original: "rfc822;The.Lab@h.example"}, "b@p.example": {Notify: transit.NotifyNever}}},
+		Header:  store.Header{FinalDelivery: true, Receipt: true, MessageID: "<1@h.example>", Subject: "Röntgen", Sender: "Jo <jo@h.example>", Date: at("2026-11-21T10:00:00Z")},
 		Expires: at("2026-12-01T00:00:00Z"), Received: at("2026-11-21T10:00:01Z"),
 	}
 	do(t, s, func(tx *store.Tx) error { return tx.InsertMessage(&m) })
@@ -308,6 +309,37 @@ func mailbox(t *testing.T, s *store.Store) {
 }
 
 // One copy per mailbox and message, whoever comes how often.
+// mailOf: the mail of a message is found in its own mailbox alone.
+func mailOf(t *testing.T, s *store.Store) {
+	do(t, s, func(tx *store.Tx) error { return tx.InsertDomain("h.example") })
+	var one, other store.Mailbox
+	do(t, s, func(tx *store.Tx) error {
+		a, err := tx.InsertAccount(address(t, "lab@h.example"))
+		if err != nil {
+			return err
+		}
+		if one, err = tx.EnsureMailbox(a.ID, "INBOX"); err == nil {
+			other, err = tx.EnsureMailbox(a.ID, "Other")
+		}
+		return err
+	})
+	m, _ := accepted(t, s, "lab@h.example")
+	second, _ := accepted(t, s, "lab@h.example")
+	mail := store.Mail{Mailbox: one.ID, Message: m.ID, Blob: body(t, s), Size: 7, Subject: "Befund", At: at("2026-11-21T10:00:00Z")}
+	do(t, s, func(tx *store.Tx) error { _, err := tx.AppendMail(&mail); return err })
+	must(t, s.View(t.Context(), func(tx *store.Tx) error {
+		got, err := tx.MailOf(one.ID, m.ID)
+		if got.UID != mail.UID || got.Message != m.ID || got.Subject != "Befund" || got.Size != 7 {
+			t.Errorf("%+v", got)
+		}
+		_, elsewhere := tx.MailOf(other.ID, m.ID)
+		want(t, elsewhere, store.ErrNotFound)
+		_, unshown := tx.MailOf(one.ID, second.ID)
+		want(t, unshown, store.ErrNotFound)
+		return err
+	}))
+}
+
 func mailOnce(t *testing.T, s *store.Store) {
 	do(t, s, func(tx *store.Tx) error { return tx.InsertDomain("h.example") })
 	var box store.Mailbox

@@ -21,7 +21,7 @@ type Opener func(t *testing.T) *store.Store
 func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	for name, test := range map[string]func(*testing.T, *store.Store){
 		"Status": status, "Message": message, "Dedupe": dedupe, "Recipient": recipient, "Moves": moves, "Notice": notice, "Correlation": correlation,
-		"Blob": blobs, "BodyLife": life, "BodyReferred": referred, "Operate": operate, "AccountClosed": closed, "Mailbox": mailbox, "MailExactlyOnce": mailOnce, "Account": account, "Holder": holder, "Setting": setting, "Cert": cert, "Anchor": anchor, "Evaluation": evaluation, "Bundle": bundle, "Pin": pin, "Contact": contact,
+		"Blob": blobs, "BodyLife": life, "BodyReferred": referred, "Operate": operate, "AccountClosed": closed, "Mailbox": mailbox, "MailExactlyOnce": mailOnce, "MailOf": mailOf, "Account": account, "Holder": holder, "Setting": setting, "Cert": cert, "Anchor": anchor, "Evaluation": evaluation, "Bundle": bundle, "Pin": pin, "Contact": contact,
 		"Issued": issued, "WrittenWith": writtenWith, "AnchorsOfAll": anchorsOfAll,
 		"CRL": crl, "Announcement": announcement, "Remembered": remembered, "Intermediate": intermediate, "Audit": audits, "AuditLog": auditLog, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
 		"KeyRequest": keyRequest,
