@@ -93,7 +93,7 @@ func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 		Network: networkOf(c),
 		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience, Held: c.Queue.Held},
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
-		Auditing: gateway.Auditing{Server: c.Audit.Syslog, Name: c.Audit.Name, CA: c.Audit.CA, Certificate: c.Audit.Certificate, Key: c.Audit.Key, Heads: c.Audit.Heads,
+		Auditing: gateway.Auditing{History: c.Audit.History, Server: c.Audit.Syslog, Name: c.Audit.Name, CA: c.Audit.CA, Certificate: c.Audit.Certificate, Key: c.Audit.Key, Heads: c.Audit.Heads,
 			Events: gateway.EventsWithout(c.Audit.Without)},
 	}
 }

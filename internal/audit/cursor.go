@@ -10,7 +10,7 @@ import (
 )
 
 // Cursor is how far a follower of the log has come: kept with the log itself, so that the log is all that waits for the follower. It goes
-// one way. A follower that is never told of stays where it began, at the beginning of the log.
+// one way. A follower that is never told of stays where it began, at the beginning of the log, or where Begin has put it.
 type Cursor struct {
 	Store *store.Store
 	Name  string // of the follower
@@ -43,6 +43,25 @@ func (c Cursor) Tell(ctx context.Context, seq int64) error {
 		}
 		return tx.SetSetting(c.setting(), binary.BigEndian.AppendUint64(nil, uint64(seq)), version)
 	})
+}
+
+// Begin has a follower that has not begun begin behind the last entry that has its place now: it is told of what comes from here on.
+func (c Cursor) Begin(ctx context.Context) error {
+	err := c.Store.Tx(ctx, func(tx *store.Tx) error {
+		_, version, err := c.read(tx)
+		if err != nil || version != 0 {
+			return err
+		}
+		end, err := tx.AuditEnd()
+		if err != nil {
+			return err
+		}
+		return tx.SetSetting(c.setting(), binary.BigEndian.AppendUint64(nil, uint64(end)), 0)
+	})
+	if errors.Is(err, store.ErrConflict) { // another node was quicker
+		return nil
+	}
+	return err
 }
 
 func (c Cursor) setting() string { return "audit.cursor." + c.Name }

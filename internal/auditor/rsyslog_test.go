@@ -26,7 +26,6 @@ type world struct {
 	log    *audit.Log
 	cursor audit.Cursor
 	n      int // messages in it
-	at     time.Time
 }
 
 func newWorld(t *testing.T) *world {
@@ -137,6 +136,21 @@ func (w *world) arrived(r *auditortest.Rsyslog) (repeats int) {
 		w.t.Errorf("%d of %d messages arrived, or in another order: %.200q", len(first), w.n, first)
 	}
 	return repeats
+}
+
+// A follower that is new begins where the log is now, once: what was written before it is not told, and what it has not heard since is.
+func TestBegin(t *testing.T) {
+	w := newWorld(t)
+	w.write(5)
+	for range 2 {
+		if err := w.cursor.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if told, err := w.cursor.Told(t.Context()); told != 10 || err != nil {
+			t.Errorf("it begins behind %d, %v", told, err)
+		}
+		w.write(1)
+	}
 }
 
 func TestRsyslog(t *testing.T) {

@@ -17,6 +17,7 @@ type Audit struct {
 	CA, Certificate, Key string
 
 	Without []string // kinds of messages that are not sent, of AuditEvents
+	History bool     // a new server is told what was written before, too
 
 	Heads string // file for the last signed head of the log; empty = none
 }
@@ -34,6 +35,7 @@ type auditing struct {
 	Certificate string       `toml:"certificate"`
 	Key         string       `toml:"key"`
 	Without     []auditEvent `toml:"without"`
+	History     bool         `toml:"history"`
 	Heads       string       `toml:"heads"`
 }
 
@@ -49,14 +51,14 @@ func (e *auditEvent) UnmarshalText(text []byte) error {
 
 // checked is what the table says.
 func (a auditing) checked(within func(string) string, wrong func(key, format string, a ...any) error) (Audit, error) {
-	out := Audit{Syslog: string(a.Syslog), Name: string(addr.Domain(a.Name)), CA: within(a.CA), Certificate: within(a.Certificate), Key: within(a.Key), Heads: within(a.Heads)}
+	out := Audit{Syslog: string(a.Syslog), Name: string(addr.Domain(a.Name)), CA: within(a.CA), Certificate: within(a.Certificate), Key: within(a.Key), Heads: within(a.Heads), History: a.History}
 	for _, e := range a.Without {
 		out.Without = append(out.Without, string(e))
 	}
 	switch {
 	case (a.Certificate == "") != (a.Key == ""):
 		return out, wrong("audit.certificate", "certificate and key go together")
-	case a.Syslog == "" && (a.CA != "" || a.Certificate != "" || a.Name != "" || len(a.Without) > 0):
+	case a.Syslog == "" && (a.CA != "" || a.Certificate != "" || a.Name != "" || a.History || len(a.Without) > 0):
 		return out, wrong("audit.syslog", `which server is told? Name it with "syslog"`)
 	case a.Syslog != "" && (strings.HasPrefix(out.Syslog, ":") || strings.HasSuffix(out.Syslog, ":0")):
 		return out, wrong("audit.syslog", "host and port of the server, such as audit.clinic.example:6514")

@@ -16,9 +16,10 @@ certificate = "/etc/syslog.pem"
 key = "syslog.key"
 without = ["activity", "sign-in"]
 heads = "/mnt/elsewhere/north.head"
+history = true
 `)
 	want := Audit{Syslog: "audit.north.example:6514", Name: "arr.north.example", CA: "/inst/syslog-ca.pem", Certificate: "/etc/syslog.pem",
-		Key: "/inst/syslog.key", Without: []string{"activity", "sign-in"}, Heads: "/mnt/elsewhere/north.head"}
+		Key: "/inst/syslog.key", Without: []string{"activity", "sign-in"}, Heads: "/mnt/elsewhere/north.head", History: true}
 	if err != nil || !reflect.DeepEqual(c.Audit, want) {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -27,6 +28,7 @@ heads = "/mnt/elsewhere/north.head"
 		`syslog = ":6514"`:                                 "3: host and port",
 		`syslog = "audit.north.example:0"`:                 "3: host and port",
 		`ca = "ca.pem"`:                                    "which server",
+		`history = true`:                                   "which server",
 		`without = ["export"]`:                             "which server",
 		"syslog = \"a.example:6514\"\ncertificate = \"x\"": "4: certificate and key",
 		"syslog = \"a.example:6514\"\nkey = \"x\"":         "certificate and key",

@@ -24,7 +24,8 @@ type Auditing struct {
 
 	Events auditor.Events
 
-	Heads string // a file for the last head of the audit log; empty = none
+	History bool   // a repository that is new is told what was written before, too
+	Heads   string // a file for the last head of the audit log; empty = none
 }
 
 // endTime is how long the entry of the gateway's end may take.
@@ -81,8 +82,13 @@ func EventsWithout(names []string) (e auditor.Events) {
 	return e
 }
 
-// begins writes that the gateway begins to serve.
+// begins writes that the gateway begins to serve: the first thing that a new audit repository is told, unless it wants the history.
 func (g *Gateway) begins(ctx context.Context) error {
+	if g.auditor != nil && !g.opts.Auditing.History {
+		if err := (audit.Cursor{Store: g.store, Name: "syslog"}).Begin(ctx); err != nil {
+			return err
+		}
+	}
 	return g.note(ctx, actor, "gateway.start", "domain:"+g.opts.Domain.String())
 }
 
