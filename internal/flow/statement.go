@@ -84,10 +84,14 @@ func unlessContent(err error) error {
 	return err
 }
 
-// originals lists what the message may be that a report is about: what its own field says, then In-Reply-To (Direct 3.1.2), the last
-// of References, and the header that it returns, which is all that ordinary mail servers give.
+// originals lists what the message may be that a report is about: what its own field says, and nothing else where it says one (Direct 3.1.2);
+// without it In-Reply-To, the last of References, and the header that it returns, which is all that ordinary mail servers give.
 func originals(root *message.Part, body transit.Body, named ...string) (ids []string) {
-	ids = append(ids, named...)
+	for _, id := range named {
+		if id != "" {
+			return []string{id}
+		}
+	}
 	ids = append(ids, root.Header.MessageIDs("In-Reply-To")...)
 	if refs := root.Header.MessageIDs("References"); len(refs) > 0 {
 		ids = append(ids, refs[len(refs)-1])

@@ -118,7 +118,7 @@ func TestOriginals(t *testing.T) {
 	}
 	const refs = "In-Reply-To: <2@s.example>\r\nReferences: <0@s.example> <3@s.example>\r\n"
 	for name, tc := range map[string]struct{ src, want, envid string }{
-		"MDN, all":               {mdnOf(refs, "Original-Message-ID: <1@s.example>", "--"), "<1@s.example> <2@s.example> <3@s.example>", ""},
+		"MDN, all":               {mdnOf(refs, "Original-Message-ID: <1@s.example>", "--"), "<1@s.example>", ""},
 		"MDN, the DSN's field":   {mdnOf("", "x-original-message-id: 1@s.example", "--"), "<1@s.example>", ""},
 		"MDN, In-Reply-To alone": {mdnOf("In-Reply-To: your mail <2@s.example>\r\n", "X: y", "--"), "<2@s.example>", ""},
 		"MDN, References alone":  {mdnOf("References: <0@s.example> <3@s.example>\r\n", "X: y", "--"), "<3@s.example>", ""},

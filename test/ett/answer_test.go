@@ -10,7 +10,7 @@ func (x *tool) answer(a arrival, to string) {
 	local, _, _ := strings.Cut(to, "@")
 	tell := func(n notice) {
 		n.original, n.recipient = a.id, to
-		x.reply(a, or(n.another, a.id), or(n.from, to), n.envelope, n.entity())
+		x.reply(a, a.id, or(n.from, to), n.envelope, n.entity())
 	}
 	takenOver, delivered := notice{disposition: "processed"}, notice{disposition: "dispatched", fields: final}
 	switch local {
