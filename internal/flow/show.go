@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"carepost/addr"
 	"carepost/dicom/fileset"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
@@ -54,6 +55,9 @@ func (f *Flow) conclude(tx *store.Tx, j *queue.Job, a *arrival, undecided string
 
 // show makes the opened message visible to the recipients who trust its signer, and writes down what they now owe.
 func (f *Flow) show(tx *store.Tx, a *arrival) error {
+	if err := a.lock(tx); err != nil {
+		return err
+	}
 	if a.Work == "" {
 		if err := tx.InsertBlob(store.Blob(a.ref)); err != nil {
 			return err
@@ -211,6 +215,21 @@ func (f *Flow) seen(tx *store.Tx, a *arrival, r store.Recipient) (again bool, er
 		}
 	}
 	return again, nil
+}
+
+// lock has two copies of a letter that are opened at once, perhaps on two nodes, shown one after the other: the second is known as a repeat.
+func (a *arrival) lock(tx *store.Tx) error {
+	var to []addr.Address
+	for _, r := range a.trusted {
+		to = append(to, a.home(r))
+	}
+	slices.SortFunc(to, func(x, y addr.Address) int { return strings.Compare(x.Key(), y.Key()) }) // or two could wait for one another
+	for _, t := range slices.CompactFunc(to, addr.Address.Equal) {
+		if err := tx.LockShown(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setAside keeps a message that nobody may see: no plaintext, no report, an audit entry.

@@ -2,9 +2,12 @@ package store
 
 import (
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
+
+	"carepost/addr"
 )
 
 // AuditHead is a signed head of the audit log.
@@ -15,11 +18,20 @@ type AuditHead struct {
 }
 
 // LockAudit has transactions that lengthen the audit log go one after the other, on all nodes.
-func (tx *Tx) LockAudit() error {
+func (tx *Tx) LockAudit() error { return tx.lock("audit.log") }
+
+// LockShown has transactions that show mail to the same person go one after the other, on all nodes: each sees what those before it have shown.
+// Who needs several locks takes them in one order.
+func (tx *Tx) LockShown(to addr.Address) error {
+	return tx.lock("shown:" + hex.EncodeToString(tx.s.Box().Hash("shown", to.Key())))
+}
+
+// lock waits until no other transaction holds the lock of this name, where several write at once.
+func (tx *Tx) lock(name string) error {
 	if tx.s.dialect.lock == "" {
 		return nil
 	}
-	_, err := tx.exec(tx.s.dialect.lock, "audit.log")
+	_, err := tx.exec(tx.s.dialect.lock, name)
 	return err
 }
 

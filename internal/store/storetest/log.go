@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"carepost/addr"
 	"carepost/internal/store"
 )
 
@@ -99,18 +100,27 @@ func tilesAndHeads(t *testing.T, s *store.Store) {
 		return errors.Join(err, err2, err3)
 	}))
 
-	var wg sync.WaitGroup // whoever has the lock sees what those before have done
+	one := addr.Address{Endpoint: "one", Domain: "h.example"}
+	for i, lock := range []func(*store.Tx) error{(*store.Tx).LockAudit, func(tx *store.Tx) error { return tx.LockShown(one) }} {
+		inTurn(t, s, int64(i+1), lock)
+	}
+}
+
+// inTurn: whoever has the lock sees what those before have done.
+func inTurn(t *testing.T, s *store.Store, place int64, lock func(*store.Tx) error) {
+	t.Helper()
+	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			if err := s.Tx(t.Context(), func(tx *store.Tx) error {
-				if err := tx.LockAudit(); err != nil {
+				if err := lock(tx); err != nil {
 					return err
 				}
-				tile, err := tx.AuditTile(1, 0)
+				tile, err := tx.AuditTile(1, place)
 				if err != nil {
 					return err
 				}
-				return tx.PutAuditTile(1, 0, append(tile, 'x'))
+				return tx.PutAuditTile(1, place, append(tile, 'x'))
 			}); err != nil {
 				t.Error(err)
 			}
@@ -118,7 +128,7 @@ func tilesAndHeads(t *testing.T, s *store.Store) {
 	}
 	wg.Wait()
 	must(t, s.View(t.Context(), func(tx *store.Tx) error {
-		tile, err := tx.AuditTile(1, 0)
+		tile, err := tx.AuditTile(1, place)
 		if len(tile) != 8 {
 			t.Errorf("lengthened %d times of 8", len(tile))
 		}
