@@ -47,8 +47,12 @@ func All() []Arrow {
 		{"notice.rows-durable", "the notice is a message of ours; the duty is discharged"},
 		{"failure.composed", "a failed notice to the other side is composed; there are no rows about it"},
 		{"failure.rows-durable", "the failed notice is a message of ours"},
+		{"delivery.composed", "a notice of the final delivery is composed; there are no rows about it"},
+		{"delivery.rows-durable", "that notice is a message of ours"},
 		{"report.verified", "a report of the other side is verified and read; nothing has moved"},
 		{"report.noted", "what the report says is written down"},
+		{"success.composed", "good news for the sender is composed; nobody has been told"},
+		{"success.settled", "it is in the sender's mailbox"},
 		// What is laid into folders.
 		{"drop.written", "the file is durable under tmp of the Maildir; it has no name"},
 		{"drop.unpacked", "the study is whole in a hidden folder"},

@@ -59,6 +59,12 @@ func within(s *stage) *tale {
 func nobody(s *stage) *tale {
 	return s.tell(s.a, s.b, addr.Address{Endpoint: "nobody", Domain: s.b.domain}, unknown)
 }
+func final(s *stage) *tale {
+	x := letter(s)
+	x.end = laid
+	x.text = "Disposition-Notification-Options: X-DIRECT-FINAL-DESTINATION-DELIVERY=optional,true\r\n" + x.text
+	return x
+}
 func images(s *stage) *tale {
 	x := letter(s)
 	x.text = x.study(s.archive)
