@@ -113,12 +113,17 @@ func (w *world) done() bool {
 	return told == int64(2*w.n)
 }
 
-// arrived checks that every message is there, in order but for repeats, which are the same to the octet.
+// arrived checks that every message is there, in order but for repeats, which are the same to the octet. A server that ends in the middle of
+// a frame may keep its beginning: that is no message, and the whole one comes again.
 func (w *world) arrived(r *auditortest.Rsyslog) (repeats int) {
 	w.t.Helper()
 	var first []string
 	seen := map[string]bool{}
 	for _, m := range r.Messages() {
+		if !strings.HasSuffix(m, "</AuditMessage>") {
+			w.t.Logf("the beginning of a message is kept: %d octets", len(m))
+			continue
+		}
 		if seen[m] {
 			repeats++
 			continue
