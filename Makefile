@@ -10,9 +10,6 @@ FUZZ ?= .
 # power cuts are raced at small counts, for what they are after is the disk, and so is smime, for its messages are long.
 RACE = ./resolver/... ./trust/... ./discovery/... $(filter-out carepost/internal/trial% carepost/internal/crashfs%,$(shell go list ./internal/...))
 
-# The embedded database is C in the form of Go: it has no races of ours, and watched over it takes five times as long.
-WATCH = -race -gcflags=modernc.org/...=-race=false
-
 .PHONY: build test check peers vet fuzz bench
 build:
 	go build -o carepost ./cmd/carepost
@@ -20,14 +17,14 @@ build:
 test: peers vet
 	go test ./...
 	CGO_ENABLED=1 go test -tags pkcs11 -run Token ./internal/keyring ./internal/gateway ./cmd/carepost
-	CGO_ENABLED=1 go test $(WATCH) -short $(RACE) ./internal/crashfs ./smime
+	CGO_ENABLED=1 go test -race -short $(RACE) ./internal/crashfs ./smime
 
 check: peers vet
 	CAREPOST_FULL=1 go test -count=1 -timeout 60m ./...
 	CGO_ENABLED=1 CAREPOST_FULL=1 go test -tags pkcs11 -count=1 ./internal/keyring
 	CGO_ENABLED=1 CAREPOST_FULL=1 go test -tags pkcs11 -count=1 -run Token ./internal/gateway ./cmd/carepost
-	CGO_ENABLED=1 CAREPOST_FULL=1 go test $(WATCH) -count=1 -timeout 60m $(RACE)
-	CGO_ENABLED=1 go test $(WATCH) -short -count=1 ./internal/crashfs ./smime
+	CGO_ENABLED=1 CAREPOST_FULL=1 go test -race -count=1 -timeout 60m $(RACE)
+	CGO_ENABLED=1 go test -race -short -count=1 ./internal/crashfs ./smime
 
 peers:
 	sh scripts/peers
