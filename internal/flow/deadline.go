@@ -46,15 +46,7 @@ func (f *Flow) await(tx *store.Tx, m store.Message, r store.Recipient) error {
 
 // deadline fails a recipient whose side sent no notice in time: refusal of trust on the other side looks like silence (Direct 3).
 func (f *Flow) deadline(ctx context.Context, j *queue.Job) error {
-	var r store.Recipient
-	var m store.Message
-	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if r, err = tx.Recipient(j.Ref); err != nil {
-			return err
-		}
-		m, err = tx.Message(r.Message)
-		return err
-	})
+	r, m, err := f.concerned(ctx, j)
 	if err != nil {
 		return fmt.Errorf("flow: deadline: %w", err)
 	}
@@ -139,4 +131,16 @@ func overdueWords(r store.Recipient) string {
 		return "the recipient's side says that the message was delivered, but has sent no processed notice: it may have arrived, or not"
 	}
 	return "the recipient's side took the message but has sent no processed notice: it may not trust us, or may not have opened it"
+}
+
+// concerned are the recipient that a step is about, and the message.
+func (f *Flow) concerned(ctx context.Context, j *queue.Job) (r store.Recipient, m store.Message, err error) {
+	err = f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if r, err = tx.Recipient(j.Ref); err != nil {
+			return err
+		}
+		m, err = tx.Message(r.Message)
+		return err
+	})
+	return r, m, err
 }

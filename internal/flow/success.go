@@ -52,15 +52,7 @@ func (f *Flow) promise(tx *store.Tx, m store.Message, r store.Recipient) error {
 
 // success tells one of our own senders that a message has arrived, where he asked for it: once for each recipient.
 func (f *Flow) success(ctx context.Context, j *queue.Job) error {
-	var r store.Recipient
-	var m store.Message
-	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if r, err = tx.Recipient(j.Ref); err != nil {
-			return err
-		}
-		m, err = tx.Message(r.Message)
-		return err
-	})
+	r, m, err := f.concerned(ctx, j)
 	if err != nil {
 		return fmt.Errorf("flow: success: %w", err)
 	}
