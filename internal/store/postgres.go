@@ -92,9 +92,18 @@ func (e *postgres) run(ctx context.Context, o *sql.TxOptions, fn func(querier) e
 	}
 	defer tx.Rollback() // nothing after Commit
 	if err := fn(tx); err != nil {
-		return err
+		return ended(ctx, err)
 	}
-	return prefix(e.commit(conn, tx))
+	return prefix(ended(ctx, e.commit(conn, tx)))
+}
+
+// ended is err, or the context's error where err is only its consequence: database/sql rolls back of its own accord when the context ends,
+// and the driver closes the connection; who is slower than that is told that there is none.
+func ended(ctx context.Context, err error) error {
+	if (errors.Is(err, sql.ErrTxDone) || errors.Is(err, sql.ErrConnDone)) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // commit commits tx, and takes a warning for a failure. An operator who cancels a COMMIT that waits for a synchronous standby makes it
