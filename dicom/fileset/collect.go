@@ -21,10 +21,11 @@ import (
 
 // source is a file that goes into the set: what Scan saw of it, to be seen again by WriteZIP.
 type source struct {
-	path string
-	size int64
-	mod  time.Time
-	head uint32 // CRC-32 of the first headSize bytes
+	path  string
+	given func() (File, error) // of an Input; nil: path is that of a file
+	size  int64
+	mod   time.Time
+	head  uint32 // CRC-32 of the first headSize bytes
 }
 
 const headSize = 4 << 10
@@ -33,6 +34,7 @@ const headSize = 4 << 10
 type candidate struct {
 	path  string
 	named bool
+	given *Input // nil: path is that of a file
 }
 
 // collector gathers the files to look at.
@@ -90,7 +92,7 @@ func (c *collector) add(path string, named bool) {
 	}
 	if !c.seen[key] {
 		c.seen[key] = true
-		c.list = append(c.list, candidate{path, named})
+		c.list = append(c.list, candidate{path: path, named: named})
 	}
 }
 
@@ -154,7 +156,7 @@ func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, 
 				if i >= len(list) || ctx.Err() != nil {
 					return
 				}
-				out[i] = r.look(list[i].path)
+				out[i] = r.look(list[i])
 				if n := done.Add(1); progress != nil {
 					mu.Lock()
 					progress(int(n))
@@ -167,24 +169,17 @@ func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, 
 	return out, ctx.Err()
 }
 
-func (r *reader) look(path string) looked {
-	f, err := os.Open(path)
+func (r *reader) look(c candidate) (l looked) {
+	f, src, err := c.open()
 	if err != nil {
 		return looked{err: &unusable{reason: plainReason(err)}}
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return looked{err: &unusable{reason: plainReason(err)}}
-	}
-	if !info.Mode().IsRegular() {
-		return looked{err: &unusable{reason: irregular}}
-	}
-	l := looked{src: source{path: path, size: info.Size(), mod: info.ModTime()}}
+	l.src = src
 	if r.head == nil {
 		r.head = make([]byte, lookSize)
 	}
-	head := r.head[:min(lookSize, info.Size())]
+	head := r.head[:min(lookSize, src.size)]
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		l.err = &unusable{reason: plainReason(err)}
@@ -196,7 +191,7 @@ func (r *reader) look(path string) looked {
 		l.err = errManifest
 		return l
 	}
-	file, err := r.s.ScanAt(&headed{head, f}, info.Size())
+	file, err := r.s.ScanAt(&headed{head, f}, src.size)
 	if err == nil {
 		l.obj, err = r.object(file)
 	}
@@ -210,7 +205,7 @@ const lookSize = 32 << 10
 // headed reads from the head of a file that has been read already, and from the file where that does not do.
 type headed struct {
 	head []byte
-	f    *os.File
+	f    io.ReaderAt
 }
 
 func (h *headed) ReadAt(p []byte, off int64) (int, error) {
@@ -253,6 +248,11 @@ func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}
+	return found.scan(ctx, o, paths)
+}
+
+// scan looks at what was found.
+func (found *collector) scan(ctx context.Context, o ScanOptions, paths []string) (*Plan, error) {
 	seen, err := look(ctx, found.list, o.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)

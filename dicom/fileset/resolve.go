@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,20 +136,21 @@ func sameBytes(a, b source) (bool, error) {
 	if a.size != b.size || a.head != b.head {
 		return false, nil
 	}
-	fa, err := os.Open(a.path)
+	fa, err := a.open()
 	if err != nil {
 		return false, err
 	}
 	defer fa.Close()
-	fb, err := os.Open(b.path)
+	fb, err := b.open()
 	if err != nil {
 		return false, err
 	}
 	defer fb.Close()
+	ra, rb := io.NewSectionReader(fa, 0, a.size), io.NewSectionReader(fb, 0, b.size)
 	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
 	for {
-		n, errA := io.ReadFull(fa, x)
-		m, errB := io.ReadFull(fb, y)
+		n, errA := io.ReadFull(ra, x)
+		m, errB := io.ReadFull(rb, y)
 		if !bytes.Equal(x[:n], y[:m]) {
 			return false, nil
 		}
