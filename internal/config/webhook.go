@@ -39,6 +39,9 @@ func webhooks(all []webhook, within func(string) string, wrong func(key, format 
 		if u.Scheme == "http" && !at.IsValid() {
 			return nil, wrong("webhook", "webhook %d: http is for hosts inside the house, whose address is named; others want https", i+1)
 		}
+		if port := portOf(u); !at.IsValid() && port != 443 {
+			return nil, wrong("webhook", "webhook %d: port %d is not that of https; a host inside the house has any, once its address is named", i+1, port)
+		}
 		if w.Secret == "" {
 			return nil, wrong("webhook", "webhook %d: secret_file is missing: receivers know by it that we speak", i+1)
 		}

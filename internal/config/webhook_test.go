@@ -27,7 +27,7 @@ secret_file = "/etc/hook"
 	}
 	const secret = "\nsecret_file = \"k\"\n"
 	for _, text := range []string{
-		`url = "https://h.example/"`, `url = "http://h.example/"` + secret, `url = "ftp://h.example/"` + secret, `url = "https://a:b@h.example/"` + secret,
+		`url = "https://h.example/"`, `url = "http://h.example/"` + secret, `url = "ftp://h.example/"` + secret, `url = "https://h.example:8443/"` + secret, `url = "https://a:b@h.example/"` + secret,
 		`url = "/x"` + secret, secret, `url = "https://h.example/"` + secret + `events = ["all"]`,
 		`url = "https://h.example/"` + secret + "[[webhook]]\nurl = \"https://h.example/\"" + secret,
 	} {

@@ -151,5 +151,5 @@ func legible(reason string) string {
 			return -1
 		}
 		return r
-	}, reason[:min(len(reason), maxReason)])
+	}, strings.ToValidUTF8(reason[:min(len(reason), maxReason)], ""))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ func (j *Job) settle(tx *store.Tx, err error) error {
 }
 
 // clip bounds what a server or a bug may have us keep.
-func clip(reason string) string { return reason[:min(len(reason), 1<<10)] }
+func clip(reason string) string { return strings.ToValidUTF8(reason[:min(len(reason), 1<<10)], "") }
 
 // Progress says that the work is moving; it is cheap. store.ErrLeaseLost if the lease is known to be lost.
 func (j *Job) Progress() error {
