@@ -379,7 +379,8 @@ func letter(t *testing.T, spoil func([]byte) []byte) string {
 		t.Fatal(err)
 	}
 	archive := spoil(zip.Bytes())
-	err = zipmail.ComposeSet(&out, zipmail.Letter{From: lab, To: []addr.Address{desk}, Date: arrived, MessageID: "<2@south.example>", Profile: zipmail.Dental},
+	err = zipmail.ComposeSet(&out, zipmail.Letter{From: lab, To: []addr.Address{desk}, Date: arrived, MessageID: "<2@south.example>", Profile: zipmail.Dental,
+		Text: "Please compare tooth 11.\n"},
 		p.Instances, func(w io.Writer) error { _, err := w.Write(archive); return err }, "boundary-of-a-letter")
 	if err != nil {
 		t.Fatal(err)
@@ -410,6 +411,10 @@ func TestStudy(t *testing.T) {
 	}
 	if h.audited("study.drop") != 1 || h.audited("study.leave") != 0 {
 		t.Errorf("%d entries", h.audited("study.drop"))
+	}
+	says, err := os.ReadFile(filepath.Join(h.drops.Studies, name, mailbox.LetterName)) // DCM-27
+	if err != nil || !strings.Contains(string(says), "From:       lab@south.example\n") || !strings.Contains(string(says), "\nPlease compare tooth 11.\n") {
+		t.Errorf("the letter has not stayed with the study: %v\n%s", err, says)
 	}
 	if info, err := os.Stat(filepath.Join(h.drops.Studies, name)); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("others may look into it: %v", info.Mode())

@@ -75,6 +75,9 @@ func (s *Service) layStudy(ctx context.Context, j *queue.Job, it *item) (audit.E
 	case report.Verdict != fileset.Complete:
 		return s.left(it, report), nil
 	case !there:
+		if err := it.layLetter(hidden); err != nil {
+			return audit.Entry{}, err
+		}
 		if err := j.Beat(ctx); err != nil {
 			return audit.Entry{}, err
 		}
