@@ -13,46 +13,6 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// charset gives the encoding of a defined term of Specific Character Set (PS3.3 C.12.1.1.2), nil for ASCII and for what is unknown.
-// The misspelling "ISO-IR 100" occurs.
-func charset(term string) encoding.Encoding {
-	term = strings.NewReplacer("-", " ", "_", " ").Replace(strings.ToUpper(strings.TrimSpace(term)))
-	term = strings.TrimPrefix(strings.TrimPrefix(term, "ISO IR "), "ISO 2022 IR ")
-	switch term {
-	case "100":
-		return charmap.ISO8859_1
-	case "101":
-		return charmap.ISO8859_2
-	case "109":
-		return charmap.ISO8859_3
-	case "110":
-		return charmap.ISO8859_4
-	case "144":
-		return charmap.ISO8859_5
-	case "127":
-		return charmap.ISO8859_6
-	case "126":
-		return charmap.ISO8859_7
-	case "138":
-		return charmap.ISO8859_8
-	case "148":
-		return charmap.ISO8859_9
-	case "203":
-		return charmap.ISO8859_15
-	case "166":
-		return charmap.Windows874
-	case "13":
-		return japanese.ShiftJIS // JIS X 0201 is its one-byte half
-	case "149":
-		return korean.EUCKR
-	case "GB18030", "GBK", "58":
-		return simplifiedchinese.GB18030
-	case "192":
-		return encoding.Nop
-	}
-	return nil
-}
-
 // escapes are the designations of PS3.3 Tables C.12-3 and C.12-4: what follows ESC, and what then is spoken.
 var escapes = []struct {
 	seq  string

@@ -3,7 +3,9 @@ package fileset
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +32,8 @@ type scope struct {
 
 // arrange gives every member its place. The members are sorted and free of conflicts.
 func (b *builder) arrange() (*Plan, error) {
-	a := &arranger{b: b, p: &Plan{Findings: b.findings, Instances: make([]Instance, 0, len(b.members))},
+	a := &arranger{b: b, p: &Plan{Findings: b.findings, Instances: make([]Instance, 0, len(b.members)), stored: b.o.Stored,
+		Overruled: slices.Sorted(maps.Keys(b.overruled))},
 		scopes: map[int]*scope{0: {ms: b.members}}}
 	a.nodes = make([]node, 1, len(b.members)+len(b.members)/8+16) // the first is the root directory entity
 	for i, m := range b.members {
@@ -127,7 +130,7 @@ func (a *arranger) place(i int, m *member) {
 	}
 	if newStudy {
 		end := i
-		for end < len(ms) && ms[end].study == m.study {
+		for end < len(ms) && ms[end].patientID == m.patientID && ms[end].study == m.study {
 			end++
 		}
 		a.studyNo, a.seriesNo = a.studyNo+1, 0
@@ -137,7 +140,7 @@ func (a *arranger) place(i int, m *member) {
 	}
 	if newSeries {
 		end := i
-		for end < len(ms) && ms[end].series == m.series {
+		for end < len(ms) && ms[end].patientID == m.patientID && ms[end].study == m.study && ms[end].series == m.series {
 			end++
 		}
 		a.seriesNo, a.imageNo = a.seriesNo+1, 0

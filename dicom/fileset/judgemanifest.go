@@ -133,7 +133,7 @@ func (c *checker) others() {
 			c.find(ruleUnreferenced, name, "a DICOM instance that no record of the DICOMDIR names")
 		case x.damaged != nil || errors.Is(x.err, errDirectory): // said elsewhere
 		case errors.Is(x.err, dicom.ErrNotDICOM):
-			if own := c.d != nil && foldID(name) == foldID(c.l.prefix+c.d.descriptor); !own && !companion(strings.TrimPrefix(name, c.l.prefix)) {
+			if own := c.d != nil && foldID(name) == foldID(c.l.prefix+c.d.descriptor); !own && !c.expected(strings.TrimPrefix(name, c.l.prefix)) {
 				c.find(ruleOther, name, "no DICOM object, and not named by the DICOMDIR; passed over")
 			}
 		default:
@@ -141,6 +141,12 @@ func (c *checker) others() {
 			c.find(ruleUnreferenced, name, "a DICOM file that no record names: %s", text)
 		}
 	}
+}
+
+// expected says that a file beside the set belongs there: MANIFEST lists it, or IHE does.
+func (c *checker) expected(name string) bool {
+	_, listed := c.listed[name]
+	return listed || companion(name)
 }
 
 // companion says that a file is one that IHE PDI and XDM put beside a File-set: expected there, and listed without a word.

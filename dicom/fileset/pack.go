@@ -104,6 +104,9 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 	if err := k.ctx.Err(); err != nil {
 		return err
 	}
+	if err := k.p.writeExtras(k.ctx, z, m); err != nil {
+		return err
+	}
 	list := m.bytes()
 	if err := z.whole(DescriptorName, list, deflated(list)); err != nil {
 		return err
@@ -174,7 +177,7 @@ func (k *packer) read(i int) bool {
 		return fail(err)
 	}
 	defer f.Close()
-	method, crc := methodOf(k.p.Instances[i].TransferSyntax, src.size), uint32(0)
+	method, crc := k.p.methodOf(i), uint32(0)
 	if method == stored && src.size > block {
 		if crc, err = k.crcOf(f); err != nil {
 			return fail(fmt.Errorf("%s: %w", src.path, err))

@@ -47,13 +47,10 @@ func (s source) same(f File) error {
 	return nil
 }
 
-// methodOf deflates what is not compressed yet (PS3.5 Annex A: the three plain syntaxes and encapsulated uncompressed).
-func methodOf(syntax string, size int64) uint16 {
-	switch syntax {
-	case dicom.ImplicitLittle, dicom.ExplicitLittle, dicom.ExplicitBig, "1.2.840.10008.1.2.1.98":
-		if size <= maxStreamed {
-			return deflate
-		}
+// methodOf deflates what is not compressed yet, unless it was asked to deflate nothing.
+func (p *Plan) methodOf(i int) uint16 {
+	if !p.stored && p.sources[i].size <= maxStreamed && dicom.Plain(p.Instances[i].TransferSyntax) {
+		return deflate
 	}
 	return stored
 }

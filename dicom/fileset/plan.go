@@ -7,12 +7,15 @@ import (
 
 // ScanOptions says how strictly Scan takes its sources. The zero value stops at everything doubtful.
 type ScanOptions struct {
-	AllowNames  bool   // go on when one Patient ID has several names
-	SkipForeign bool   // leave out files of given folders that are no DICOM objects, each with a note
-	FileSetID   string // (0004,1130), up to 16 of A-Z 0-9 _; empty = CAREPOST
-	Exclude     string // a file that is passed over in folders: the archive about to be written
-	NoDate      string // Study Date of a record whose instances have no date at all, YYYYMMDD; empty = 19000101
-	Progress    func(files int)
+	AllowNames    bool   // go on when one Patient ID has several names
+	AllowParents  bool   // go on when one study stands under two patients, or one series under two studies
+	AllowVersions bool   // go on when one instance has different bytes: the file given first is packed
+	SkipForeign   bool   // leave out files of given folders that are no DICOM objects, each with a note
+	Stored        bool   // deflate nothing
+	FileSetID     string // (0004,1130), up to 16 of A-Z 0-9 _; empty = CAREPOST
+	Exclude       string // a file that is passed over in folders: the archive about to be written
+	NoDate        string // Study Date of a record whose instances have no date at all, YYYYMMDD; empty = 19000101
+	Progress      func(files int)
 }
 
 // Plan is a File-set that can be written. Its sources stay where they are until WriteZIP.
@@ -24,8 +27,11 @@ type Plan struct {
 	Series    int
 	Bytes     int64 // of all instances
 	Findings  []Finding
-	UID       string // File-set UID, made from the content
+	UID       string     // File-set UID, made from the content
+	Overruled []Conflict // those that the set is made with all the same
 
+	stored    bool
+	extras    []Extra
 	directory []byte
 	sources   []source
 }
@@ -36,6 +42,8 @@ type Problem struct {
 	Reason  string
 	Source  string // clause
 	Damaged bool   // a file is cut or broken, rather than out of place
+
+	Conflict Conflict // what ScanOptions would have to allow; "" where nothing helps
 }
 
 // InputError lists everything that keeps a set from being packed.

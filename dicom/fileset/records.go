@@ -121,7 +121,7 @@ var leaves = []record{
 	{name: "ENCAP DOC", keys: []key{{tag: tagContentDate, need: present}, {tag: tagContentTime, need: present}, instanceNo,
 		{tag: 0x00420010, need: present}, {tag: 0x0040E001}, {tag: tagConceptName, need: present},
 		{0x00420012, required, constant, "application/octet-stream"}}},
-	{name: "STEREOMETRIC", keys: []key{instanceNo, label, description, creator}},
+	{name: "STEREOMETRIC", keys: []key{instanceNo, label, description, creator}}, // the macro of its IOD, which validators ask for
 	{name: "PLAN"},
 	{name: "SURFACE SCAN", keys: []key{contentDate, contentTime}},
 	{name: "ASSESSMENT", keys: []key{instanceNo, {0x00080012, required, date, ""}, {tag: 0x00080013, need: present}}},
@@ -139,7 +139,7 @@ var leaves = []record{
 	{name: "IMPLANT GROUP", root: true, keys: []key{{0x00780001, required, constant, "Unknown"}, {0x00780020, required, constant, "Unknown"}}},
 }
 
-// keyNames are those of the required keys (PS3.6).
+// keyNames are those of the keys (PS3.6).
 var keyNames = map[dicom.Tag]string{
 	tagPatientID: "Patient ID", tagStudyDate: "Study Date", tagStudyTime: "Study Time", tagStudyUID: "Study Instance UID",
 	tagStudyID: "Study ID", tagModality: "Modality", tagSeriesUID: "Series Instance UID", tagSeriesNo: "Series Number",
@@ -154,6 +154,13 @@ var keyNames = map[dicom.Tag]string{
 	0x00720014: "Number of Priors Referenced", 0x00080070: "Manufacturer", 0x00221095: "Implant Name",
 	0x00221097: "Implant Part Number", 0x00760001: "Implant Assembly Template Name", 0x00760003: "Implant Assembly Template Issuer",
 	0x00760020: "Procedure Type Code Sequence", 0x00780001: "Implant Template Group Name", 0x00780020: "Implant Template Group Issuer",
+	tagName: "Patient's Name", tagStudyDesc: "Study Description", tagAccession: "Accession Number", 0x00700081: "Content Description",
+	0x00700084: "Content Creator's Name", tagContentSeq: "Content Sequence", 0x30040006: "Dose Comment", 0x30060008: "Structure Set Date",
+	0x30060009: "Structure Set Time", 0x300A0006: "RT Plan Date", 0x300A0007: "RT Plan Time", 0x30080250: "Treatment Date",
+	0x30080251: "Treatment Time", 0x00081115: "Referenced Series Sequence", 0x00700402: "Blending Sequence",
+	0x0040A030: "Verification DateTime", 0x00089092: "Referenced Image Evidence Sequence", 0x00420010: "Document Title",
+	0x0040E001: "HL7 Instance Identifier", 0x00080013: "Instance Creation Time", 0x30100033: "User Content Label",
+	0x30100034: "User Content Long Label", 0x0072000E: "Hanging Protocol User Identification Code Sequence", 0x00686210: "Implant Size",
 }
 
 // dates are where a missing date is taken from, in this order, with the times that go with them (facts of PS3.3 C.7.2.1, C.7.3.1).

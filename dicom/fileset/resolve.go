@@ -8,12 +8,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
-
-	"carepost/dicom"
 )
 
 // member is an object on its way into the set.
@@ -22,7 +19,8 @@ type member struct {
 	src       source
 	patientID string // as dicom.Exact has it; the key of its PATIENT record
 	invented  bool   // patientID is ours
-	seriesNo  int64
+	first     string // the earliest Study Date in its study
+	seriesNo  int64  // the lowest in its series
 	number    int64
 }
 
@@ -33,6 +31,8 @@ type builder struct {
 	members  []*member
 	findings []Finding
 	problems []Problem
+
+	overruled map[Conflict]bool
 }
 
 func (b *builder) note(f Finding) { b.findings = append(b.findings, f) }
@@ -64,16 +64,41 @@ func (b *builder) plan(ctx context.Context, paths, directories []string) (*Plan,
 	}
 	b.patients()
 	b.names()
-	b.oneParent("Study Instance UID", "PS3.3 F.5.2", "patients", func(m *member) (string, string) { return m.study, m.patientID })
-	b.oneParent("Series Instance UID", "PS3.3 F.5.3", "studies", func(m *member) (string, string) { return m.series, m.study })
+	b.oneParent(ruleStudyTwice, "Study Instance UID", "patients", func(m *member) (string, string) { return m.study, m.patientID })
+	b.oneParent(ruleSeriesTwice, "Series Instance UID", "studies", func(m *member) (string, string) { return m.series, m.study })
 	if err := b.listed(directories); err != nil {
 		return nil, err
 	}
 	if len(b.problems) > 0 {
 		return nil, &InputError{Problems: b.problems}
 	}
+	b.together()
 	slices.SortFunc(b.members, (*member).compare)
 	return b.arrange()
+}
+
+// together gives the instances of a study, and of a series, one place in the order: what they say of date and number may differ.
+func (b *builder) together() {
+	type study struct{ patient, uid string }
+	type series struct {
+		study
+		uid string
+	}
+	dates, numbers := make(map[study]string), make(map[series]int64)
+	for _, m := range b.members {
+		st := study{m.patientID, m.study}
+		if d, ok := dates[st]; !ok || m.studyKeys.text(tagStudyDate) < d {
+			dates[st] = m.studyKeys.text(tagStudyDate)
+		}
+		se := series{st, m.series}
+		if n, ok := numbers[se]; !ok || m.seriesNo < n {
+			numbers[se] = m.seriesNo
+		}
+	}
+	for _, m := range b.members {
+		st := study{m.patientID, m.study}
+		m.first, m.seriesNo = dates[st], numbers[series{st, m.series}]
+	}
 }
 
 // compare gives the order of the set: it depends on the instances alone, not on where their files lie.
@@ -81,7 +106,7 @@ func (m *member) compare(n *member) int {
 	return cmp.Or(
 		cmp.Compare(b2i(m.record.root), b2i(n.record.root)), strings.Compare(m.record.rootName(), n.record.rootName()),
 		strings.Compare(m.patientID, n.patientID),
-		strings.Compare(m.studyKeys.text(tagStudyDate), n.studyKeys.text(tagStudyDate)), strings.Compare(m.study, n.study),
+		strings.Compare(m.first, n.first), strings.Compare(m.study, n.study),
 		cmp.Compare(m.seriesNo, n.seriesNo), strings.Compare(m.series, n.series),
 		cmp.Compare(m.number, n.number), strings.Compare(m.instance, n.instance))
 }
@@ -100,7 +125,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// duplicates drops files that are the same instance and the same bytes, and stops at the same UID with other bytes (PS3.3 F.5.4).
+// duplicates drops files that are the same instance and the same bytes, and stops at the same UID with other bytes (PS3.3 F.5.4); where
+// that is allowed, the file that was given first is the one.
 func (b *builder) duplicates(ctx context.Context) error {
 	first := make(map[string]*member, len(b.members))
 	bad := make(map[string]int) // instance → index of its problem
@@ -121,11 +147,13 @@ func (b *builder) duplicates(ctx context.Context) error {
 			b.problem(plainReason(err), "", m.src.path)
 		case same:
 			b.note(ruleDuplicate.at(m.src.path, "the same instance, byte for byte, as %s: packed once", was.src.path))
+		case b.o.AllowVersions:
+			b.overrule(Versions, ruleVersion.at(m.src.path, "other bytes than %s under the same SOP Instance UID; left out as asked", was.src.path))
 		case known:
 			b.problems[i].Files = append(b.problems[i].Files, m.src.path)
 		default:
 			bad[m.instance] = len(b.problems)
-			b.problem("the same SOP Instance UID "+m.instance+" with different bytes", "PS3.3 F.5.4", was.src.path, m.src.path)
+			b.conflict(Versions, "the same SOP Instance UID "+m.instance+" with different bytes", "PS3.3 F.5.4", was.src.path, m.src.path)
 		}
 	}
 	b.members = kept
@@ -166,80 +194,26 @@ func (b *builder) patients() {
 	ofStudy := make(map[string]string)
 	for _, m := range b.members {
 		m.patientID = m.patient.exact(tagPatientID, m.charset)
-		if m.patientID != "" && !m.record.root {
-			ofStudy[m.study] = m.patientID
+		if m.patientID == "" || m.record.root {
+			continue
 		}
+		if id, ok := ofStudy[m.study]; ok && id != m.patientID {
+			ofStudy[m.study] = "" // of two patients: nobody's guess
+			continue
+		}
+		ofStudy[m.study] = m.patientID
 	}
 	for _, m := range b.members {
 		if m.patientID != "" || m.record.root {
 			continue
 		}
-		if id, ok := ofStudy[m.study]; ok {
+		if id := ofStudy[m.study]; id != "" {
 			m.patientID = id
 			b.note(ruleAdopted.at(m.src.path, "no Patient ID; listed under that of the other instances of its study"))
 			continue
 		}
 		sum := sha256.Sum256([]byte(m.study))
 		m.patientID, m.invented = "NOID-"+strings.ToUpper(hex.EncodeToString(sum[:4])), true
-	}
-}
-
-// names stops at one Patient ID with several names: the wrong patient may be among them (PS3.11 X.3.3). Other differences between
-// instances of one parent are noted; the record keeps the first (PS3.3 F.5).
-func (b *builder) names() {
-	type variant struct{ keys, charset string }
-	seen := make(map[string]map[variant]*member)
-	for _, m := range b.members {
-		if m.record.root {
-			continue
-		}
-		v := variant{string(m.patient), m.charset}
-		if seen[m.patientID] == nil {
-			seen[m.patientID] = make(map[variant]*member)
-		}
-		if seen[m.patientID][v] == nil {
-			seen[m.patientID][v] = m
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(seen)) {
-		ms := slices.SortedFunc(maps.Values(seen[id]), func(x, y *member) int { return strings.Compare(x.src.path, y.src.path) })
-		var named []string // paths of those that have a name: an empty one is like every other
-		var known string   // what they say together
-		differ := false
-		for _, m := range ms {
-			if name := m.patient.exact(tagName, m.charset); name != "" {
-				differ = differ || !dicom.SameName(known, name)
-				known, named = dicom.FullerName(known, name), append(named, m.src.path)
-			}
-		}
-		switch {
-		case !differ:
-		case b.o.AllowNames:
-			b.note(ruleNames.at(strings.Join(named, ", "), "one Patient ID, different names; taken as asked"))
-		default:
-			b.problem("one Patient ID, different patient names", "PS3.11 X.3.3", named...)
-		}
-	}
-}
-
-// oneParent stops at a UID that stands under two parents.
-func (b *builder) oneParent(what, source, parents string, of func(*member) (uid, parent string)) {
-	first := make(map[string]*member)
-	told := make(map[string]bool)
-	for _, m := range b.members {
-		if m.record.root {
-			continue
-		}
-		uid, parent := of(m)
-		was, ok := first[uid]
-		if !ok {
-			first[uid] = m
-			continue
-		}
-		if _, p := of(was); p != parent && !told[uid] {
-			told[uid] = true
-			b.problem("one "+what+" under two "+parents, source, was.src.path, m.src.path)
-		}
 	}
 }
 

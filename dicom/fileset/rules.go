@@ -22,6 +22,8 @@ var (
 	ruleForeign   = rule{"foreign-file-left-out", Note, "PS3.12 Y.1.1"}
 	ruleParents   = rule{"keys-differ", Note, "PS3.3 F.5"}
 	ruleNames     = rule{"patient-names-differ", Violation, "PS3.11 X.3.3"}
+	ruleVersion   = rule{"instance-version-left-out", Note, "PS3.3 F.5.4"}
+	ruleExtra     = rule{"extra-file", Note, "PS3.12 Y.1.1"}
 	ruleAdopted   = rule{"patient-id-of-study", Note, "PS3.3 F.5.1"}
 	ruleListed    = rule{"directory-lists-more", Violation, "PS3.10 8.6"}
 )
