@@ -20,6 +20,12 @@ const (
 	DefaultMaxKept = 4 << 20 // bytes kept of one file
 )
 
+// Who made a file, or speaks on an association: our implementation (PS3.7 §D.3.3.2).
+const (
+	ImplementationUID  = "2.25.187441395420953208148131386526416209716"
+	ImplementationName = "CAREPOST_1"
+)
+
 // What callers branch on. Errors of Scan wrap one of these or come from the reader.
 var (
 	ErrNotDICOM = errors.New("dicom: no DICOM Part 10 file") // PS3.10 §7.1: no preamble and DICM

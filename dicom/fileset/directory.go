@@ -21,8 +21,8 @@ type node struct {
 
 // Identity of this program in files it writes (PS3.10 7.1). The class UID is 2.25 and a UUID of ours (PS3.5 B.2).
 const (
-	implementationUID  = "2.25.187441395420953208148131386526416209716"
-	implementationName = "CAREPOST_1"
+	implementationUID  = dicom.ImplementationUID
+	implementationName = dicom.ImplementationName
 )
 
 // privateRecordUID names what our PRIVATE records mean: an instance of a class without a record type of its own (PS3.3 F.6.1).
