@@ -9,7 +9,7 @@ FUZZ ?= .
 # Rooms whose goroutines meet are tested under the race detector: by `make test` only so, by `make check` plain as well. The trials drive
 # processes of their own: they have nothing to race with. Power cuts are raced at small counts, for what they are after is the disk, and so
 # is smime, for its messages are long.
-RACE = $(shell go list ./resolver/... ./trust/... ./discovery/... $(addprefix ./internal/,admin admind agent audit auditor backup blob certd dnsd drop fetch flow gateway hook keyring ldapd mailbox pilot queue relay smtpd store sweep vault))
+RACE = $(shell go list ./dicom/dimse ./resolver/... ./trust/... ./discovery/... $(addprefix ./internal/,admin admind agent audit auditor backup blob certd dnsd drop fetch flow gateway hook keyring ldapd mailbox pilot queue relay smtpd store sweep vault))
 PLAIN = $(filter-out $(RACE),$(shell go list ./...))
 
 .PHONY: build test check peers vet fuzz bench
