@@ -2,6 +2,8 @@ package zipmail
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"carepost/dicom"
@@ -51,6 +53,9 @@ func ParseProfile(s string) (Profile, error) {
 	return 0, fmt.Errorf("zipmail: no profile %q: gen, gen-sec or dental", s)
 }
 
+// Profiles are all of them, in the order of PS3.11 Table X.1-1.
+func Profiles() []Profile { return []Profile{Gen, GenSec, Dental} }
+
 // dentalClasses are the IODs of PS3.11 Table X.3-2 (X.4.1): both For Presentation.
 var dentalClasses = map[string]string{
 	"1.2.840.10008.5.1.4.1.1.1.3": "Digital Intra-oral X-Ray Image",
@@ -61,6 +66,32 @@ var dentalClasses = map[string]string{
 var dentalNames = map[dicom.Tag]string{
 	0x00080080: "Institution Name", 0x00081090: "Manufacturer's Model Name", 0x0018700A: "Detector ID",
 	0x0018702A: "Detector Manufacturer Name", 0x0018702B: "Detector Manufacturer's Model Name",
+}
+
+// dentalBits are the values of Bits Stored (Table X.4-1); Bits Allocated is 8 with 8, else 16.
+var dentalBits = [...]int{8, 10, 12, 16}
+
+// DentalRules are those of STD-DTL-SEC-ZIP-MAIL as data.
+type DentalRules struct {
+	Classes    []string // UIDs
+	Syntax     string
+	BitsStored []int
+	Attributes []DentalAttribute
+}
+
+// DentalAttribute is a Type 2 element of Table X.4-2.
+type DentalAttribute struct {
+	Tag  dicom.Tag
+	Name string
+}
+
+// NewDentalRules copies the tables that CheckProfile judges by.
+func NewDentalRules() DentalRules {
+	r := DentalRules{Classes: slices.Sorted(maps.Keys(dentalClasses)), Syntax: dicom.ExplicitLittle, BitsStored: slices.Clone(dentalBits[:])}
+	for _, t := range slices.Sorted(maps.Keys(dentalNames)) {
+		r.Attributes = append(r.Attributes, DentalAttribute{t, dentalNames[t]})
+	}
+	return r
 }
 
 // CheckProfile judges instances by a profile: PS3.11 X.4.1 and X.4.5 for Dental. The general profiles take every Composite SOP Instance.
@@ -84,17 +115,11 @@ func CheckProfile(p Profile, xs []fileset.Instance) []fileset.Finding {
 		if x.Size < 0 {
 			continue // missing: nothing is known of its image
 		}
-		switch stored, allocated := x.Image.BitsStored, x.Image.BitsAllocated; stored {
-		case 8, 10, 12, 16:
-			want := 16
-			if stored == 8 {
-				want = 8
-			}
-			if allocated != want {
-				find("dental-bits", "PS3.11 Table X.4-1", "Bits Allocated %d does not go with Bits Stored %d", allocated, stored)
-			}
-		default:
+		switch stored, allocated := x.Image.BitsStored, x.Image.BitsAllocated; {
+		case !slices.Contains(dentalBits[:], stored):
 			find("dental-bits", "PS3.11 Table X.4-1", "Bits Stored %d is none of 8, 10, 12, 16", stored)
+		case (stored == 8) != (allocated == 8) || allocated != 8 && allocated != 16:
+			find("dental-bits", "PS3.11 Table X.4-1", "Bits Allocated %d does not go with Bits Stored %d", allocated, stored)
 		}
 		for _, t := range x.Image.Absent {
 			if name, ok := dentalNames[t]; ok {

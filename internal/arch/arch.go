@@ -22,7 +22,7 @@ var Rooms = map[string]Layer{
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
-	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/zipmail": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
+	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/zipmail": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
 
 	"internal/transit": Decisions, "internal/rule": Decisions, "internal/agent": Decisions,
 
@@ -49,7 +49,8 @@ var Arrows = map[string][]string{
 	"trust":            {"trust/policy"}, // what a question demands of a certificate
 	"discovery":        {"trust"},        // a certificate bound to somebody else is no hit (Direct 5.1)
 	"dicom/zipmail":    {"dicom/fileset"},
-	"xdm":              {"dicom/fileset"}, // the guard of archives, and the set beside a package
+	"dicom/statement":  {"dicom/fileset", "dicom/zipmail"}, // their tables
+	"xdm":              {"dicom/fileset"},                  // the guard of archives, and the set beside a package
 	"internal/rule":    {"internal/transit"},
 	"internal/agent":   {"internal/transit", "internal/rule"},
 	"internal/store":   {"internal/vault"},
