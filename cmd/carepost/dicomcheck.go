@@ -27,13 +27,17 @@ func newDicomCheckCmd() *cobra.Command {
 		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR (or that DICOMDIR); "-" reads a DICOM.ZIP
 or a mail from standard input. The worst finding gives the verdict:
 
-  DAMAGED     something is not what was packed, or cannot be read    exit code 4
-  INCOMPLETE  something the DICOMDIR names is not there              exit code 4
-  VIOLATIONS  all is there; a rule of the standard is broken         exit code 3
-  COMPLETE    all is there, and nothing speaks of a change           exit code 0
+  DAMAGED       something is not what was packed, or cannot be read  exit code 4
+  INCOMPLETE    something the DICOMDIR names is not there            exit code 4
+  UNVERIFIABLE  images, and no DICOMDIR that says they are all       exit code 4
+  VIOLATIONS    all is there; a rule of the standard is broken       exit code 3
+  COMPLETE      all is there, and nothing speaks of a change         exit code 0
 
 A set with a MANIFEST (carepost makes one) is compared with its hashes, byte for byte; others with the checksums of their archive.
-A folder without MANIFEST has neither: a byte changed inside an image would not show, and a note says so.`,
+A folder without MANIFEST has neither: a byte changed inside an image would not show, and a note says so.
+
+Of a mail without a DICOM.ZIP the DICOM objects that it carries otherwise are judged: DICOM MIME (application/dicom), or
+DICOM files attached one by one. They are UNVERIFIABLE at best.`,
 		Example: `  carepost dicom check DICOM.ZIP
   carepost dicom check message.eml --json
   carepost dicom check --profile dental /media/cdrom
@@ -115,7 +119,7 @@ func (f *dicomCheck) judgeFile(cmd *cobra.Command, name string) (*fileset.Report
 	if report == nil {
 		bar := newDicomBar(cmd.ErrOrStderr(), "checking")
 		defer bar.stop()
-		if report, err = fileset.CheckZIP(cmd.Context(), set.file, set.size, fileset.CheckOptions{Progress: bar.set}); err != nil {
+		if report, err = set.check(cmd.Context(), fileset.CheckOptions{Progress: bar.set}); err != nil {
 			return nil, notNow(err)
 		}
 	}

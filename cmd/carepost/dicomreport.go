@@ -41,6 +41,8 @@ func printReport(w io.Writer, r *fileset.Report, all bool) error {
 		p.line("%12severy file is what was packed (SHA-256)", "")
 	case r.Verdict == fileset.Complete:
 		p.line("%12severy file that the DICOMDIR names is there", "")
+	case r.Verdict == fileset.Unverifiable:
+		p.line("%12snothing says whether this is all that was sent: ask the sender how many images there should be", "")
 	}
 	p.tree(r.Tree)
 	if len(r.Missing) > 0 {

@@ -16,12 +16,30 @@ import (
 	"carepost/message"
 )
 
-// setFile is a DICOM.ZIP that can be read: a file, or one that came on standard input or in a mail, kept sealed meanwhile.
+// setFile is a DICOM.ZIP that can be read: a file, or one that came on standard input or in a mail, kept sealed meanwhile. Or the objects of a
+// mail that came by themselves.
 type setFile struct {
 	file     source
 	size     int64
+	loose    []fileset.Loose   // in file, which is the mail
 	findings []fileset.Finding // of the mail
 	broken   *fileset.Report   // the attachment cannot be decoded
+}
+
+// check judges the set.
+func (s *setFile) check(ctx context.Context, o fileset.CheckOptions) (*fileset.Report, error) {
+	if s.loose != nil {
+		return fileset.CheckLoose(ctx, s.loose, o)
+	}
+	return fileset.CheckZIP(ctx, s.file, s.size, o)
+}
+
+// unpack judges the set and takes it out.
+func (s *setFile) unpack(ctx context.Context, dir string, o fileset.UnpackOptions) (*fileset.Report, error) {
+	if s.loose != nil {
+		return fileset.UnpackLoose(ctx, s.loose, dir, o)
+	}
+	return fileset.Unpack(ctx, s.file, s.size, dir, o)
 }
 
 // source is a file, or a spool.
@@ -30,7 +48,11 @@ type source interface {
 	io.Closer
 }
 
-func (s *setFile) close() { s.file.Close() }
+func (s *setFile) close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+}
 
 // sourceName is what messages call the file that was named.
 func sourceName(name string) string {
@@ -116,7 +138,7 @@ func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
 		if root.Type.Is("application", "pkcs7-mime") || root.Type.Is("application", "x-pkcs7-mime") {
 			return nil, refused(fmt.Errorf("%s is a sealed mail: open it first (carepost open)", name))
 		}
-		return nil, incomplete(fmt.Errorf("%s: no DICOM.ZIP in this mail [PS3.11 X.3.2]", name))
+		return s.objects(root, name)
 	}
 	got, err := keep(readerUntil{ctx, part.Open(s.file)})
 	if got == nil {
@@ -129,6 +151,26 @@ func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
 			Text: "the attachment is not whole base64"}}
 	}
 	return got, nil
+}
+
+// objects finds the objects of a mail that has no DICOM.ZIP, or says why it has none.
+func (s *setFile) objects(root *message.Part, name string) (*setFile, error) {
+	parts, findings, err := zipmail.Objects(root, s.file)
+	if err != nil {
+		return nil, notNow(err)
+	}
+	if len(parts) > 0 {
+		s.loose, s.findings = zipmail.Loose(parts, s.file), findings
+		return s, nil
+	}
+	why, err := zipmail.Foreign(root, s.file)
+	if err != nil {
+		return nil, notNow(err)
+	}
+	if why != "" {
+		return nil, incomplete(fmt.Errorf("%s: %s", name, why))
+	}
+	return nil, incomplete(fmt.Errorf("%s: no DICOM.ZIP in this mail [PS3.11 X.3.2]", name))
 }
 
 // endsAsZIP looks for an end of central directory record where one may stand (APPNOTE 4.3.16).

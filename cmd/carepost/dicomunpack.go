@@ -16,6 +16,7 @@ import (
 type dicomUnpack struct {
 	dir                    string
 	violations, incomplete bool
+	unverifiable           bool
 	json, all              bool
 }
 
@@ -27,6 +28,10 @@ func newDicomUnpackCmd() *cobra.Command {
 		Long: `Judges the File-set as "dicom check" does, and takes it out if it is COMPLETE: byte for byte, DICOMDIR as it was. The folder
 must not exist or be empty; it appears when everything is in it. A DAMAGED set is never taken out. "-" reads standard input.
 
+Images that came without a DICOMDIR (a ZIP of images, DICOM MIME, DICOM files attached one by one) are taken out with
+--allow-unverifiable, under the names that they came with: compare with the sender what should be there. "dicom pack" makes a
+File-set of the folder.
+
 Exit codes: those of "dicom check"; 1 when the folder could not be written; 2 when it is not empty.`,
 		Example: `  carepost dicom unpack DICOM.ZIP
   carepost dicom unpack -d study message.eml
@@ -37,6 +42,7 @@ Exit codes: those of "dicom check"; 1 when the folder could not be written; 2 wh
 	fl := cmd.Flags()
 	fl.StringVarP(&f.dir, "dir", "d", "", "`FOLDER` to make (default: the name of FILE without its extension)")
 	fl.BoolVar(&f.violations, "allow-violations", false, "take out a set that breaks rules but is whole")
+	fl.BoolVar(&f.unverifiable, "allow-unverifiable", false, "take out images that came without a DICOMDIR")
 	fl.BoolVar(&f.incomplete, "allow-incomplete", false, "take out what is there of a set that is not whole")
 	fl.BoolVar(&f.json, "json", false, "report as JSON on standard output")
 	fl.BoolVar(&f.all, "all", false, "list every instance and finding")
@@ -56,8 +62,9 @@ func (f *dicomUnpack) run(cmd *cobra.Command, name string) error {
 	report, out := set.broken, false
 	if report == nil {
 		bar := newDicomBar(cmd.ErrOrStderr(), "checking")
-		report, err = fileset.Unpack(cmd.Context(), set.file, set.size, dir, fileset.UnpackOptions{
-			CheckOptions: fileset.CheckOptions{Progress: bar.set}, AllowViolations: f.violations, AllowIncomplete: f.incomplete})
+		report, err = set.unpack(cmd.Context(), dir, fileset.UnpackOptions{
+			CheckOptions:    fileset.CheckOptions{Progress: bar.set},
+			AllowViolations: f.violations, AllowUnverifiable: f.unverifiable, AllowIncomplete: f.incomplete})
 		bar.stop()
 		out = err == nil
 		if err != nil && !errors.Is(err, fileset.ErrDamaged) && !errors.Is(err, fileset.ErrRefused) {
@@ -141,6 +148,8 @@ func (f *dicomUnpack) remedy(v fileset.Verdict) string {
 	switch v {
 	case fileset.Violations:
 		return " (--allow-violations takes it out all the same)"
+	case fileset.Unverifiable:
+		return " (--allow-unverifiable takes out what is there)"
 	case fileset.Incomplete:
 		return " (--allow-incomplete takes out what is there)"
 	}

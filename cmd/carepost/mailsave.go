@@ -57,7 +57,7 @@ Exit codes: 0 saved; 1 could not be read or written; 2 wrong usage, or there is 
 	fl.BoolVar(&f.attachments, "attachments", false, "write the attachments instead of the mail")
 	fl.BoolVar(&f.study, "study", false, "write the DICOM File-set instead of the mail")
 	fl.BoolVar(&f.packed, "package", false, "write the documents of an XDM package instead of the mail")
-	fl.BoolVar(&f.incomplete, "incomplete", false, "with --study or --package: also what is there of a set that is not whole")
+	fl.BoolVar(&f.incomplete, "incomplete", false, "with --study or --package: also what is there of a set that is not whole, or unverifiable")
 	return reports(cmd)
 }
 
@@ -160,25 +160,14 @@ func (f *mailSave) saveStudy(cmd *cobra.Command, c *admind.Client, of addr.Addre
 		return err
 	}
 	ctx := cmd.Context()
-	r, _, err := c.OpenStudy(ctx, of, f.folder, uid)
+	set, err := f.fetchStudy(ctx, c, of, uid)
 	if err != nil {
-		return clientError(err)
+		return err
 	}
-	defer r.Close()
-	set, err := keep(r)
-	if set != nil {
-		defer set.close()
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) { // the attachment's encoding is broken, or the gateway has gone
-		_, err = c.CheckStudy(ctx, of, f.folder, uid)
-		return clientError(err)
-	}
-	if err != nil {
-		return notNow(err)
-	}
+	defer set.close()
 	bar := newDicomBar(cmd.ErrOrStderr(), "checking")
-	report, err := fileset.Unpack(ctx, set.file, set.size, dir, fileset.UnpackOptions{
-		CheckOptions: fileset.CheckOptions{Progress: bar.set}, AllowViolations: f.incomplete, AllowIncomplete: f.incomplete})
+	report, err := set.unpack(ctx, dir, fileset.UnpackOptions{
+		CheckOptions: fileset.CheckOptions{Progress: bar.set}, AllowIncomplete: f.incomplete})
 	bar.stop()
 	out := err == nil
 	if err != nil && !errors.Is(err, fileset.ErrDamaged) && !errors.Is(err, fileset.ErrRefused) {
@@ -196,6 +185,55 @@ func (f *mailSave) saveStudy(cmd *cobra.Command, c *admind.Client, of addr.Addre
 		return err
 	}
 	return verdictError("the File-set", report.Verdict)
+}
+
+// fetchStudy gets the archive of a mail, kept sealed; or the objects that came by themselves, each of which is read as it is judged.
+func (f *mailSave) fetchStudy(ctx context.Context, c *admind.Client, of addr.Address, uid uint32) (*setFile, error) {
+	outline, err := c.MailOutline(ctx, of, f.folder, uid)
+	if err != nil {
+		return nil, clientError(err)
+	}
+	var set setFile
+	for _, p := range outline.Parts {
+		if p.Object {
+			set.loose = append(set.loose, fileset.Loose{Name: p.ObjectName, Size: p.Size, Open: func() (io.ReadCloser, error) {
+				r, err := c.OpenPart(ctx, of, f.folder, uid, p.N)
+				return undecodable{r}, err
+			}})
+		}
+	}
+	if set.loose != nil {
+		return &set, nil
+	}
+	r, _, err := c.OpenStudy(ctx, of, f.folder, uid)
+	if err != nil {
+		return nil, clientError(err)
+	}
+	defer r.Close()
+	kept, err := keep(r)
+	switch {
+	case err == nil:
+		return kept, nil
+	case kept != nil:
+		kept.close()
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) { // the attachment's encoding is broken, or the gateway has gone
+		if _, err := c.CheckStudy(ctx, of, f.folder, uid); err != nil {
+			return nil, clientError(err)
+		}
+	}
+	return nil, notNow(err)
+}
+
+// undecodable is a part whose encoding is broken where it ends too early.
+type undecodable struct{ io.ReadCloser }
+
+func (u undecodable) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: it ends too early", fileset.ErrContent)
+	}
+	return n, err
 }
 
 // fileName makes the name that a sender gave a part harmless: one element of a path, that hides nothing and stands for nothing.

@@ -27,7 +27,7 @@ func newMailShowCmd(f *mailCmd) *cobra.Command {
 		Use:   "show [ACCOUNT] UID",
 		Short: "Shows one mail: header, text, attachments, and who vouches for it",
 		Long: `Prints the fields of the header, the plain text, and a list of what is attached. A DICOM File-set is checked: COMPLETE says that
-every image is there and unchanged. So is a package of documents (IHE XDM); a Direct Context is read. HTML is not shown; "carepost mail save" writes it to a file.
+every image is there and unchanged, UNVERIFIABLE that images came without a DICOMDIR that says so. So is a package of documents (IHE XDM); a Direct Context is read. HTML is not shown; "carepost mail save" writes it to a file.
 
 Where the sender asks to be told that the mail is read, that is said; he is told with --receipt only, and once.`,
 		Example: `  carepost mail show reception@south.example 7
@@ -121,6 +121,8 @@ func (f *mailCmd) hint(cmd *cobra.Command, m shownMail) error {
 	switch {
 	case m.Report != nil && m.Report.Verdict == fileset.Complete.String():
 		how = "--study"
+	case m.Report != nil && m.Report.Verdict == fileset.Unverifiable.String():
+		how = "--study --incomplete"
 	case takeable(m.Contents):
 		how = "--package"
 	case slices.ContainsFunc(m.Parts, func(p admind.Part) bool { return p.Attached && p.Name != "" }):
@@ -225,6 +227,9 @@ func printMail(w io.Writer, m shownMail) error {
 		if part.Study {
 			note = "DICOM File-set"
 		}
+		if part.Object {
+			note = "DICOM object"
+		}
 		if m.Contents != nil && part.N == m.Contents.Part {
 			note = strings.TrimPrefix(note+", XDM package", ", ")
 		}
@@ -235,6 +240,9 @@ func printMail(w io.Writer, m shownMail) error {
 		if p.err == nil {
 			p.err = t.write(w, columns(os.Stdout))
 		}
+	}
+	if m.Unreadable != "" {
+		p.line("\nnothing can be taken out: %s", m.Unreadable)
 	}
 	if r := m.Report; r != nil {
 		p.line("\n%-10s  %s", r.Verdict, counts(r.Patients, r.Studies, r.Series, r.Instances, r.Bytes))

@@ -19,6 +19,12 @@ func (x *dirReader) link(f *dicom.File) {
 	for _, f := range bad {
 		d.findings.add(f)
 	}
+	x.byOrder()
+}
+
+// byOrder makes the tree from the order of the records and their types.
+func (x *dirReader) byOrder() {
+	d := x.d
 	d.roots = nil
 	var path [4]int // the last record of each level
 	for i := range d.records {

@@ -62,11 +62,16 @@ type dirReader struct {
 }
 
 // readDirectory reads a DICOMDIR of any encoding, of at most so many records. An error means that it is none, or cannot be read to its
-// end.
+// end; of one that is cut, the records that came before are given with it.
 func readDirectory(t *tables, r io.Reader, most int) (*directory, error) {
 	x := &dirReader{t: t, in: newInterner(), d: &directory{}, most: most}
 	s := dicom.NewScanner(dicom.Options{Wanted: directoryTags, Each: 0x00041220, Item: x.record, Walk: true})
 	f, err := s.Scan(r)
+	if cut := errors.Is(err, dicom.ErrCut) || errors.Is(err, dicom.ErrSyntax); cut && len(x.d.records) > 0 {
+		x.byOrder()
+		x.tables()
+		return x.d, err
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -41,12 +41,13 @@ type Severity uint8
 const (
 	Note      Severity = iota // says something, changes nothing
 	Violation                 // a rule of the standard is broken
+	Unproven                  // nothing says what was meant to be there
 	Missing                   // something that was meant to be there is not
 	Damage                    // something is not what was packed, or cannot be read
 )
 
 func (s Severity) String() string {
-	return [...]string{"note", "violation", "missing", "damage"}[min(int(s), 3)]
+	return [...]string{"note", "violation", "unverifiable", "missing", "damage"}[min(int(s), 4)]
 }
 
 // MarshalText makes JSON read "violation" rather than 1.
@@ -70,15 +71,16 @@ type Verdict uint8
 const (
 	Damaged Verdict = iota
 	Incomplete
+	Unverifiable // images may be there, but no DICOMDIR says whether they are all
 	Violations
 	Complete
 )
 
 func (v Verdict) String() string {
-	return [...]string{"DAMAGED", "INCOMPLETE", "VIOLATIONS", "COMPLETE"}[min(int(v), 3)]
+	return [...]string{"DAMAGED", "INCOMPLETE", "UNVERIFIABLE", "VIOLATIONS", "COMPLETE"}[min(int(v), 4)]
 }
 
-// MarshalText makes JSON read "COMPLETE" rather than 3.
+// MarshalText makes JSON read "COMPLETE" rather than 4.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
@@ -119,5 +121,5 @@ func verdict(fs []Finding) Verdict {
 	for _, f := range fs {
 		worst = max(worst, f.Severity)
 	}
-	return map[Severity]Verdict{Note: Complete, Violation: Violations, Missing: Incomplete, Damage: Damaged}[worst]
+	return map[Severity]Verdict{Note: Complete, Violation: Violations, Unproven: Unverifiable, Missing: Incomplete, Damage: Damaged}[worst]
 }

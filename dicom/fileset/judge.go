@@ -48,10 +48,10 @@ func check(ctx context.Context, v *volume, o CheckOptions, x *extraction) (*chec
 		x.names = map[int]string{c.l.directory: DirectoryName}
 		c.p.out = x
 	}
-	if c.l.directory < 0 {
-		c.find(ruleNoDirectory, "", "no DICOMDIR, so nothing says what belongs to the set")
-	} else if err := c.readDirectory(ctx, o.Limits); err != nil {
-		return nil, err
+	if c.l.directory >= 0 {
+		if err := c.readDirectory(ctx, o.Limits); err != nil {
+			return nil, err
+		}
 	}
 	c.found.merge(&c.l.findings)
 	c.l.findings = findings{}
@@ -64,6 +64,11 @@ func check(ctx context.Context, v *volume, o CheckOptions, x *extraction) (*chec
 		return nil, err
 	}
 	c.damages()
+	if c.l.directory < 0 {
+		if err := c.undirected(); err != nil {
+			return nil, err
+		}
+	}
 	if c.d != nil {
 		c.records()
 		c.unique()
@@ -80,6 +85,9 @@ func check(ctx context.Context, v *volume, o CheckOptions, x *extraction) (*chec
 // hope is the best verdict that the set can still get, before the files are read.
 func (c *checker) hope() Verdict {
 	best := verdict(c.found.list)
+	if c.l.directory < 0 {
+		best = min(best, Unverifiable)
+	}
 	for r := range c.references() {
 		if c.l.lookup(r.fileID) < 0 {
 			best = min(best, Incomplete)
@@ -155,7 +163,8 @@ func (c *checker) readDirectory(ctx context.Context, lim Limits) error {
 	if x.err != nil {
 		text, _ := reason(x.err)
 		c.find(ruleDirectory, DirectoryName, "it cannot be read: %s", text)
-	} else {
+	}
+	if c.d != nil {
 		c.report.UID, c.report.FileSetID = clean(c.d.uid), clean(c.d.id)
 		c.found.merge(&c.d.findings)
 	}

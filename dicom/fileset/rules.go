@@ -44,6 +44,8 @@ var (
 // Rules of a set that arrived.
 var (
 	ruleNoDirectory    = rule{"no-dicomdir", Missing, "PS3.12 Y.1.2.2"}
+	ruleUndirected     = rule{"objects-without-dicomdir", Unproven, "PS3.12 Y.1.2.2"}
+	ruleLoose          = rule{"objects-without-archive", Unproven, "PS3.11 X.3.2"}
 	ruleTwoDirectories = rule{"two-dicomdirs", Violation, "PS3.11 X.3.3"}
 	ruleTwoSets        = rule{"two-file-sets", Violation, "PS3.12 Y.1.1"}
 	ruleDirectory      = rule{"dicomdir-unreadable", Damage, "PS3.3 F.3"}

@@ -16,8 +16,9 @@ import (
 // UnpackOptions of Unpack. The zero value takes out COMPLETE sets alone.
 type UnpackOptions struct {
 	CheckOptions
-	AllowViolations bool
-	AllowIncomplete bool // and VIOLATIONS
+	AllowViolations   bool
+	AllowUnverifiable bool
+	AllowIncomplete   bool // and VIOLATIONS
 }
 
 // refusal is why a set of verdict v is not taken out; nil if it is.
@@ -27,6 +28,11 @@ func (o *UnpackOptions) refusal(v Verdict) error {
 		return nil
 	case Violations:
 		if o.AllowViolations || o.AllowIncomplete {
+			return nil
+		}
+		return ErrRefused
+	case Unverifiable:
+		if o.AllowUnverifiable || o.AllowIncomplete {
 			return nil
 		}
 		return ErrRefused
@@ -49,6 +55,10 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, dir string, o Unpack
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}
+	return unpack(ctx, v, dir, o)
+}
+
+func unpack(ctx context.Context, v *volume, dir string, o UnpackOptions) (*Report, error) {
 	x := &extraction{dir: filepath.Clean(dir), allowed: func(v Verdict) bool { return o.refusal(v) == nil }}
 	defer x.discard()
 	occupied := x.vacant()

@@ -28,7 +28,7 @@ type volumeFile struct {
 
 // broken says that err speaks of the content, not of the disk.
 func broken(err error) bool {
-	return errors.Is(err, errCRC) || errors.Is(err, errLength) || errors.Is(err, errPacked)
+	return errors.Is(err, errCRC) || errors.Is(err, errLength) || errors.Is(err, errPacked) || errors.Is(err, ErrContent)
 }
 
 func zipVolume(r io.ReaderAt, size int64, lim Limits) (*volume, error) {
@@ -89,6 +89,7 @@ func dirVolume(ctx context.Context, dir string, lim Limits) (*volume, error) {
 type layout struct {
 	prefix    string // of one wrapping folder, with its slash; "" as it should be
 	directory int    // index of DICOMDIR; -1 when there is none
+	elsewhere bool   // one lies where it does not belong
 	byName    map[string]int
 	byFold    map[string][]int
 	skip      map[int]bool // litter of other systems
@@ -129,6 +130,7 @@ func lay(v *volume) *layout {
 		rel, ok := strings.CutPrefix(v.files[i].name, l.prefix)
 		switch {
 		case !ok || strings.Contains(rel, "/"):
+			l.elsewhere = true
 			l.add(ruleTwoSets, v.files[i].name, "a DICOMDIR in a folder of its own: another File-set, or one that is not at the root")
 		case l.directory >= 0 && rel != DirectoryName:
 			l.add(ruleTwoDirectories, v.files[i].name, "a second DICOMDIR")

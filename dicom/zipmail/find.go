@@ -54,11 +54,14 @@ func Find(root *message.Part) (*message.Part, []fileset.Finding) {
 		find("mail-subject", "PS3.11 X.3.2 e", "the subject does not contain DICOM-ZIP")
 	}
 	if len(root.Parts) > 0 && !root.Closed {
-		find("mail-cut", "RFC 2046 5.1.1", "the last boundary is missing: the mail may be cut")
+		out = append(out, cutMail)
 	}
 	departures(best, find)
 	return best.part, out
 }
+
+// cutMail is found where a mail ends too early.
+var cutMail = fileset.Finding{Severity: fileset.Violation, Rule: "mail-cut", Source: "RFC 2046 5.1.1", Text: "the last boundary is missing: the mail may be cut"}
 
 // Claims says that a mail claims part to be a File-set: by its name (PS3.11 X.3.2 b, c) or by its subject (e). Any other ZIP that
 // Find gives may as well hold somebody's papers.

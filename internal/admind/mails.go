@@ -165,19 +165,22 @@ func (s *Server) study(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return unreadable(err)
 		}
-		part, _, err := mailbox.FindSet(root, b)
+		found, err := mailbox.FindStudy(root, b)
 		if err != nil {
 			return err
 		}
-		s.stream(w, "application/zip", -1, part.Open(b))
+		if found.Archive == nil {
+			return notFound("the mail has no archive: its objects are attached one by one")
+		}
+		s.stream(w, "application/zip", -1, found.Archive.Open(b))
 		return nil
 	})
 }
 
-// studyReport judges the DICOM.ZIP of a mail.
+// studyReport judges the DICOM.ZIP of a mail, or the objects that it carries otherwise.
 func (s *Server) studyReport(w http.ResponseWriter, r *http.Request) {
 	s.with(w, r, func(_ Mail, b *blob.Body) error {
-		set, err := mailbox.FileSet(s.o.Mailboxes.Blobs, b)
+		set, err := mailbox.Study(s.o.Mailboxes.Blobs, b)
 		if errors.Is(err, message.ErrEncoding) {
 			return &Error{Status: http.StatusUnprocessableEntity, Code: Damaged, Reason: "the attachment is cut or damaged: its encoding is broken"}
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"carepost/dicom/zipmail"
 	"carepost/internal/blob"
 	"carepost/internal/mailbox"
 	"carepost/message"
@@ -21,16 +22,23 @@ func (s *Server) outline(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return unreadable(err)
 		}
-		set, _, err := mailbox.FindSet(root, b)
+		found, err := mailbox.FindStudy(root, b)
 		if err != nil && !errors.Is(err, mailbox.ErrNoFileSet) {
 			return err
 		}
-		s.answer(w, outlined(m, root, set), nil)
+		out := outlined(m, root, found)
+		if found == nil {
+			if out.Unreadable, err = zipmail.Foreign(root, b); err != nil {
+				return err
+			}
+		}
+		s.answer(w, out, nil)
 		return nil
 	})
 }
 
-func outlined(m Mail, root, set *message.Part) Outline {
+// outlined tells header and parts; study may be nil.
+func outlined(m Mail, root *message.Part, study *mailbox.Found) Outline {
 	out := Outline{Mail: m, Fields: []Field{}, Parts: []Part{}}
 	for _, name := range fields {
 		for i, n := 0, root.Header.Count(name); i < n; i++ {
@@ -40,11 +48,15 @@ func outlined(m Mail, root, set *message.Part) Outline {
 	for i, p := range leaves(root) {
 		part := Part{
 			N: i + 1, Type: p.Type.Type + "/" + p.Type.Subtype, Charset: p.Type.Params["charset"], Name: p.Filename(), Size: about(p),
-			Study: p == set,
+		}
+		if study != nil {
+			if part.Study, part.Object = study.Has(p); part.Object {
+				part.ObjectName = zipmail.ObjectName(p)
+			}
 		}
 		kind, _, err := p.Header.Disposition()
 		part.Attached = err != nil || kind == "attachment" || p.Type.Type != "text" || part.Name != ""
-		out.Study = out.Study || part.Study
+		out.Study = out.Study || part.Study || part.Object
 		out.Parts = append(out.Parts, part)
 	}
 	return out

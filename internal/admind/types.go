@@ -160,7 +160,9 @@ type Outline struct {
 	Mail
 	Fields []Field `json:"fields"` // From, To, Cc, Date, Subject, Message-ID and the like, decoded for people
 	Parts  []Part  `json:"parts"`  // leaves, in order
-	Study  bool    `json:"study"`  // one of them carries a DICOM File-set
+	Study  bool    `json:"study"`  // one of them carries a DICOM File-set, or objects of one
+
+	Unreadable string `json:"unreadable,omitempty"` // why no program but the sender's can take out what is attached
 }
 
 // Field of a header.
@@ -178,11 +180,14 @@ type Part struct {
 	Size     int64  `json:"size"`           // bytes decoded, nearly
 	Attached bool   `json:"attached"`       // an attachment rather than text to read
 	Study    bool   `json:"study,omitempty"`
+	Object   bool   `json:"object,omitempty"` // a DICOM object by itself, not in a DICOM.ZIP
+
+	ObjectName string `json:"object_name,omitempty"` // its File ID, or its name
 }
 
 // StudyReport is what a check of a File-set found; see fileset.Report.
 type StudyReport struct {
-	Verdict   string            `json:"verdict"` // COMPLETE, VIOLATIONS, INCOMPLETE, DAMAGED
+	Verdict   string            `json:"verdict"` // COMPLETE, VIOLATIONS, UNVERIFIABLE, INCOMPLETE, DAMAGED
 	Patients  int               `json:"patients"`
 	Studies   int               `json:"studies"`
 	Series    int               `json:"series"`

@@ -17,12 +17,14 @@ import (
 // ErrNoFileSet says that a message carries no DICOM.ZIP.
 var ErrNoFileSet = errors.New("mailbox: the message carries no DICOM.ZIP")
 
-// Attached is the DICOM.ZIP of a message, decoded into a sealed draft that goes with Close.
+// Attached is the DICOM.ZIP of a message, decoded into a sealed draft that goes with Close; or what Study finds instead of one.
 type Attached struct {
 	Findings []fileset.Finding // about the mail that carries it
 
 	draft *blob.Draft
 	body  *blob.Body
+	loose []fileset.Loose // objects by themselves, where there is no archive
+	size  int64
 }
 
 // FileSet takes the DICOM.ZIP out of a message. ErrNoFileSet where there is none. The caller closes it.
@@ -35,6 +37,11 @@ func FileSet(blobs *blob.Store, msg transit.Body) (*Attached, error) {
 	if err != nil {
 		return nil, err
 	}
+	return attached(blobs, msg, part, findings)
+}
+
+// attached decodes the archive of a message.
+func attached(blobs *blob.Store, msg transit.Body, part *message.Part, findings []fileset.Finding) (*Attached, error) {
 	draft, err := blobs.Create()
 	if err != nil {
 		return nil, fmt.Errorf("mailbox: file-set: %w", err)
@@ -48,6 +55,7 @@ func FileSet(blobs *blob.Store, msg transit.Body) (*Attached, error) {
 		a.Close()
 		return nil, fmt.Errorf("mailbox: file-set: %w", err)
 	}
+	a.size = a.body.Size()
 	return a, nil
 }
 
@@ -97,21 +105,29 @@ func names(r io.Reader, name string) (bool, error) {
 
 // Check judges the set.
 func (a *Attached) Check(ctx context.Context, o fileset.CheckOptions) (*fileset.Report, error) {
+	if a.body == nil {
+		return fileset.CheckLoose(ctx, a.loose, o)
+	}
 	return fileset.CheckZIP(ctx, a.body, a.body.Size(), o)
 }
 
 // Unpack judges the set and takes it out into dir.
 func (a *Attached) Unpack(ctx context.Context, dir string, o fileset.UnpackOptions) (*fileset.Report, error) {
+	if a.body == nil {
+		return fileset.UnpackLoose(ctx, a.loose, dir, o)
+	}
 	return fileset.Unpack(ctx, a.body, a.body.Size(), dir, o)
 }
 
-// Size of the archive in bytes.
-func (a *Attached) Size() int64 { return a.body.Size() }
+// Size of the archive in bytes; of objects by themselves, nearly.
+func (a *Attached) Size() int64 { return a.size }
 
 // Close forgets the decoded archive.
 func (a *Attached) Close() {
 	if a.body != nil {
 		a.body.Close()
 	}
-	a.draft.Discard()
+	if a.draft != nil {
+		a.draft.Discard()
+	}
 }
