@@ -32,6 +32,7 @@ type parcel struct {
 	plan   *fileset.Plan      // of dicom
 	set    []fileset.Instance // of archive
 	judged int64              // size of archive when it was judged
+	sealed func() error       // closes what plan was made of meanwhile; may be nil
 	ready  string             // a file, or the archive, that is an XDM package already
 	size   int64              // bytes to read, all in all
 }
@@ -149,6 +150,9 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 		if err != nil {
 			return notNow(err)
 		}
+		if p.plan, p.sealed, err = f.deid.apply(ctx, p.plan, fileset.ScanOptions{}); err != nil {
+			return err
+		}
 		p.size += p.plan.Bytes
 		if err := zipmail.Allow(profile, p.plan.Instances); err != nil {
 			return refused(fmt.Errorf("nothing was sent (--profile %s): %s", f.profile, bare(err)))
@@ -157,6 +161,13 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 		return p.judge(ctx, profile)
 	}
 	return nil
+}
+
+// close forgets what was made to be sent.
+func (p *parcel) close() {
+	if p.sealed != nil {
+		p.sealed()
+	}
 }
 
 // hint tells what is wrong with the input, and what can be done about files in folders that are no DICOM objects.

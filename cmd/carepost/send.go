@@ -27,6 +27,7 @@ type send struct {
 	final                                  bool // a notice of the final delivery is asked for
 	follow                                 string
 	about                                  about
+	deid                                   deidentification
 	wait                                   time.Duration
 }
 
@@ -46,6 +47,9 @@ Once the message is accepted it is durable, and its way is shown until every rec
 or it has failed; Ctrl-C ends the watching, not the message. That nobody has the address, or that a study arrived damaged, is said
 right after the processed notice, which is waited for a moment; a failure that is reported later still comes as a mail to the sender.
 If no gateway runs, the message waits for "carepost serve".
+
+With --deidentify names, numbers, dates, UIDs and private elements of the DICOM files are taken out or replaced first. What it
+cannot see is said: pixels and files of other kinds go as they are.
 
 With --xdm the files go as an IHE XDM package: one ZIP with their metadata, for records systems; images go into the same ZIP with their
 DICOMDIR, beside it. --context attaches a Direct Context: what the message is about, for programs. Both hold patient data where
@@ -89,6 +93,7 @@ Exit codes:
 	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this `TIME`, for example 10m (default: until it is over)")
 	fl.StringVar(&f.follow, "follow", "", "send nothing; show the way of the message with this `ID`")
 	f.about.register(cmd)
+	f.deid.register(fl)
 	return ofInstallation(reports(cmd))
 }
 
@@ -171,6 +176,9 @@ func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
 	}
 	if cmd.Flags().Changed("profile") && !l.parcel.hasSet() {
 		return l, usage(errors.New("--profile is for DICOM files, and there are none"))
+	}
+	if err := f.deid.fits(l.parcel); err != nil {
+		return l, err
 	}
 	l.text, err = f.readText(cmd, len(paths) == 0)
 	return l, err
@@ -256,9 +264,11 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 	if err != nil {
 		return clientError(err)
 	}
+	defer l.parcel.close()
 	if err := l.parcel.open(ctx, f, l.profile); err != nil {
 		return err
 	}
+	f.deid.tell(cmd.ErrOrStderr(), l.parcel)
 	id, err := l.send(ctx, cmd.ErrOrStderr(), c, from, f.subject)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func (o Option) String() string {
 }
 
 // ErrRefused says that an instance cannot be de-identified by a program; errors that wrap it say why.
-var ErrRefused = errors.New("deid: a person has to do this")
+var ErrRefused = errors.New("a person has to do this")
 
 // Act is one de-identification of one set. It may be used by one goroutine after the other.
 type Act struct {
@@ -206,3 +206,5 @@ const (
 	tagItemEnd     dicom.Tag = 0xFFFEE00D
 	tagSequenceEnd dicom.Tag = 0xFFFEE0DD
 )
+
+//go:generate go run ./gen -from ../../../shared/data/dicom -to .

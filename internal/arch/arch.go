@@ -22,7 +22,7 @@ var Rooms = map[string]Layer{
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
-	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/zipmail": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
+	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/zipmail": Standards, "dicom/deid": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
 
 	"internal/transit": Decisions, "internal/rule": Decisions, "internal/agent": Decisions,
 
@@ -36,7 +36,7 @@ var Rooms = map[string]Layer{
 	"internal/admind": Edges, "internal/auditor": Edges,
 
 	"cmd/carepost": Wiring, "internal/config": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
-	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring,
+	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring, "dicom/deid/gen": Wiring,
 	"internal/crashfs": Wiring, "test/peers": Wiring, "test/bench": Wiring, // for tests alone: no room imports them
 }
 
