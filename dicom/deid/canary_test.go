@@ -130,7 +130,7 @@ func fill(m *maker, depth int) {
 	}
 }
 
-// Nothing that the table or nobody knows is left anywhere: at the top, in sequences, in private elements, in any transfer syntax.
+// DCM-25, PS3.15 E.1: nothing that the table speaks of or nobody knows is left anywhere: at the top, in sequences, in private elements, in any transfer syntax.
 func TestCanary(t *testing.T) {
 	for name, c := range map[string]struct {
 		coding
