@@ -31,6 +31,7 @@ var Rooms = map[string]Layer{
 
 	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/drop": Services, "internal/admin": Services,
 	"internal/sweep": Services, "internal/backup": Services, "internal/bundle": Services, "internal/hook": Services,
+	"internal/intake": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges, "internal/auditor": Edges,
@@ -60,6 +61,7 @@ var Arrows = map[string][]string{
 	"internal/queue":   {"internal/store", "internal/vault"},
 	"internal/flow":    {"internal/mailbox"},
 	"internal/drop":    {"internal/mailbox"},
+	"internal/intake":  {"internal/flow"}, // a study is sent in the transaction that says so
 	"cmd/carepost":     {"internal/demo", "internal/gateway", "internal/config"},
 	"internal/demo":    {"internal/gateway", "internal/demo/study"},
 }

@@ -58,6 +58,11 @@ func All() []Arrow {
 		{"drop.unpacked", "the study is whole in a hidden folder"},
 		{"drop.laid", "the mail or the study lies where its reader finds it; nothing says so"},
 		{"drop.settled", "the step is settled"},
+		// What devices hand in.
+		{"intake.body-durable", "an object is durable; there are no rows"},
+		{"intake.rows-durable", "its rows are durable; the device has not been told"},
+		{"intake.closed", "a study is closed to further objects; nothing is sent"},
+		{"intake.sent", "its mail is ours and the spool is dead; the step has not returned"},
 		// T5, times that pass.
 		{"delay.passed", "the notice of delay is composed; nobody has been told"},
 		{"delay.settled", "the notice of delay is in the sender's mailbox"},

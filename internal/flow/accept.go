@@ -27,7 +27,9 @@ import (
 // Submit takes a message of one of our own accounts, to be sealed and sent, and completes what a mail program left out. When it
 // returns nil the message is ours: durable, and its sender will learn what becomes of it. A repeat gets the first one's id. *Refusal
 // where the message cannot be taken as it is.
-func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope, body io.Reader) (id string, err error) {
+//
+// What else is to happen in the transaction that makes the message ours is done by and; it is not called for a repeat.
+func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope, body io.Reader, and ...And) (id string, err error) {
 	ours, err := f.account(ctx, env.From.Address)
 	switch {
 	case err != nil:
@@ -38,11 +40,11 @@ func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope,
 	case len(env.To) == 0:
 		return "", &Refusal{"RFC 5321 §3.3", "the message is for nobody"}
 	}
-	return f.submit(ctx, by, transit.Mail, env, body)
+	return f.submit(ctx, by, transit.Mail, env, body, and...)
 }
 
 // submit is Submit for mail of a kind; its sender is an account of ours.
-func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, env transit.Envelope, body io.Reader) (string, error) {
+func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, env transit.Envelope, body io.Reader, and ...And) (string, error) {
 	return f.take(ctx, by, transit.Outbound, kind, env, body, func(h message.Header) error {
 		if missing := agent.Missing(h); len(missing) > 0 {
 			return &Refusal{"Direct 2.2", "the header lacks " + strings.Join(missing, ", ")}
@@ -54,8 +56,11 @@ func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, en
 			return &Refusal{"Direct 2.1", "the message cannot be sealed as it is: " + err.Error()}
 		}
 		return nil
-	})
+	}, and...)
 }
+
+// And is what happens together with the acceptance of the message with that id, or not at all.
+type And func(tx *store.Tx, id string) error
 
 // Accept takes a message from the network for our own domains. When it returns nil the message is durable. A repeat of a
 // message taken before gets the first one's id and is not taken again.
@@ -65,7 +70,7 @@ func (f *Flow) Accept(ctx context.Context, env transit.Envelope, body io.Reader)
 
 // take spools, checks the header and commits. The body is durable before the rows are, the rows before it returns.
 func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, kind transit.Kind, env transit.Envelope, r io.Reader,
-	check func(message.Header) error) (string, error) {
+	check func(message.Header) error, and ...And) (string, error) {
 	d, err := f.Blobs.Create()
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
@@ -105,7 +110,15 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 		}
 	}
 	m.Dedupe = f.repeat(dir, env, header, digest.Sum(nil))
-	err = f.commit(ctx, func(tx *store.Tx) error { return f.record(tx, by, &m, ref) }, ref)
+	err = f.commit(ctx, func(tx *store.Tx) error {
+		err := f.record(tx, by, &m, ref)
+		for _, do := range and {
+			if err == nil {
+				err = do(tx, m.ID)
+			}
+		}
+		return err
+	}, ref)
 	if known := (*repeated)(nil); errors.As(err, &known) {
 		return known.first, nil // the first copy is the one that counts
 	}

@@ -83,7 +83,7 @@ func (tx *Tx) LiveBlobs(after string, limit int) ([]Blob, error) {
 		WHERE b.id > $1 AND b.state = 'live' ORDER BY b.id LIMIT $2`, after, int64(limit))
 }
 
-// UnreferredBlobs lists live bodies, made before that time, that no message, delivery or mail refers to. Such a body comes of a mistake of
+// UnreferredBlobs lists live bodies, made before that time, that no message, delivery, mail or object of an intake refers to. Such a body comes of a mistake of
 // ours only: bodies get their row in the transaction that refers to them.
 func (tx *Tx) UnreferredBlobs(before time.Time, limit int) ([]string, error) {
 	return all(tx, func(scan scanner) (id string, err error) {
@@ -93,7 +93,8 @@ func (tx *Tx) UnreferredBlobs(before time.Time, limit int) ([]string, error) {
 }
 
 const unreferred = `NOT EXISTS (SELECT 1 FROM mail WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_work = b.id)
-	AND NOT EXISTS (SELECT 1 FROM delivery WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_raw = b.id)`
+	AND NOT EXISTS (SELECT 1 FROM delivery WHERE blob = b.id) AND NOT EXISTS (SELECT 1 FROM message WHERE blob_raw = b.id)
+	AND NOT EXISTS (SELECT 1 FROM intake_object WHERE blob = b.id)`
 
 // KillUnreferred is KillBlob for a body that nothing refers to now; else it does nothing, and done is false.
 func (tx *Tx) KillUnreferred(id string) (done bool, err error) {

@@ -1,0 +1,235 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/crash"
+	"carepost/internal/flow"
+	"carepost/internal/queue"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+)
+
+// holding says that a person must look, and why.
+type holding struct {
+	why    Why
+	reason []string
+}
+
+func (h *holding) Error() string { return "intake: held: " + string(h.why) }
+
+// close sends a study once it is quiet. A study that is gone, sent or held meanwhile is done with.
+func (s *Service) close(ctx context.Context, j *queue.Job) error {
+	i, wait, err := s.quiet(ctx, j)
+	if err != nil || wait || i.State != store.IntakeClosing {
+		return err
+	}
+	crash.Point("intake.closed")
+	d, err := read(i)
+	if err != nil {
+		return err
+	}
+	err = s.send(ctx, j, i, &d)
+	if held := (*holding)(nil); errors.As(err, &held) {
+		return s.hold(ctx, j, i, d, held)
+	}
+	if err != nil {
+		return fmt.Errorf("intake: %w", err)
+	}
+	crash.Point("intake.sent")
+	return nil
+}
+
+// quiet closes a study to further objects, unless some came just now: then the work waits.
+func (s *Service) quiet(ctx context.Context, j *queue.Job) (i store.Intake, wait bool, err error) {
+	err = s.o.Store.Tx(ctx, func(tx *store.Tx) error {
+		wait = false
+		i, err = tx.Intake(j.Ref)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil || i.State != store.IntakeOpen {
+			return err
+		}
+		if left := s.o.Quiet - tx.Now().Sub(i.Last); left > 0 && left <= s.o.Quiet { // more: a clock was set
+			wait = true
+			return j.Retry(tx, left, "objects come yet")
+		}
+		d, err := read(i)
+		if err != nil {
+			return err
+		}
+		d.Closed = tx.Now().UTC().Truncate(time.Second)
+		i.State, i.Detail = store.IntakeClosing, d.raw()
+		return tx.MoveIntake(i.ID, store.IntakeOpen, store.IntakeClosing, i.Detail)
+	})
+	return i, wait, err
+}
+
+// send makes the mail of a study and submits it. *holding where it cannot be sent as it is.
+func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *detail) error {
+	r, ok := s.route(*d)
+	if !ok {
+		return &holding{WhyRoute, []string{"no [[dicom.route]] of carepost.toml fits this study: add one, and retry"}}
+	}
+	inputs, err := s.inputs(ctx, i.ID)
+	if err != nil {
+		return err
+	}
+	plan, err := fileset.ScanInputs(ctx, fileset.ScanOptions{AllowNames: d.Allow.Names, Progress: func(int) { _ = j.Progress() }}, inputs...)
+	if bad := (*fileset.InputError)(nil); errors.As(err, &bad) {
+		return &holding{conflict(bad), problems(bad)}
+	}
+	if err != nil {
+		return err
+	}
+	if err := zipmail.Allow(r.Profile, plan.Instances); err != nil {
+		return &holding{WhyProfile, strings.Split(err.Error(), "\n")}
+	}
+	env := transit.Envelope{To: slices.Concat(r.To, r.Cc)}
+	env.From.Address = r.From
+	body, err := s.compose(ctx, j, *d, r, plan)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	_, err = s.o.Flow.Submit(ctx, actor, env, body, func(tx *store.Tx, id string) error { return s.sent(tx, j, i, *d, r, id) })
+	if refused := (*flow.Refusal)(nil); errors.As(err, &refused) {
+		return &holding{WhyRefused, []string{refused.Error()}}
+	}
+	if errors.Is(err, blob.ErrDamaged) || errors.Is(err, fileset.ErrChanged) {
+		return &holding{WhyDamaged, []string{"an object in the spool is not what was taken: have the device send the study again"}}
+	}
+	return err
+}
+
+// conflict tells a spool that is damaged from objects that contradict one another.
+func conflict(e *fileset.InputError) Why {
+	for _, p := range e.Problems {
+		if p.Damaged {
+			return WhyDamaged
+		}
+	}
+	return WhyConflict
+}
+
+func problems(e *fileset.InputError) (out []string) {
+	for _, p := range e.Problems {
+		out = append(out, cut(strings.Join(p.Files[:min(len(p.Files), 10)], ", "))+": "+p.Reason)
+		if len(out) == maxValues {
+			break
+		}
+	}
+	return out
+}
+
+// inputs are the objects of a study, as they lie in the spool.
+func (s *Service) inputs(ctx context.Context, intake string) (out []fileset.Input, err error) {
+	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
+		out = out[:0]
+		for after := int64(0); ; {
+			list, err := tx.IntakeObjects(intake, after, page)
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			for _, o := range list {
+				out = append(out, fileset.Input{Name: "object " + strconv.FormatInt(o.Seq, 10), Size: o.Size,
+					Open: func() (fileset.File, error) { return s.body(ctx, o.Blob) }})
+			}
+			after = list[len(list)-1].Seq
+		}
+	})
+	return out, err
+}
+
+func (s *Service) body(ctx context.Context, id string) (*blob.Body, error) {
+	var row store.Blob
+	err := s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		row, err = tx.Blob(id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.o.Blobs.Open(blob.Ref(row))
+}
+
+// sent settles a study in the transaction that makes its mail ours.
+func (s *Service) sent(tx *store.Tx, j *queue.Job, i store.Intake, d detail, r Route, message string) error {
+	d.Message, d.Route, d.Why, d.Reason = message, r.Name, "", nil
+	if err := tx.MoveIntake(i.ID, store.IntakeClosing, store.IntakeSent, d.raw()); err != nil {
+		return err
+	}
+	if err := tx.EmptyIntake(i.ID); err != nil {
+		return err
+	}
+	if err := tx.InsertWork(&store.Work{Kind: kindForget, Ref: i.ID, After: s.o.Remember, Unique: kindForget + ":" + i.ID}); err != nil {
+		return err
+	}
+	if err := audit.Write(tx, audit.Entry{Actor: actor, Action: "intake.send", Object: "intake:" + i.ID, Detail: map[string]string{
+		"message": message, "route": r.Name, "objects": strconv.FormatInt(i.Objects, 10), "bytes": strconv.FormatInt(i.Bytes, 10)}}); err != nil {
+		return err
+	}
+	return j.Finish(tx)
+}
+
+// hold has a study wait for a person.
+func (s *Service) hold(ctx context.Context, j *queue.Job, i store.Intake, d detail, h *holding) error {
+	d.Why, d.Reason, d.Tries = h.why, h.reason, d.Tries+1
+	err := s.o.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.MoveIntake(i.ID, store.IntakeClosing, store.IntakeHeld, d.raw()); err != nil {
+			return err
+		}
+		if err := audit.Write(tx, audit.Entry{Actor: actor, Action: "intake.hold", Object: "intake:" + i.ID,
+			Detail: map[string]string{"why": string(h.why), "reason": strings.Join(h.reason, "\n")}}); err != nil {
+			return err
+		}
+		return j.Finish(tx)
+	})
+	if err == nil {
+		s.o.Log.Warn("a study from a device waits for a person", "intake", i.ID, "why", string(h.why))
+	}
+	return err
+}
+
+// forget removes what is known of a study that was sent or dropped: first its objects, then the study.
+func (s *Service) forget(ctx context.Context, j *queue.Job) error {
+	return s.o.Store.Tx(ctx, func(tx *store.Tx) error {
+		i, err := tx.Intake(j.Ref)
+		if errors.Is(err, store.ErrNotFound) {
+			return j.Finish(tx)
+		}
+		if err != nil {
+			return err
+		}
+		left := s.o.Keep - tx.Now().Sub(i.Done)
+		if err := tx.ForgetIntake(i.ID, left <= 0); err != nil {
+			return err
+		}
+		if left > 0 {
+			return j.Retry(tx, left, "its studies are known for a while")
+		}
+		return j.Finish(tx)
+	})
+}
+
+// lost says that the mail of a study has reached nobody: what comes again is to be sent again.
+func lost(tx *store.Tx, message string) (bool, error) {
+	rs, err := tx.Recipients(message)
+	for _, r := range rs {
+		if r.State != transit.Failed {
+			return false, err
+		}
+	}
+	return err == nil, err
+}
