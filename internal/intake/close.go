@@ -86,7 +86,8 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 	if err != nil {
 		return err
 	}
-	plan, err := fileset.ScanInputs(ctx, fileset.ScanOptions{AllowNames: d.Allow.Names, Progress: func(int) { _ = j.Progress() }}, inputs...)
+	plan, err := fileset.ScanInputs(ctx, fileset.ScanOptions{AllowNames: d.Allow.Names, AllowParents: d.Allow.Parents, AllowVersions: d.Allow.Versions,
+		Progress: func(int) { _ = j.Progress() }}, inputs...)
 	if bad := (*fileset.InputError)(nil); errors.As(err, &bad) {
 		return &holding{conflict(bad), problems(bad)}
 	}

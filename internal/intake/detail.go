@@ -49,7 +49,9 @@ type Patient struct {
 
 // Allow is what a person lets pass.
 type Allow struct {
-	Names bool `json:"names,omitempty"` // one Patient ID with several names
+	Names    bool `json:"names,omitempty"`    // one Patient ID with several names
+	Parents  bool `json:"parents,omitempty"`  // one study under two patients, or one series under two studies
+	Versions bool `json:"versions,omitempty"` // one instance with different bytes: the first that came is sent
 }
 
 // object is what the sealed row of an object says.
@@ -58,6 +60,20 @@ type object struct {
 	SOPClass       string `json:"sop_class"`
 	TransferSyntax string `json:"transfer_syntax"`
 	SHA256         []byte `json:"sha256"`
+}
+
+// names are what it allows, for the audit.
+func (a Allow) names() string {
+	var out []string
+	for _, x := range []struct {
+		given bool
+		name  string
+	}{{a.Names, "names"}, {a.Parents, "parents"}, {a.Versions, "versions"}} {
+		if x.given {
+			out = append(out, x.name)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 func read(i store.Intake) (d detail, err error) {

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"carepost/addr"
-	"carepost/dicom/zipmail"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/flow"
@@ -179,14 +180,8 @@ func made(study, instance string, more map[uint32]string) []byte {
 	meta = element(meta, 0x00020003, "UI", all[0x00080018])
 	meta = element(meta, 0x00020010, "UI", "1.2.840.10008.1.2.1")
 	meta = element(meta, 0x00020012, "UI", "2.25.99")
-	for t := uint32(0x00080000); t < 0x00400000; t++ {
-		v, ok := all[t]
-		if ok {
-			data = element(data, t, vrs[t], v)
-		}
-		if t&0xFFFF == 0xFFFF && t>>16 == 0x0020 {
-			break
-		}
+	for _, t := range slices.Sorted(maps.Keys(all)) {
+		data = element(data, t, vrs[t], all[t])
 	}
 	out := append(make([]byte, 128), "DICM"...)
 	out = element(out, 0x00020000, "UL", string(binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))))
@@ -214,5 +209,3 @@ func element(b []byte, tag uint32, vr, v string) []byte {
 	}
 	return append(b, v...)
 }
-
-var _ = zipmail.GenSec

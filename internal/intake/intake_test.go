@@ -16,6 +16,7 @@ import (
 	"carepost/internal/blob"
 	"carepost/internal/store"
 	"carepost/internal/transit"
+	"carepost/message"
 )
 
 // A study is sent once it is quiet, whole, as one mail with every object byte for byte, and its spool is emptied in the same transaction.
@@ -63,9 +64,32 @@ func TestStudyIsSent(t *testing.T) {
 // look unpacks the set of a mail and compares it with what was handed in.
 func (h *house) look(m store.Message, want map[string]bool) {
 	h.t.Helper()
-	found, err := zipmail.Find(bytes.NewReader(h.text(m)))
+	body := bytes.NewReader(h.text(m))
+	root, err := message.Parse(body, body.Size(), message.Limits{})
 	h.must(err)
-	_ = found
+	part, findings := zipmail.Find(root)
+	if part == nil || len(findings) > 0 {
+		h.t.Fatalf("%v, %v", part, findings)
+	}
+	archive, err := io.ReadAll(part.Open(body))
+	h.must(err)
+	dir := filepath.Join(h.t.TempDir(), "set")
+	report, err := fileset.Unpack(h.t.Context(), bytes.NewReader(archive), int64(len(archive)), dir, fileset.UnpackOptions{})
+	h.must(err)
+	if report.Verdict != fileset.Complete {
+		h.t.Errorf("%v: %v", report.Verdict, report.Findings)
+	}
+	h.must(filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			b, err := os.ReadFile(path)
+			delete(want, string(b))
+			return err
+		}
+		return err
+	}))
+	if len(want) > 0 {
+		h.t.Errorf("%d objects are missing", len(want))
+	}
 }
 
 // Each study goes for itself, and so does each way that it comes by; a route says where.
@@ -122,8 +146,7 @@ func TestRepeat(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = tx.MoveRecipient(rs[0], transit.Refuse, "no certificate")
-		return err
+		return tx.MoveRecipient(rs[0].ID, rs[0].Version, store.Move{To: transit.Failed, Cause: "no certificate"})
 	}))
 	if x := h.take(device, o); x.Repeat {
 		t.Errorf("%+v", x)
@@ -147,7 +170,7 @@ func TestLate(t *testing.T) {
 	h.take(device, made("1", "2", nil))
 	h.quietly()
 	mails := h.sentMails()
-	if len(mails) != 2 || strings.Contains(string(h.text(mails[0])), "earlier mail") || !strings.Contains(string(h.text(mails[1])), "earlier mail") {
+	if len(mails) != 2 || bytes.Contains(h.text(mails[0]), []byte("came later")) || !bytes.Contains(h.text(mails[1]), []byte("came later")) {
 		t.Errorf("%d mails", len(mails))
 	}
 	h.now = h.now.Add(31 * 24 * time.Hour)
@@ -312,5 +335,3 @@ func TestPattern(t *testing.T) {
 		}
 	}
 }
-
-var _ = fileset.Complete

@@ -134,8 +134,8 @@ func (s *Service) again(tx *store.Tx, by audit.Actor, i store.Intake, d detail) 
 		return err
 	}
 	e := audit.Entry{Actor: by, Action: "intake.retry", Object: "intake:" + i.ID}
-	if d.Allow.Names {
-		e.Detail = map[string]string{"allow": "names"}
+	if names := d.Allow.names(); names != "" {
+		e.Detail = map[string]string{"allow": names}
 	}
 	return audit.Write(tx, e)
 }
