@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -158,6 +157,3 @@ func same(t testing.TB, sent map[string][]byte, got []taken) {
 		}
 	}
 }
-
-// lines joins what a peer printed, for a failure.
-func lines(b []byte) string { return strings.TrimSpace(string(b)) }
