@@ -95,6 +95,7 @@ func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
 		Auditing: gateway.Auditing{History: c.Audit.History, Server: c.Audit.Syslog, Name: c.Audit.Name, CA: c.Audit.CA, Certificate: c.Audit.Certificate, Key: c.Audit.Key, Heads: c.Audit.Heads,
 			Events: gateway.EventsWithout(c.Audit.Without)},
+		DICOM: dicomOf(c.DICOM),
 	}
 }
 
@@ -240,6 +241,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)}, {"audit", !reflect.DeepEqual(c.Audit, i.conf.Audit)},
 		{"submission", !slices.Equal(c.Hosts, i.conf.Hosts)}, {"webhook", !reflect.DeepEqual(c.Webhooks, i.conf.Webhooks)},
+		{"dicom", !reflect.DeepEqual(c.DICOM, i.conf.DICOM)},
 	} {
 		if x.changed {
 			later = append(later, x.key)

@@ -76,7 +76,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Write
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300) // accepting mail makes short-lived garbage beside a small heap: a few megabytes for a tenth of the time
 	}
-	l, err := listen(c.Listen)
+	l, err := listen(c)
 	if err != nil && runs(ctx, c) {
 		return notNow(fmt.Errorf("a gateway runs in %s already", c.Dir))
 	}
@@ -171,7 +171,8 @@ func (i *installation) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
 }
 
 // listen opens what carepost.toml names.
-func listen(c config.Listen) (l gateway.Listeners, err error) {
+func listen(all *config.Config) (l gateway.Listeners, err error) {
+	c, d := all.Listen, all.DICOM
 	defer func() {
 		if err != nil {
 			l.Close()
@@ -181,7 +182,7 @@ func listen(c config.Listen) (l gateway.Listeners, err error) {
 		key, at string
 		to      *net.Listener
 	}{{"mx", c.MX, &l.MX}, {"submission", c.Submission, &l.Submission}, {"submissions", c.Submissions, &l.Submissions},
-		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}, {"ldap", c.LDAP, &l.LDAP}} {
+		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}, {"ldap", c.LDAP, &l.LDAP}, {"dicom.listen", d.Listen, &l.DICOM}, {"dicom.listen_tls", d.ListenTLS, &l.DICOMTLS}} {
 		if x.at == "" {
 			continue
 		}
@@ -207,7 +208,11 @@ func listenError(key, at string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		remedy = "this machine has no such address"
 	}
-	return fmt.Errorf("carepost.toml, [listen] %s = %q: cannot listen there: %s (%v)", key, at, remedy, errors.Unwrap(err))
+	table, key, ok := strings.Cut(key, ".")
+	if !ok {
+		table, key = "listen", table
+	}
+	return fmt.Errorf("carepost.toml, [%s] %s = %q: cannot listen there: %s (%v)", table, key, at, remedy, errors.Unwrap(err))
 }
 
 // hears names the listeners for people.
@@ -216,7 +221,7 @@ func hears(l gateway.Listeners) string {
 	for _, x := range []struct {
 		name string
 		l    net.Listener
-	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"LDAP", l.LDAP}, {"certificates", l.HTTP}} {
+	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"LDAP", l.LDAP}, {"DICOM", l.DICOM}, {"DICOM by TLS", l.DICOMTLS}, {"certificates", l.HTTP}} {
 		if x.l != nil {
 			out = append(out, x.name+" "+x.l.Addr().String())
 		}

@@ -34,7 +34,7 @@ var Rooms = map[string]Layer{
 	"internal/intake": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
-	"internal/admind": Edges, "internal/auditor": Edges,
+	"internal/admind": Edges, "internal/auditor": Edges, "internal/dicomd": Edges,
 
 	"cmd/carepost": Wiring, "internal/config": Wiring, "internal/gateway": Wiring, "internal/demo": Wiring,
 	"internal/demo/study": Wiring, "internal/demo/bigstudy": Wiring, "dicom/deid/gen": Wiring,

@@ -59,6 +59,7 @@ type Config struct {
 	Hosts      []netip.Prefix // that submit for all accounts without signing in
 	Webhooks   []Webhook
 	Audit      Audit
+	DICOM      DICOM
 	OnBehalf   bool   // an account may write in the name of another
 	Partners   []Card // sorted by domain
 }
@@ -149,6 +150,8 @@ type file struct {
 	Rules    []demand  `toml:"rule"`
 	Webhooks []webhook `toml:"webhook"`
 	Audit    auditing  `toml:"audit"`
+
+	DICOM dicomSection `toml:"dicom"`
 }
 
 // Error is what is wrong with a file, and where.
@@ -288,7 +291,10 @@ func Parse(path, text string) (*Config, error) {
 	if c.Publish, err = publish(c, f.Publish, wrong); err != nil {
 		return nil, err
 	}
-	return c, c.Listen.check(wrong)
+	if c.DICOM, err = f.DICOM.checked(c, within, wrong); err != nil {
+		return nil, err
+	}
+	return c, c.listeners(wrong)
 }
 
 // maxDomains of one installation: each has a zone and certificates of its own.
@@ -329,17 +335,19 @@ func read(path string) (string, error) {
 	return string(text), nil
 }
 
-// check finds two listeners on one address.
-func (l Listen) check(wrong func(key, format string, a ...any) error) error {
+// listeners finds two of them on one address.
+func (c *Config) listeners(wrong func(key, format string, a ...any) error) error {
 	seen := map[string]string{}
-	for _, x := range []struct{ key, address string }{{"mx", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"dns", l.DNS}, {"http", l.HTTP}, {"ldap", l.LDAP}} {
+	l, d := c.Listen, c.DICOM
+	for _, x := range []struct{ key, address string }{{"listen.mx", l.MX}, {"listen.submission", l.Submission}, {"listen.submissions", l.Submissions},
+		{"listen.dns", l.DNS}, {"listen.http", l.HTTP}, {"listen.ldap", l.LDAP}, {"dicom.listen", d.Listen}, {"dicom.listen_tls", d.ListenTLS}} {
 		if _, port, _ := net.SplitHostPort(x.address); x.address == "" || port == "0" {
 			continue
 		}
 		if other, twice := seen[x.address]; twice {
-			return wrong("listen."+x.key, "%s is taken by %s already", x.address, other)
+			return wrong(x.key, "%s is taken by %s already", x.address, other)
 		}
-		seen[x.address] = x.key
+		seen[x.address] = strings.TrimPrefix(x.key, "listen.")
 	}
 	return nil
 }

@@ -35,6 +35,12 @@ func (g *Gateway) edges(rooms map[string]func(context.Context) error) {
 	if l.LDAP != nil {
 		rooms["ldapd"] = func(ctx context.Context) error { return g.ldap.Serve(ctx, l.LDAP) }
 	}
+	if l.DICOM != nil {
+		rooms["dicom"] = func(ctx context.Context) error { return g.dicom.Serve(ctx, l.DICOM) }
+	}
+	if l.DICOMTLS != nil {
+		rooms["dicom by TLS"] = func(ctx context.Context) error { return g.dicom.ServeTLS(ctx, l.DICOMTLS) }
+	}
 	if l.HTTP != nil {
 		rooms["certd"] = func(ctx context.Context) error { return g.http.Serve(ctx, l.HTTP) }
 	}

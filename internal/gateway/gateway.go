@@ -25,11 +25,13 @@ import (
 	"carepost/internal/blob"
 	"carepost/internal/bundle"
 	"carepost/internal/certd"
+	"carepost/internal/dicomd"
 	"carepost/internal/dnsd"
 	"carepost/internal/drop"
 	"carepost/internal/fetch"
 	"carepost/internal/flow"
 	"carepost/internal/hook"
+	"carepost/internal/intake"
 	"carepost/internal/keyring"
 	"carepost/internal/ldapd"
 	"carepost/internal/mailbox"
@@ -76,6 +78,7 @@ type Options struct {
 	OnBehalf   bool           // an account may write in the name of another, as its Sender
 	Webhooks   []hook.Hook
 	HookPlaces []netip.AddrPort // hosts inside the house that Webhooks lead to
+	DICOM      DICOM            // devices and PACS of the house
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -114,6 +117,7 @@ type Gateway struct {
 	bundles   *bundle.Service
 	sweep     *sweep.Service
 	hooks     *hook.Service
+	intake    *intake.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
 	log       *audit.Log
@@ -127,6 +131,7 @@ type Gateway struct {
 	dns        *dnsd.Server
 	ldap       *ldapd.Server
 	http       *certd.Server
+	dicom      *dicomd.Server
 	admind     *admind.Server
 
 	showing    sync.Mutex // held from choosing the server certificate until it is shown
@@ -313,9 +318,10 @@ func (g *Gateway) build(ctx context.Context) error {
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})
 	g.hooks = hook.New(hook.Options{Store: g.store, Hooks: o.Webhooks, Poster: fetch.New(fetch.Options{AllowPlaces: o.HookPlaces}), Clock: o.Clock, Log: o.Log})
+	g.intake = intake.New(o.DICOM.intake(g))
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
 	var err error
-	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.hooks.Handlers(), g.sweep.Handlers())...); err != nil {
+	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.hooks.Handlers(), g.intake.Handlers(), g.sweep.Handlers())...); err != nil {
 		return err
 	}
 	if err := g.Show(ctx, o.TLS); err != nil {
@@ -324,6 +330,9 @@ func (g *Gateway) build(ctx context.Context) error {
 	face := &tls.Config{GetCertificate: g.certificate}
 	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
 	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Host: g.host, Sender: g.sender, Rcpt: g.sealable, Accept: g.submit})
+	if g.dicom, err = g.newDICOM(); err != nil {
+		return err
+	}
 	g.admind = admind.New(g.operators())
 	g.http = certd.New(g.withPublished(g.certdOptions()))
 	if g.dns, err = dnsd.New(dnsd.Options{}); err != nil {

@@ -94,6 +94,11 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 		return s, err
 	}
 	s.Warnings = append(s.Warnings, g.auditWarnings()...)
+	if held, err := g.intakeWarning(ctx); err != nil {
+		return s, err
+	} else if held != "" {
+		s.Warnings = append(s.Warnings, held)
+	}
 	if n := g.warned.Load(); n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("about what is published there is something to know (%d): carepost cert publish tells it", n))
 	}
@@ -101,7 +106,8 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 		s.Serving, s.Started = true, *since
 	}
 	l := g.opts.Listeners
-	for name, x := range map[string]net.Listener{"mx": l.MX, "submission": l.Submission, "submissions": l.Submissions, "dns": l.DNSTCP, "ldap": l.LDAP, "http": l.HTTP} {
+	for name, x := range map[string]net.Listener{"mx": l.MX, "submission": l.Submission, "submissions": l.Submissions, "dns": l.DNSTCP, "ldap": l.LDAP, "http": l.HTTP,
+		"dicom": l.DICOM, "dicom by TLS": l.DICOMTLS} {
 		if x != nil {
 			s.Listeners[name] = x.Addr().String()
 		}

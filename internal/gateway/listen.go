@@ -14,6 +14,8 @@ type Listeners struct {
 	DNSTCP      net.Listener
 	LDAP        net.Listener // the same certificates by LDAP
 	HTTP        net.Listener // AIA and CRL of the pilot CA
+	DICOM       net.Listener // devices, in clear
+	DICOMTLS    net.Listener // and by TLS; the listener itself knows nothing of it
 	Admin       net.Listener // unix socket of the operator's commands
 }
 
@@ -37,7 +39,7 @@ func Loopback() (Listeners, error) {
 
 // Close closes those that are there. Run has done so when it returns; who never comes to run them does it himself.
 func (l Listeners) Close() {
-	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.LDAP, l.Admin} {
+	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.LDAP, l.DICOM, l.DICOMTLS, l.Admin} {
 		if x != nil {
 			x.Close()
 		}

@@ -21,6 +21,12 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("gateway: %w", err)
 	}
+	if err := g.intake.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("gateway: %w", err)
+	}
 	if err := g.begins(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
