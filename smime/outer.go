@@ -112,7 +112,7 @@ func (o *SealOptions) outer(h message.Header) (*message.Builder, error) {
 		}
 	}
 	b := new(message.Builder)
-	if o.Unwrapped {
+	if o.Unwrapped && !o.Alone {
 		for _, f := range h.Fields() {
 			if ours(f.Name) || named(chosen, f.Name) {
 				continue

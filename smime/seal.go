@@ -31,6 +31,7 @@ type SealOptions struct {
 	// Unwrapped is for partners of DICOM PS3.15 B.8 that read no wrapped messages: the message's Content- fields and body are
 	// signed and encrypted, all its other fields, the Subject too, stay outside for everyone to see (DIR-49).
 	Unwrapped bool
+	Alone     bool // with Unwrapped: of the message's own fields none stands outside but those that Outer returns
 
 	// Blind is the one reader, where the message is a blind copy for it: a Bcc field inside names it and nobody else (RFC 5322 §3.6.3). Not with
 	// Unwrapped, where fields stand outside. Zero: no Bcc field at all.

@@ -89,6 +89,9 @@ func header(l Letter) *message.Builder {
 	if l.MessageID != "" {
 		b.Add("Message-ID", l.MessageID)
 	}
+	if l.Profile == Gen {
+		b.Add(ProfileField, Gen.String())
+	}
 	for _, f := range l.Fields {
 		b.AddRaw(f)
 	}

@@ -43,6 +43,7 @@ type Party struct {
 	Tolerant      bool           // odd certificates of others are judged (package certificate)
 	Configured    cms.Algorithms // zero: what goes with Policy
 	Revocation    Revocations
+	SMIME         bool              // for mail with a partner of PS3.15 B.8 who knows nothing of Direct
 	Introducing   bool              // every certificate is believed for the address that it names: to write, or to find, a first letter that says nothing
 	Trace         func(trust.Event) // told of each step of judging; nil: nobody
 }

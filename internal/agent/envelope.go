@@ -35,6 +35,8 @@ type demand struct {
 	met    func(in Arrival, rcpt addr.Address) bool
 }
 
+const wrapping = "signed header"
+
 // named is the one demand that is made of outgoing messages too.
 var named = demand{
 	"recipient of the envelope", "Direct 2.2", [...]trust.Status{noted, refused, ignored},
@@ -59,7 +61,7 @@ var demands = [...]demand{
 	},
 	named,
 	{
-		"signed header", "Direct 2.4", [...]trust.Status{noted, refused, ignored},
+		wrapping, "Direct 2.4", [...]trust.Status{noted, refused, ignored},
 		"the message is not wrapped: sender, recipients and subject are not signed",
 		func(in Arrival, _ addr.Address) bool { return in.Opened.Wrapped || in.Opened.HeaderProtected },
 	},
@@ -78,8 +80,17 @@ func (d demand) of(p trust.Policy) trust.Status {
 	return d.made[p]
 }
 
-func (d demand) check(p trust.Policy) trust.Check {
-	return trust.Check{Name: d.name, Status: d.of(p), Clause: d.clause, Evidence: d.wrong}
+// makes is what p makes of a message that does not meet d. That it wraps its mail is asked of nobody who knows nothing of Direct.
+func (p Party) makes(d demand) trust.Status {
+	as := d.of(p.Policy)
+	if p.SMIME && as == refused && d.name == wrapping {
+		return noted
+	}
+	return as
+}
+
+func (d demand) check(as trust.Status) trust.Check {
+	return trust.Check{Name: d.name, Status: as, Clause: d.clause, Evidence: d.wrong}
 }
 
 // authors are the addresses in From and Sender.
@@ -101,8 +112,8 @@ func authors(h message.Header) (out []addr.Address) {
 func (p Party) Addressed(j Judged, in Arrival, rcpt addr.Address) Judged {
 	var found []trust.Check
 	for _, d := range demands {
-		if d.of(p.Policy) != ignored && !d.met(in, rcpt) {
-			found = append(found, d.check(p.Policy))
+		if as := p.makes(d); as != ignored && !d.met(in, rcpt) {
+			found = append(found, d.check(as))
 		}
 	}
 	return j.with(found, p.Policy)
@@ -110,10 +121,11 @@ func (p Party) Addressed(j Judged, in Arrival, rcpt addr.Address) Judged {
 
 // unnamed is what p makes of a recipient that an outgoing message does not name: the zero Verdict, with a finding perhaps, or a refusal.
 func (p Party) unnamed() (v trust.Verdict) {
-	if named.of(p.Policy) == ignored {
+	as := p.makes(named)
+	if as == ignored {
 		return v
 	}
-	return Judged{}.with([]trust.Check{named.check(p.Policy)}, p.Policy).Verdict
+	return Judged{}.with([]trust.Check{named.check(as)}, p.Policy).Verdict
 }
 
 // with adds what was found. Who is refused already stays refused for the reason that was found first.

@@ -41,6 +41,7 @@ type Group struct {
 	Certificates []*x509.Certificate // of all of them, each once
 	Encryption   cms.Encryption      // how it is sealed
 	Policy       trust.Policy        // by which it was decided
+	SMIME        bool                // it is not wrapped (PS3.15 B.8)
 	Blind        bool                // its one recipient is not named in the message
 
 	members []int // of To, in Decision.Recipients
@@ -89,7 +90,8 @@ func (a *Agent) Outbound(ctx context.Context, from Party, m Outgoing) Decision {
 		}
 	}
 	for i := range d.Groups {
-		d.Groups[i].Encryption, d.Groups[i].Policy = from.encryption(m, d.of(d.Groups[i])), from.Policy
+		g := &d.Groups[i]
+		g.Encryption, g.Policy, g.SMIME = from.encryption(m, d.of(*g)), from.Policy, from.SMIME
 	}
 	return d
 }

@@ -29,7 +29,7 @@ func (p Party) Algorithms() cms.Algorithms {
 // Open says how messages to p are read: by which algorithms, and in which forms. Here alone a policy becomes options of package smime.
 func (p Party) Open() smime.OpenOptions {
 	o := smime.OpenOptions{Algorithms: p.Algorithms()}
-	if p.Policy == trust.Lenient { // DCM-21; Direct 2.5.1 knows one form
+	if p.SMIME || p.Policy == trust.Lenient { // DCM-21; Direct 2.5.1 knows one form
 		o.Forms = smime.LenientForms
 	}
 	return o

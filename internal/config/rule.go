@@ -19,6 +19,8 @@ type demand struct {
 	With      []party   `toml:"with"`
 	Direction direction `toml:"direction"`
 
+	Form     form        `toml:"form"`
+	Subject  subject     `toml:"subject"`
 	Profile  profile     `toml:"profile"`
 	Notices  notices     `toml:"notices"`
 	Patience duration    `toml:"patience"`
@@ -162,7 +164,7 @@ func rules(all []demand, wrong func(key, format string, a ...any) error) (out ru
 		r := rule.Rule{
 			For: who(d.For), With: who(d.With), Direction: transit.Direction(d.Direction), Notices: rule.Notices(d.Notices),
 			Patience: time.Duration(d.Patience), Failures: rule.Failures(d.Failures), Refuse: string(d.Refuse), Size: int64(d.Size), Instead: addr.Address(d.Instead),
-			Readable: d.Readable, Hold: d.Hold,
+			Readable: d.Readable, Hold: d.Hold, Form: rule.Form(d.Form), Subject: rule.Subject(d.Subject),
 		}
 		if d.Profile != "" {
 			policy := policies[string(d.Profile)]
@@ -179,6 +181,9 @@ func rules(all []demand, wrong func(key, format string, a ...any) error) (out ru
 		}
 		if d.Accept != nil && len(d.Accept) == 0 {
 			return nil, wrong("rule", "rule %d: nothing is accepted at all; say so with refuse", i+1)
+		}
+		if rule.Form(d.Form) == rule.Plain && len(d.With) == 0 {
+			return nil, wrong("rule", "rule %d: whom nothing is sealed for is said by name: with = [...]", i+1)
 		}
 		out = append(out, r)
 	}

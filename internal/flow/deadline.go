@@ -8,7 +8,6 @@ import (
 	"carepost/internal/audit"
 	"carepost/internal/crash"
 	"carepost/internal/queue"
-	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 )
@@ -21,7 +20,7 @@ func (f *Flow) awaits(m store.Message, r store.Recipient) (patience time.Duratio
 	switch {
 	case m.Kind == transit.Report:
 		return 0, true
-	case demanded.Notices == rule.Never:
+	case !demanded.Awaited():
 		return 0, false
 	case m.Kind == transit.Hello:
 		return f.KeepAside, true

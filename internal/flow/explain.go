@@ -97,7 +97,7 @@ func (f *Flow) explaining(ctx context.Context, by audit.Actor, e *Explanation) (
 	if err != nil {
 		return party, err
 	}
-	party = party.Under(f.profile(e.Ours, direction, e.Address))
+	party = f.of(party, e.Ours, direction, e.Address)
 	e.Anchors, party.Trace = slices.Clone(party.Anchors), e.tell
 	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
 		return audit.Write(tx, audit.Entry{Actor: by, Action: "trust.explain", Object: "domain:" + e.Ours.Domain.String()})

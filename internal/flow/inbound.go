@@ -71,6 +71,9 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	}
 	defer draft.Discard()
 	if err := f.open(ctx, j, a, draft); err != nil {
+		if errors.Is(err, smime.ErrPlain) {
+			return f.unsealed(ctx, j, a)
+		}
 		if clause, reason := unopenable(err); clause != "" {
 			return f.setAside(ctx, j, a, clause, reason)
 		}

@@ -59,7 +59,7 @@ func (f *Flow) judge(ctx context.Context, j *queue.Job, a *arrival, directions .
 		if err != nil {
 			return "", err
 		}
-		party = party.Under(f.profile(a.home(r), transit.Inbound, senders...))
+		party = f.of(party, a.home(r), transit.Inbound, senders...)
 		key := anchorKey(party)
 		v, ok := known[key]
 		if !ok {
@@ -132,6 +132,9 @@ func (f *Flow) holds(ctx context.Context, of addr.Address, any ...*x509.Certific
 func anchorKey(p agent.Party) string {
 	h := sha256.New()
 	h.Write([]byte{byte(p.Policy)}) // which says what is done with algorithms, too
+	if p.SMIME {
+		h.Write([]byte("PS3.15 B.8"))
+	}
 	for _, certs := range [][]*x509.Certificate{p.Anchors, p.Intermediates} {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(certs))))
 		for _, c := range certs {

@@ -52,6 +52,13 @@ func certsOf(tx *store.Tx, a addr.Address) (out []store.Cert, err error) {
 // signer is the key and certificate that one of our own addresses signs with now, by a profile. The certificate speaks for the addresses in
 // also as well.
 func (f *Flow) signer(ctx context.Context, p trust.Policy, a addr.Address, now time.Time, also ...addr.Address) (cms.Signer, error) {
+	return f.signerThat(ctx, p, a, now, func(leaf *x509.Certificate) bool {
+		return !slices.ContainsFunc(also, func(other addr.Address) bool { return !speaksFor(leaf, other) })
+	})
+}
+
+// signerThat is signer with a certificate that speaks for whom it is to speak for.
+func (f *Flow) signerThat(ctx context.Context, p trust.Policy, a addr.Address, now time.Time, speaks func(*x509.Certificate) bool) (cms.Signer, error) {
 	cs, err := f.certs(ctx, a)
 	if err != nil {
 		return cms.Signer{}, err
@@ -67,7 +74,7 @@ func (f *Flow) signer(ctx context.Context, p trust.Policy, a addr.Address, now t
 		if !trust.Fits(leaf, trust.Signing) {
 			continue // one for encryption alone
 		}
-		if slices.ContainsFunc(also, func(other addr.Address) bool { return !speaksFor(leaf, other) }) {
+		if !speaks(leaf) {
 			continue // one of the address, say, where the organisation's is wanted
 		}
 		if holds, _ := f.Filters.Sign.Holds(leaf); !holds {

@@ -39,6 +39,8 @@ type sealed struct {
 	recipients []store.Recipient
 	judged     []agent.Judged // of the recipients
 	signer     cms.Signer
+
+	unprotected bool // it is not sealed at all
 }
 
 // outbound decides about the recipients of a message, seals for those that are trusted and tells the sender of those that are
@@ -55,6 +57,11 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	if err != nil {
 		return err
 	}
+	unwanted, err := f.unprotected(ctx, j, m)
+	if err != nil {
+		return err
+	}
+	failed = append(failed, unwanted...)
 	var decision agent.Decision
 	if len(m.waiting) > 0 { // else an earlier run was stopped before its last transaction
 		if decision, err = f.decide(ctx, j, m); err != nil {
@@ -69,7 +76,13 @@ func (f *Flow) outbound(ctx context.Context, j *queue.Job) error {
 	refused, undecided := sortOut(m, decision)
 	failed = append(failed, refused...)
 	for _, g := range decision.Groups {
+		if telling := f.tells(m, g); len(telling) > 0 {
+			failed = append(failed, telling...)
+			continue
+		}
 		switch err := f.dispatch(ctx, j, m, decision, g); {
+		case errors.Is(err, errNoOwnCertificate):
+			failed = append(failed, m.unnameable(g)...)
 		case unsealable(err):
 			failed = append(failed, m.unsealed(g, err)...)
 		case errors.Is(err, errNoCertificate) && expired(m.Message, m.now):
@@ -158,7 +171,7 @@ func (f *Flow) decide(ctx context.Context, j *queue.Job, m *outgoing) (agent.Dec
 	}
 	party.Introducing = m.Kind == transit.Hello
 	o := agent.Outgoing{Named: agent.Named(m.header), Now: m.now, Progress: j.Progress, Announced: f.announced(ctx, m.Envelope.From.Address.Domain)}
-	return f.byProfile(ctx, party, m, o), nil
+	return f.byWay(ctx, party, m, o), nil
 }
 
 // sortOut names the recipients that fail, and why others have no answer yet; when the message's time is over these fail too.
@@ -238,7 +251,7 @@ func (f *Flow) dispatch(ctx context.Context, j *queue.Job, m *outgoing, d agent.
 func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Group) (sealed, error) {
 	s := sealed{Group: g, recipients: m.of(g)}
 	var err error
-	if s.signer, err = f.signer(ctx, g.Policy, m.Envelope.From.Address, m.now, m.inNameOf()...); err != nil {
+	if s.signer, err = f.signerFor(ctx, m, g); err != nil {
 		return s, err
 	}
 	d, err := f.Blobs.Create()
@@ -250,11 +263,14 @@ func (f *Flow) seal(ctx context.Context, j *queue.Job, m *outgoing, g agent.Grou
 		f.Progress("seal", n, m.Size)
 		return j.Progress()
 	}}
-	err = smime.Seal(d, src, smime.SealOptions{
+	o := smime.SealOptions{
 		Signers: []cms.Signer{s.signer}, Recipients: g.Certificates, Cipher: g.Encryption.Cipher, Transport: g.Encryption.Transport,
 		Outer: smime.OuterFor(m.Envelope.From.Address, g.To...), Blind: blindReader(g), Rand: rand.Reader,
-	})
-	if err != nil {
+	}
+	if g.SMIME {
+		o = m.unwrapped(o, f.visible(m, g.To[0]))
+	}
+	if err = smime.Seal(d, src, o); err != nil {
 		return s, fmt.Errorf("flow: seal: %w", err)
 	}
 	if s.ref, err = d.Commit(); err != nil {
@@ -294,7 +310,11 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 				return err
 			}
 		}
-		err := audit.Write(tx, audit.Entry{Actor: actor, Action: "recipient.seal", Object: "recipient:" + r.ID, Detail: search(s.judged[i])})
+		action := "recipient.seal"
+		if s.unprotected {
+			action = "recipient.expose"
+		}
+		err := audit.Write(tx, audit.Entry{Actor: actor, Action: action, Object: "recipient:" + r.ID, Detail: search(s.judged[i])})
 		if err != nil {
 			return err
 		}
@@ -314,10 +334,14 @@ func (f *Flow) move(tx *store.Tx, r store.Recipient, e transit.Event, cause, det
 
 // sealedDetail is the evidence that a timeline shows for a sealed recipient, one "what: words" a line.
 func sealedDetail(s sealed, j agent.Judged) string {
+	if s.unprotected {
+		return lines("unprotected", unprotectedWords(transit.Outbound))
+	}
 	return lines(
 		"found", agent.Where(j.Found),
 		"trusted", anchorWords(j.Verdict),
 		"addressed", blindWords(s.Group),
+		"form", formWords(s.Group),
 		"sealed", fmt.Sprintf("signed %s, encrypted %s for %d certificate%s by %s", signatureWords(s.signer), s.Encryption.Cipher,
 			len(s.Certificates), plural(len(s.Certificates)), algorithmWords(s.Keys())),
 	)

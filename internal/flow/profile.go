@@ -2,9 +2,12 @@ package flow
 
 import (
 	"context"
+	"slices"
 
 	"carepost/addr"
 	"carepost/internal/agent"
+	"carepost/internal/rule"
+	"carepost/internal/store"
 	"carepost/internal/transit"
 	"carepost/trust"
 )
@@ -42,28 +45,23 @@ func (f *Flow) opens(a *arrival, raw transit.Body) agent.Party {
 	for _, r := range a.waiting {
 		all = append(all, f.profile(a.home(r), transit.Inbound, claimed...))
 	}
-	return f.rules().Under(agent.Widest(all[0], all[1:]...))
+	party := f.rules().Under(agent.Widest(all[0], all[1:]...))
+	party.SMIME = slices.ContainsFunc(a.waiting, func(r store.Recipient) bool { return f.form(a.home(r), transit.Inbound, claimed...) == rule.SMIME })
+	return party
 }
 
-// byProfile asks the agent about everybody who waits, once for each profile that there is: what is decided and sealed by one has nothing to do
-// with the others.
-func (f *Flow) byProfile(ctx context.Context, party agent.Party, m *outgoing, o agent.Outgoing) (all agent.Decision) {
+// byWay asks the agent about everybody who waits, once for each profile and form that there is.
+func (f *Flow) byWay(ctx context.Context, party agent.Party, m *outgoing, o agent.Outgoing) (all agent.Decision) {
 	all.Recipients = make([]agent.Judged, len(m.waiting))
-	rows := map[trust.Policy][]int{} // of m.waiting
-	for i, r := range m.waiting {
-		p := f.profile(m.Envelope.From.Address, transit.Outbound, r.Address)
-		rows[p] = append(rows[p], i)
-	}
-	for _, p := range []trust.Policy{trust.V12, trust.V13, trust.Lenient} {
-		if len(rows[p]) == 0 {
-			continue
-		}
+	for _, w := range f.ways(m) {
 		o.To = nil
-		for _, i := range rows[p] {
+		for _, i := range w.rows {
 			o.To = append(o.To, m.waiting[i].Address)
 		}
-		d := f.agent.Outbound(ctx, party.Under(p), o)
-		for n, i := range rows[p] {
+		party := party.Under(w.policy)
+		party.SMIME = w.smime
+		d := f.agent.Outbound(ctx, party, o)
+		for n, i := range w.rows {
 			all.Recipients[i] = d.Recipients[n]
 		}
 		all.Groups = append(all.Groups, d.Groups...)

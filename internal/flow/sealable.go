@@ -32,11 +32,14 @@ func (f *Flow) Sealable(ctx context.Context, from, to addr.Address) error {
 	if o := (rule.Rule{Refuse: says.Refuse, Instead: says.Instead}).Object(transit.Outbound, to, rule.Content{}); !o.IsZero() {
 		return &Refusal{o.Clause, o.Reason}
 	}
+	if f.form(from, transit.Outbound, to) == rule.Plain {
+		return nil // what may go there is for the message to show
+	}
 	party, err := f.party(ctx, from, transit.Outbound)
 	if err != nil {
 		return err
 	}
-	party = party.Under(f.profile(from, transit.Outbound, to))
+	party = f.of(party, from, transit.Outbound, to)
 	d := f.agent.Outbound(ctx, party, agent.Outgoing{To: []addr.Address{to}, Named: []addr.Address{to}, Now: f.Clock()})
 	switch v := d.Recipients[0].Verdict; v.Status {
 	case trust.Trusted:

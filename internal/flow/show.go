@@ -142,6 +142,10 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if oracle(a.opened) {
 		return f.move(tx, r, transit.TakeNote, v.Clause, detail+"\nnot answered: only its ciphertext is signed")
 	}
+	failing = failing || a.fileset != nil && a.fileset.Verdict != fileset.Complete
+	if f.unasked(a, r, head) {
+		return f.unanswered(tx, r, v.Clause, detail, failing)
+	}
 	if err := f.move(tx, r, transit.Trust, v.Clause, detail); err != nil {
 		return err
 	}
@@ -149,7 +153,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if err := tx.InsertWork(&store.Work{Kind: kindNotice, Ref: r.ID, Unique: kindNotice + ":" + r.ID}); err != nil {
 		return err
 	}
-	if failing || a.fileset != nil && a.fileset.Verdict != fileset.Complete {
+	if failing {
 		return tx.InsertWork(&store.Work{Kind: kindFailure, Ref: r.ID, Unique: kindFailure + ":" + r.ID})
 	}
 	if ruled != "" { // it is not there yet

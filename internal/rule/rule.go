@@ -46,6 +46,8 @@ type Rule struct {
 	For, With Who               // of ours; of the other side
 	Direction transit.Direction // zero: both
 
+	Form     Form          // how mail is packed; zero: as Direct has it
+	Subject  Subject       // of mail in the form SMIME
 	Profile  *trust.Policy // by which both are judged
 	Notices  Notices
 	Patience time.Duration // how long a notice is awaited
@@ -75,6 +77,8 @@ func (rs Rules) Of(ours, theirs addr.Address, d transit.Direction) (out Rule) {
 		if !r.fits(ours, theirs, d) {
 			continue
 		}
+		first(&out.Form, r.Form)
+		first(&out.Subject, r.Subject)
 		first(&out.Profile, r.Profile)
 		first(&out.Notices, r.Notices)
 		first(&out.Patience, r.Patience)

@@ -35,6 +35,8 @@ type Header struct {
 	SignFor []addr.Address `json:"sign_for,omitempty"`
 	// Subjects are the patients and studies that it is about, as far as a file-set tells; nil: not looked for.
 	Subjects *transit.Subjects `json:"subjects,omitempty"`
+	// Unprotected are the recipients, by id, who got it neither encrypted nor signed (STD-GEN-ZIP-MAIL).
+	Unprotected []string `json:"unprotected,omitempty"`
 }
 
 // Message is one accepted message.
