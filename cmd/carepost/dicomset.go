@@ -24,6 +24,8 @@ type setFile struct {
 	loose    []fileset.Loose   // in file, which is the mail
 	findings []fileset.Finding // of the mail
 	broken   *fileset.Report   // the attachment cannot be decoded
+
+	unprotected bool // the mail came neither encrypted nor signed
 }
 
 // check judges the set.

@@ -175,10 +175,14 @@ func (f *mailSave) saveStudy(cmd *cobra.Command, c *admind.Client, of addr.Addre
 	}
 	if asJSON(cmd) {
 		err = writeJSON(cmd.OutOrStdout(), struct {
-			Folder string `json:"folder,omitempty"`
+			Folder      string `json:"folder,omitempty"`
+			Unprotected bool   `json:"unprotected,omitempty"`
 			*fileset.Report
-		}{map[bool]string{true: dir}[out], report})
-	} else if err = printReport(cmd.OutOrStdout(), report, false); err == nil && out {
+		}{map[bool]string{true: dir}[out], set.unprotected, report})
+	} else if err = printReport(cmd.OutOrStdout(), report, false); err == nil && set.unprotected {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n", unprotectedNote)
+	}
+	if err == nil && out && !asJSON(cmd) {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nsaved to %s\n", dir)
 	}
 	if err != nil || out && f.incomplete && report.Verdict != fileset.Damaged {
@@ -193,7 +197,7 @@ func (f *mailSave) fetchStudy(ctx context.Context, c *admind.Client, of addr.Add
 	if err != nil {
 		return nil, clientError(err)
 	}
-	var set setFile
+	set := setFile{unprotected: outline.Unprotected}
 	for _, p := range outline.Parts {
 		if p.Object {
 			set.loose = append(set.loose, fileset.Loose{Name: p.ObjectName, Size: p.Size, Open: func() (io.ReadCloser, error) {
@@ -213,6 +217,7 @@ func (f *mailSave) fetchStudy(ctx context.Context, c *admind.Client, of addr.Add
 	kept, err := keep(r)
 	switch {
 	case err == nil:
+		kept.unprotected = outline.Unprotected
 		return kept, nil
 	case kept != nil:
 		kept.close()

@@ -190,6 +190,9 @@ func vouching(ctx context.Context, c *admind.Client, of addr.Address, id string)
 	return out, nil
 }
 
+// unprotectedNote is said with every verdict on a set that came so (DCM-32).
+const unprotectedNote = "UNPROTECTED: the mail was neither encrypted nor signed. Anybody on its way\ncould read and change it, and nobody vouches for its sender."
+
 func printMail(w io.Writer, m shownMail) error {
 	p := &dicomPrinter{w: w, more: "--json"}
 	field := func(name, value string) {
@@ -245,7 +248,11 @@ func printMail(w io.Writer, m shownMail) error {
 		p.line("\nnothing can be taken out: %s", m.Unreadable)
 	}
 	if r := m.Report; r != nil {
-		p.line("\n%-10s  %s", r.Verdict, counts(r.Patients, r.Studies, r.Series, r.Instances, r.Bytes))
+		verdict := r.Verdict
+		if m.Unprotected {
+			verdict += ", UNPROTECTED"
+		}
+		p.line("\n%-10s  %s", verdict, counts(r.Patients, r.Studies, r.Series, r.Instances, r.Bytes))
 		p.list(len(r.Missing), func(i int) string { return "missing " + plain(r.Missing[i]) })
 		p.list(len(r.Findings), func(i int) string {
 			x := r.Findings[i]

@@ -39,7 +39,7 @@ func (s *Server) outline(w http.ResponseWriter, r *http.Request) {
 
 // outlined tells header and parts; study may be nil.
 func outlined(m Mail, root *message.Part, study *mailbox.Found) Outline {
-	out := Outline{Mail: m, Fields: []Field{}, Parts: []Part{}}
+	out := Outline{Mail: m, Fields: []Field{}, Parts: []Part{}, Unprotected: mailbox.Unprotected(root.Header)}
 	for _, name := range fields {
 		for i, n := 0, root.Header.Count(name); i < n; i++ {
 			out.Fields = append(out.Fields, Field{name, message.DecodeText(root.Header.Values(name)[i])})

@@ -162,7 +162,8 @@ type Outline struct {
 	Parts  []Part  `json:"parts"`  // leaves, in order
 	Study  bool    `json:"study"`  // one of them carries a DICOM File-set, or objects of one
 
-	Unreadable string `json:"unreadable,omitempty"` // why no program but the sender's can take out what is attached
+	Unreadable  string `json:"unreadable,omitempty"`  // why no program but the sender's can take out what is attached
+	Unprotected bool   `json:"unprotected,omitempty"` // it came neither encrypted nor signed: nobody vouches for it
 }
 
 // Field of a header.

@@ -24,7 +24,8 @@ import (
 	"carepost/message"
 )
 
-// folder is the name of the study's folder: the day of arrival (UTC), the sender's domain, and a short id of the mail, always the same.
+// folder is the name of the study's folder: the day of arrival (UTC), the sender's domain, and a short id of the mail, always the same; and
+// "unprotected" where nobody vouches for the mail (DCM-32).
 func (it *item) folder() (string, error) {
 	from := "unknown"
 	h, err := message.ReadHeader(bufio.NewReader(io.NewSectionReader(it.body, 0, it.body.Size())), message.Limits{})
@@ -36,7 +37,11 @@ func (it *item) folder() (string, error) {
 	}
 	sum := sha256.Sum256([]byte(it.Drop.String()))
 	short := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
-	return it.mail.At.UTC().Format("2006-01-02") + "-" + from + "-" + short, nil
+	name := it.mail.At.UTC().Format("2006-01-02") + "-" + from + "-" + short
+	if mailbox.Unprotected(h) {
+		name += "-unprotected"
+	}
+	return name, nil
 }
 
 // layStudy takes the file-set of a mail out into a folder of its own, if it is COMPLETE. The entry is empty where the mail has none.
@@ -91,6 +96,9 @@ func (s *Service) layStudy(ctx context.Context, j *queue.Job, it *item) (audit.E
 	}
 	e := it.entry("study.drop")
 	e.Detail["verdict"], e.Detail["instances"] = report.Verdict.String(), strconv.Itoa(report.Found)
+	if set.Unprotected {
+		e.Detail["protection"] = "none"
+	}
 	return e, nil
 }
 

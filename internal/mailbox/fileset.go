@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
@@ -19,7 +20,8 @@ var ErrNoFileSet = errors.New("mailbox: the message carries no DICOM.ZIP")
 
 // Attached is the DICOM.ZIP of a message, decoded into a sealed draft that goes with Close; or what Study finds instead of one.
 type Attached struct {
-	Findings []fileset.Finding // about the mail that carries it
+	Findings    []fileset.Finding // about the mail that carries it
+	Unprotected bool              // nobody vouches for it (ProtectionField)
 
 	draft *blob.Draft
 	body  *blob.Body
@@ -47,6 +49,7 @@ func attached(blobs *blob.Store, msg transit.Body, part *message.Part, findings 
 		return nil, fmt.Errorf("mailbox: file-set: %w", err)
 	}
 	a := &Attached{Findings: findings, draft: draft}
+	a.Unprotected = slices.Contains(findings, unprotectedFinding)
 	if _, err := io.Copy(draft, part.Open(msg)); err != nil {
 		a.Close()
 		return nil, fmt.Errorf("mailbox: file-set: %w", err)
@@ -74,6 +77,9 @@ func FindSet(root *message.Part, msg transit.Body) (*message.Part, []fileset.Fin
 		if !named {
 			return nil, nil, ErrNoFileSet
 		}
+	}
+	if Unprotected(root.Header) {
+		findings = append(findings, unprotectedFinding)
 	}
 	return part, findings, nil
 }

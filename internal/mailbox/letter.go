@@ -28,6 +28,7 @@ type Letter struct {
 	From, To, Date, Subject, MessageID string   // as the header has them, decoded
 	Text                               string   // of all texts that are no attachment; of HTML only where there is no other; lines end with LF
 	Cut                                bool     // there is more than Text holds, or it cannot be read to its end
+	Unprotected                        bool     // it came neither encrypted nor signed
 	Attached                           []string // names and types of what is attached besides the File-set; they are in the mail
 }
 
@@ -39,7 +40,7 @@ func ReadLetter(msg transit.Body) (Letter, error) {
 		return Letter{}, fmt.Errorf("mailbox: letter: %w", err)
 	}
 	h := root.Header
-	l := Letter{From: oneLine(h.Text("From")), To: oneLine(h.Text("To")), Date: oneLine(h.Get("Date")), Subject: oneLine(h.Text("Subject")), MessageID: h.MessageID()}
+	l := Letter{From: oneLine(h.Text("From")), To: oneLine(h.Text("To")), Date: oneLine(h.Get("Date")), Subject: oneLine(h.Text("Subject")), MessageID: h.MessageID(), Unprotected: Unprotected(h)}
 	set, _, err := FindSet(root, msg)
 	if err != nil && !errors.Is(err, ErrNoFileSet) {
 		return Letter{}, err
@@ -113,6 +114,9 @@ func (l Letter) String() string {
 		if f.value != "" {
 			fmt.Fprintf(&b, "%-11s %s\n", f.name+":", f.value)
 		}
+	}
+	if l.Unprotected {
+		b.WriteString("Protection: none: neither encrypted nor signed\n")
 	}
 	b.WriteString("\n")
 	switch {

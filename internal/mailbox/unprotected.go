@@ -3,6 +3,7 @@ package mailbox
 import (
 	"strings"
 
+	"carepost/dicom/fileset"
 	"carepost/message"
 )
 
@@ -20,3 +21,7 @@ func Unprotected(h message.Header) bool {
 	}
 	return false
 }
+
+// unprotectedFinding marks the verdict on a set that came so. It does not change it: a set may be whole that nobody vouches for.
+var unprotectedFinding = fileset.Finding{Severity: fileset.Note, Rule: "mail-unprotected", Source: "PS3.11 X.1",
+	Text: "UNPROTECTED: the mail was neither encrypted nor signed; anybody on its way could change it, and nobody vouches for its sender"}

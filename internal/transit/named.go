@@ -14,7 +14,8 @@ const leastNamed = 3
 func (s Subjects) NamedIn(text string) bool {
 	words := wordsOf(text)
 	for _, p := range s.Patients {
-		if stands(words, p.ID) {
+		number, _, _ := strings.Cut(p.ID, "^^^") // without who gave it (HL7 CX)
+		if stands(words, number) {
 			return true
 		}
 		for _, part := range strings.FieldsFunc(p.Name, func(r rune) bool { return r == '^' || r == '=' || unicode.IsSpace(r) }) {
