@@ -29,8 +29,8 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"form = \"plain\"":                              "rule 1: whom nothing is sealed for is said by name",
-		"form = \"clear\"":                              "none of direct, smime, plain",
+		"form = \"plain\"": "rule 1: whom nothing is sealed for is said by name",
+		"form = \"clear\"": "none of direct, smime, plain",
 		"with = [\"south.example\"]\nsubject = \"all\"": "none of shown, neutral",
 	} {
 		if _, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\n[[rule]]\n"+text+"\n"); err == nil || !strings.Contains(err.Error(), want) {
