@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,10 +48,11 @@ func exactlyOne(what string) cobra.PositionalArgs {
 
 // dicomPack holds the flags of `dicom pack`.
 type dicomPack struct {
-	profile, out       string
-	names, skip, quiet bool
-	json, force        bool
-	deid               deidentification
+	packing
+	profile, out, contact string
+	quiet, dry, stored    bool
+	json, force           bool
+	deid                  deidentification
 }
 
 func newDicomPackCmd() *cobra.Command {
@@ -60,8 +62,12 @@ func newDicomPackCmd() *cobra.Command {
 		Short: "Packs images and documents into a DICOM.ZIP",
 		Long: `Packs DICOM files, and all DICOM files in the folders named, into a DICOM.ZIP: DICOMDIR first, every file byte for byte,
 MANIFEST with their hashes last. The same files give the same archive. Nothing is written if a file is no DICOM object, is
-cut, contradicts another, or does not fit the profile: each is named with the reason. A file that is there already is
-replaced with --force only.
+cut, contradicts another, or does not fit the profile: each is named with the reason. A contradiction may be allowed, each kind by a
+flag of its own; it is named in the report, and in the audit log where the set is sent. A file that is there already is replaced with
+--force only.
+
+Other files can travel in the same archive, beside the set: --with puts them into the folder OTHER, --readme makes a text the README.TXT,
+--pdi adds the pages that IHE PDI wants. MANIFEST holds their hashes too.
 
 A folder that is a File-set already (with a DICOMDIR) may be given too: it gets a new directory.
 
@@ -72,6 +78,8 @@ Exit codes: 0 packed; 1 could not be read or written; 2 wrong usage; 3 refused b
 		Example: `  carepost dicom pack study/
   carepost dicom pack --profile dental -o DICOM.ZIP left.dcm right.dcm
   carepost dicom pack /media/cdrom --skip-foreign
+  carepost dicom pack --dry-run study/     # what would be packed
+  carepost dicom pack --pdi --with letter.pdf study/
   carepost dicom pack --deidentify=shift-dates,retain-device study/`,
 		Args: atLeastOne("files or folders to pack"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -80,8 +88,10 @@ Exit codes: 0 packed; 1 could not be read or written; 2 wrong usage; 3 refused b
 	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile `NAME` that the set must fit: gen, gen-sec or dental")
 	fl.StringVarP(&f.out, "output", "o", "DICOM.ZIP", "`FILE` to write; \"-\" writes to standard output")
 	fl.BoolVar(&f.force, "force", false, "replace FILE if it is there already")
-	fl.BoolVar(&f.names, "allow-names", false, "pack although one Patient ID has different patient names")
-	fl.BoolVar(&f.skip, "skip-foreign", false, "leave out files in folders that are no DICOM objects (viewers, readme files)")
+	f.packing.register(cmd, "pack")
+	fl.StringVar(&f.contact, "contact", "", "with --pdi: `TEXT` that says whose images they are and whom to ask")
+	fl.BoolVar(&f.stored, "stored", false, "compress nothing: faster, and larger")
+	fl.BoolVarP(&f.dry, "dry-run", "n", false, "write nothing; report what would be packed")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing unless something is wrong")
 	fl.BoolVar(&f.json, "json", false, "report as JSON on standard output")
 	f.deid.register(fl)
@@ -104,11 +114,18 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 	if _, err := f.deid.act(); err != nil {
 		return err
 	}
-	target, err := f.target()
-	if err != nil {
-		return err
+	if f.contact != "" && !f.pdi {
+		return usage(errors.New("dicom pack: --contact goes with --pdi"))
 	}
-	plan, err := fileset.Scan(cmd.Context(), fileset.ScanOptions{AllowNames: f.names, SkipForeign: f.skip, Exclude: f.out}, paths...)
+	var target packTarget
+	if !f.dry {
+		if target, err = f.target(); err != nil {
+			return err
+		}
+	}
+	o := f.options()
+	o.Exclude, o.Stored = f.out, f.stored
+	plan, err := fileset.Scan(cmd.Context(), o, paths...)
 	var bad *fileset.InputError
 	if errors.As(err, &bad) {
 		for _, p := range bad.Problems {
@@ -119,18 +136,24 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 		if slices.ContainsFunc(bad.Problems, unreadable) {
 			return notNow(err)
 		}
-		return refused(err)
+		return refused(fmt.Errorf("%w%s", err, f.advice(bad, "pack")))
 	}
 	if err != nil {
 		return notNow(err)
 	}
-	plan, done, err := f.deid.apply(cmd.Context(), plan, fileset.ScanOptions{})
+	plan, done, err := f.deid.apply(cmd.Context(), plan, o)
 	if err != nil {
 		return err
 	}
 	defer done()
 	if err := zipmail.Allow(profile, plan.Instances); err != nil {
 		return refused(err)
+	}
+	if err := f.beside(plan, f.contact); err != nil {
+		return err
+	}
+	if f.dry {
+		return f.report(cmd, plan, profile, 0)
 	}
 	bar := newDicomBar(cmd.ErrOrStderr(), "packing")
 	size, err := f.write(cmd.Context(), cmd.OutOrStdout(), target, plan, bar.set)
@@ -148,23 +171,35 @@ func (f *dicomPack) report(cmd *cobra.Command, plan *fileset.Plan, profile zipma
 	out := cmd.OutOrStdout()
 	switch {
 	case f.json:
-		return writeJSON(out, map[string]any{"file": f.out, "profile": profile.String(), "size": size, "file_set_uid": plan.UID,
+		return writeJSON(out, map[string]any{"file": f.out, "dry_run": f.dry, "overruled": plan.Overruled, "profile": profile.String(), "size": size, "file_set_uid": plan.UID,
 			"patients": plan.Patients, "studies": plan.Studies, "series": plan.Series, "instances": len(plan.Instances),
 			"bytes": plan.Bytes, "findings": plan.Findings, "tree": plan.Tree})
 	case f.quiet:
 		return nil
-	case f.out == "-":
+	case f.out == "-" && !f.dry:
 		out = cmd.ErrOrStderr()
 	}
 	p := &dicomPrinter{w: out}
-	p.line("PACKED  %s", counts(plan.Patients, plan.Studies, plan.Series, len(plan.Instances), plan.Bytes))
+	p.line("%s  %s", map[bool]string{true: "DRY RUN", false: "PACKED"}[f.dry], counts(plan.Patients, plan.Studies, plan.Series, len(plan.Instances), plan.Bytes))
 	if size > 0 {
 		p.line("        %s, %s, %s", f.out, byteCount(size), profile)
 	}
 	if best := zipmail.Suggest(plan.Instances); best == zipmail.Dental && profile != best {
 		p.line("        these images also fit %s (--profile dental)", best)
 	}
+	if len(plan.Overruled) > 0 {
+		p.line("        contradictions were allowed (%s): other programs may object", joined(plan.Overruled))
+	}
 	p.tree(plan.Tree)
 	p.findings(plan.Findings)
 	return p.err
+}
+
+// joined lists contradictions.
+func joined(cs []fileset.Conflict) string {
+	var words []string
+	for _, c := range cs {
+		words = append(words, string(c))
+	}
+	return strings.Join(words, ", ")
 }

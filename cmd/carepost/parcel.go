@@ -29,12 +29,13 @@ type parcel struct {
 	archive string   // a DICOM.ZIP that is there already
 	files   []file   // to be attached as they are
 
-	plan   *fileset.Plan      // of dicom
-	set    []fileset.Instance // of archive
-	judged int64              // size of archive when it was judged
-	sealed func() error       // closes what plan was made of meanwhile; may be nil
-	ready  string             // a file, or the archive, that is an XDM package already
-	size   int64              // bytes to read, all in all
+	plan      *fileset.Plan      // of dicom
+	set       []fileset.Instance // of archive
+	judged    int64              // size of archive when it was judged
+	overruled []fileset.Conflict // what was allowed
+	sealed    func() error       // closes what plan was made of meanwhile; may be nil
+	ready     string             // a file, or the archive, that is an XDM package already
+	size      int64              // bytes to read, all in all
 }
 
 // file is attached as it is.
@@ -139,7 +140,7 @@ func mediaType(ext string, head []byte) string {
 func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (err error) {
 	switch {
 	case len(p.dicom) > 0:
-		p.plan, err = fileset.Scan(ctx, fileset.ScanOptions{AllowNames: f.names, SkipForeign: f.skip}, p.dicom...)
+		p.plan, err = fileset.Scan(ctx, f.options(), p.dicom...)
 		var bad *fileset.InputError
 		if errors.As(err, &bad) {
 			if slices.ContainsFunc(bad.Problems, unreadable) && !slices.ContainsFunc(bad.Problems, func(p fileset.Problem) bool { return p.Damaged }) {
@@ -150,7 +151,11 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 		if err != nil {
 			return notNow(err)
 		}
-		if p.plan, p.sealed, err = f.deid.apply(ctx, p.plan, fileset.ScanOptions{}); err != nil {
+		p.overruled = p.plan.Overruled
+		if p.plan, p.sealed, err = f.deid.apply(ctx, p.plan, f.options()); err != nil {
+			return err
+		}
+		if err := f.beside(p.plan, f.from); err != nil {
 			return err
 		}
 		p.size += p.plan.Bytes
@@ -158,7 +163,7 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 			return refused(fmt.Errorf("nothing was sent (--profile %s): %s", f.profile, bare(err)))
 		}
 	case p.archive != "":
-		return p.judge(ctx, profile)
+		return p.judge(ctx, f, profile)
 	}
 	return nil
 }
@@ -170,9 +175,12 @@ func (p *parcel) close() {
 	}
 }
 
-// hint tells what is wrong with the input, and what can be done about files in folders that are no DICOM objects.
+// hint tells what is wrong with the input, and what can be done about it.
 func (f *send) hint(bad *fileset.InputError) error {
 	err := badInput(bad)
+	if advice := f.advice(bad, "send"); advice != "" {
+		err = &exitError{exitCode(err), fmt.Errorf("%w%s", err, advice)}
+	}
 	foreign := func(p fileset.Problem) bool { return p.Source == "PS3.10 7.1" && !p.Damaged }
 	if f.skip || !slices.ContainsFunc(bad.Problems, foreign) {
 		return err
@@ -181,26 +189,56 @@ func (f *send) hint(bad *fileset.InputError) error {
 }
 
 // judge looks whether an archive is fit to be sent: what the recipient would refuse does not leave.
-func (p *parcel) judge(ctx context.Context, profile zipmail.Profile) error {
-	f, err := os.Open(p.archive)
+func (p *parcel) judge(ctx context.Context, f *send, profile zipmail.Profile) error {
+	file, err := os.Open(p.archive)
 	if err != nil {
 		return notNow(err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return notNow(err)
 	}
-	report, err := fileset.CheckZIP(ctx, f, info.Size(), fileset.CheckOptions{})
+	report, err := fileset.CheckZIP(ctx, file, info.Size(), fileset.CheckOptions{})
 	if err != nil {
 		return notNow(err)
 	}
 	report.Add(zipmail.CheckProfile(profile, instances(report.Tree))...)
+	p.overrule(f, report)
 	p.judged = info.Size()
 	p.size += p.judged
 	p.set = instances(report.Tree)
 	if err := verdictError(p.archive, report.Verdict); err != nil {
 		return &exitError{exitCode(err), fmt.Errorf("nothing was sent: %s is %s (carepost dicom check %s tells why)", p.archive, report.Verdict, p.archive)}
+	}
+	return nil
+}
+
+// overrule takes out of a report what was allowed, and remembers that it was.
+func (p *parcel) overrule(f *send, report *fileset.Report) {
+	if report.Verdict != fileset.Violations {
+		return
+	}
+	left := slices.DeleteFunc(slices.Clone(report.Findings), func(x fileset.Finding) bool {
+		c := fileset.Overrules(x)
+		if allowed := c != "" && f.allows(c); !allowed {
+			return false
+		}
+		if c := fileset.Overrules(x); !slices.Contains(p.overruled, c) {
+			p.overruled = append(p.overruled, c)
+		}
+		return true
+	})
+	report.Verdict = fileset.VerdictOf(left)
+}
+
+// fits refuses flags of a set that is to be made where there is none, or where its pages are made otherwise.
+func (f *send) fits(p *parcel) error {
+	switch {
+	case f.adds() && len(p.dicom) == 0:
+		return usage(errors.New("--with, --readme and --pdi go with DICOM files that are packed; other files are attached when they are named"))
+	case (f.pdi || f.readme != "") && f.about.xdm:
+		return usage(errors.New("--xdm makes README.TXT and INDEX.HTM of its own; they serve IHE PDI too"))
 	}
 	return nil
 }
@@ -258,7 +296,7 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 		composed = err == nil
 		pipe.CloseWithError(err)
 	}()
-	id, err = c.Send(ctx, from, slices.Concat(l.to, l.cc), r)
+	id, err = c.SendOverruling(ctx, from, slices.Concat(l.to, l.cc), l.parcel.overruled, r)
 	r.CloseWithError(io.ErrClosedPipe) // a refused message is not composed to its end
 	<-done
 	bar.stop()

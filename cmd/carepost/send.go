@@ -23,12 +23,13 @@ import (
 type send struct {
 	from, subject, text, textFile, profile string
 	to, cc                                 []string
-	noWait, names, skip                    bool
-	final                                  bool // a notice of the final delivery is asked for
-	follow                                 string
-	about                                  about
-	deid                                   deidentification
-	wait                                   time.Duration
+	noWait                                 bool
+	packing
+	final  bool // a notice of the final delivery is asked for
+	follow string
+	about  about
+	deid   deidentification
+	wait   time.Duration
 }
 
 // mostText is how long the text of a letter may be, in bytes; what is longer is a file to attach.
@@ -86,8 +87,7 @@ Exit codes:
 	fl.StringVar(&f.text, "text", "", "the `TEXT` to send")
 	fl.StringVar(&f.textFile, "text-file", "", "a `FILE` with the text, UTF-8; \"-\" reads standard input")
 	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile `NAME` that DICOM files must fit: gen, gen-sec or dental")
-	fl.BoolVar(&f.names, "allow-names", false, "send although one Patient ID has different patient names")
-	fl.BoolVar(&f.skip, "skip-foreign", false, "leave out files in folders that are no DICOM objects (viewers, readme files)")
+	f.packing.register(cmd, "send")
 	fl.BoolVar(&f.final, "final-delivery", false, "ask for proof of the final delivery; without it in time the message has failed")
 	fl.BoolVar(&f.noWait, "no-wait", false, "do not watch what becomes of the message")
 	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this `TIME`, for example 10m (default: until it is over)")
@@ -180,6 +180,9 @@ func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
 	if err := f.deid.fits(l.parcel); err != nil {
 		return l, err
 	}
+	if err := f.fits(&l.parcel); err != nil {
+		return l, err
+	}
 	l.text, err = f.readText(cmd, len(paths) == 0)
 	return l, err
 }
@@ -265,6 +268,7 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 		return clientError(err)
 	}
 	defer l.parcel.close()
+	f.from = from.String()
 	if err := l.parcel.open(ctx, f, l.profile); err != nil {
 		return err
 	}

@@ -23,6 +23,17 @@ const (
 // Conflicts are all of them.
 func Conflicts() []Conflict { return []Conflict{Names, Parents, Versions} }
 
+// Overrules says which conflict a reader's finding is of; "" where it is of none.
+func Overrules(f Finding) Conflict {
+	switch f.Rule {
+	case ruleNames.name:
+		return Names
+	case ruleStudyTwice.name, ruleSeriesTwice.name:
+		return Parents
+	}
+	return ""
+}
+
 // conflict is a problem that could be overruled.
 func (b *builder) conflict(c Conflict, reason, source string, files ...string) {
 	b.problems = append(b.problems, Problem{Files: files, Reason: reason, Source: source, Conflict: c})

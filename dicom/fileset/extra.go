@@ -15,6 +15,8 @@ type Extra struct {
 	Name string // components of A-Z 0-9 _ - joined by "/", the last with an extension: "OTHER/LETTER.PDF"
 	Size int64  // bytes
 	Open func() (io.ReadCloser, error)
+
+	Source string // by which the finding about it calls it; empty where there is to be none
 }
 
 // Limits of extra files.
@@ -41,6 +43,11 @@ func (p *Plan) AddExtras(extras ...Extra) error {
 	}
 	if len(p.extras)+len(extras) > maxExtras {
 		return fmt.Errorf("fileset: more than %d files beside a set", maxExtras)
+	}
+	for _, x := range extras {
+		if x.Source != "" {
+			p.Findings = append(p.Findings, ruleExtra.at(x.Source, "no DICOM object: it travels beside the set, as %s", x.Name))
+		}
 	}
 	p.extras = append(p.extras, extras...)
 	return nil

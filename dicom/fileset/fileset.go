@@ -115,6 +115,9 @@ func (f Finding) String() string {
 	return b.String()
 }
 
+// VerdictOf is the judgement that findings amount to, of a set that could be read at all.
+func VerdictOf(fs []Finding) Verdict { return verdict(fs) }
+
 // verdict gives the judgement that findings amount to.
 func verdict(fs []Finding) Verdict {
 	worst := Note

@@ -287,7 +287,7 @@ func (c *checker) compare(i, f int) {
 		case "PATIENT":
 			c.differ(r, "Patient ID", p.keys.exact(tagPatientID, p.charset), x.obj.patient.exact(tagPatientID, x.obj.charset))
 			if !dicom.SameName(p.keys.exact(tagName, p.charset), x.obj.patient.exact(tagName, x.obj.charset)) {
-				c.find(ruleRecord, r.fileID, "the patient name of the record is not that of the file")
+				c.find(ruleNames, r.fileID, "the patient name of the record is not that of the file")
 			}
 		}
 	}

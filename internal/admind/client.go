@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/dicom/fileset"
 )
 
 // Client asks an installation. It is safe for concurrent use. Its errors are *Error where the installation has answered, and
@@ -63,7 +64,15 @@ func (c *Client) Reload(ctx context.Context) (out Reloaded, err error) {
 // Send submits a message (RFC 5322), which is streamed. When it returns nil the message is durable; id names its timeline. A
 // message of which body ends in an error is not taken.
 func (c *Client) Send(ctx context.Context, from addr.Address, to []addr.Address, body io.Reader) (id string, err error) {
+	return c.SendOverruling(ctx, from, to, nil, body)
+}
+
+// SendOverruling is Send of a File-set that was made although its instances contradict each other in these ways; the audit log keeps them.
+func (c *Client) SendOverruling(ctx context.Context, from addr.Address, to []addr.Address, overruled []fileset.Conflict, body io.Reader) (id string, err error) {
 	q := url.Values{"from": {from.String()}}
+	for _, x := range overruled {
+		q.Add("overruled", string(x))
+	}
 	for _, a := range to {
 		q.Add("to", a.String())
 	}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"carepost/addr"
+	"carepost/dicom/fileset"
 	"carepost/internal/flow"
 	"carepost/internal/transit"
 )
@@ -36,7 +38,14 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 		}
 		to = append(to, a)
 	}
-	id, err := s.o.Flow.Submit(r.Context(), actor(r), transit.Envelope{From: addr.Path{Address: from}, To: to}, r.Body)
+	for _, c := range q["overruled"] {
+		if !slices.Contains(fileset.Conflicts(), fileset.Conflict(c)) {
+			s.fail(w, wrong("overruled: none of the conflicts of a File-set"))
+			return
+		}
+	}
+	env := transit.Envelope{From: addr.Path{Address: from}, To: to, Overruled: q["overruled"]}
+	id, err := s.o.Flow.Submit(r.Context(), actor(r), env, r.Body)
 	s.answer(w, map[string]string{"id": id}, err)
 }
 

@@ -164,9 +164,11 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 	if err := tx.InsertWork(&store.Work{Kind: kind, Ref: m.ID, Lane: queue.Lane(m.Size), Unique: kind + ":" + m.ID}); err != nil {
 		return err
 	}
-	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: map[string]string{
-		"direction": kind, "size": strconv.FormatInt(m.Size, 10), "recipients": strconv.Itoa(len(m.Envelope.To)),
-	}})
+	detail := map[string]string{"direction": kind, "size": strconv.FormatInt(m.Size, 10), "recipients": strconv.Itoa(len(m.Envelope.To))}
+	if len(m.Envelope.Overruled) > 0 {
+		detail["overruled"] = strings.Join(m.Envelope.Overruled, ", ")
+	}
+	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: detail})
 }
 
 // headerOf reads the header of a draft.
