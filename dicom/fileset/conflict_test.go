@@ -21,7 +21,7 @@ func ct(patient, name, study, series, instance string, more ...[]byte) []byte {
 	return part10(class, instance, e...)
 }
 
-// Each conflict stops; the one thing that was allowed goes on, is found, and is kept for the record (PS3.11 X.3.3, PS3.3 F.5).
+// DCM-07: each conflict stops; the one thing that was allowed goes on, is found, and is kept for the record (PS3.11 X.3.3, PS3.3 F.5).
 func TestConflicts(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -16,7 +16,7 @@ func extra(name, text string) Extra {
 	return Extra{Name: name, Size: int64(len(text)), Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
 }
 
-// Files beside a set travel with it, the DICOMDIR does not name them, and MANIFEST sees what was done to them (PS3.12 Y.1.1 note).
+// DCM-12: files beside a set travel with it, the DICOMDIR does not name them, and MANIFEST sees what was done to them (PS3.12 Y.1.1 note).
 func TestExtras(t *testing.T) {
 	p := scan(t, demoStudy(t))
 	plain := packed(t, p)
