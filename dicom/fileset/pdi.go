@@ -86,9 +86,9 @@ func (p *Plan) page(contact string) []byte {
 	for _, pt := range p.Tree {
 		fmt.Fprintf(&b, "<h2>%s</h2>\r\n<p>Patient ID: %s</p>\r\n<ul>\r\n", html.EscapeString(plainName(pt.Name)), html.EscapeString(pt.ID))
 		for _, st := range pt.Studies {
-			fmt.Fprintf(&b, "<li>%s<ul>\r\n", html.EscapeString(words("Study "+st.ID, plainDate(st.Date), st.Description)))
+			fmt.Fprintf(&b, "<li>%s<ul>\r\n", html.EscapeString(inWords("Study "+st.ID, plainDate(st.Date), st.Description)))
 			for _, se := range st.Series {
-				fmt.Fprintf(&b, "<li>%s</li>\r\n", html.EscapeString(words("Series "+se.Number, se.Modality, fmt.Sprintf("%d instances", len(se.Instances)))))
+				fmt.Fprintf(&b, "<li>%s</li>\r\n", html.EscapeString(inWords("Series "+se.Number, se.Modality, fmt.Sprintf("%d instances", len(se.Instances)))))
 			}
 			b.WriteString("</ul></li>\r\n")
 		}
@@ -102,7 +102,7 @@ func (p *Plan) page(contact string) []byte {
 	return b.Bytes()
 }
 
-func words(ws ...string) string {
+func inWords(ws ...string) string {
 	var kept []string
 	for _, w := range ws {
 		if w = strings.TrimSpace(w); w != "" {
