@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"bigstudy": writeBigStudy, "nest": writeNest, "later": later},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"bigstudy": writeBigStudy, "nest": writeNest, "later": later, "pacs": startPACS},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SHARED", shared)
 			env.Setenv("CHECKER", checker) // of packages, by the rules alone

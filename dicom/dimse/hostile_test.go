@@ -351,6 +351,7 @@ func TestStop(t *testing.T) {
 	if err := idle.Echo(); err == nil {
 		t.Error("an echo from a server that stops")
 	}
+	idle.Abort()
 	close(goOn)
 	if r := (<-results)[0]; !r.Stored() {
 		t.Errorf("the instance under way: %v", r)
