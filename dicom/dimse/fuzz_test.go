@@ -26,7 +26,7 @@ func (c *tape) SetWriteDeadline(time.Time) error { return nil }
 
 func (c *tape) DialContext(context.Context, string, string) (net.Conn, error) { return c, nil }
 
-// Whatever a caller says: no more is stored than was sent, what is answered is bounded by it, and it ends.
+// ATT-38: whatever a caller says: no more is stored than was sent, what is answered is bounded by it, and it ends.
 func FuzzServer(f *testing.F) {
 	echo := command{field: cEcho, id: 1, class: Verification}
 	f.Add(joined(request(), fragmented(3, 3, echo.compose()), pdu(pduRelease, make([]byte, 4))))
@@ -51,7 +51,7 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
-// Whatever an archive answers: a Client comes to an end, and takes nothing for stored without an answer that says so.
+// ATT-38: whatever an archive answers: a Client comes to an end, and takes nothing for stored without an answer that says so.
 func FuzzClient(f *testing.F) {
 	i := Instance{testClass, testInstance, explicit}
 	file := append(metaHeader(i, "X"), make([]byte, 64)...)

@@ -68,7 +68,7 @@ func last(t testing.TB, b []byte) (kind byte, body []byte) {
 	return kind, body
 }
 
-// PS3.8 §9.2.3, §9.3: whatever breaks the protocol is answered with an A-ABORT of its reason, and nothing of it reaches the Handler whole.
+// ATT-38, PS3.8 §9.2.3, §9.3: whatever breaks the protocol is answered with an A-ABORT of its reason, and nothing of it reaches the Handler whole.
 func TestBreaches(t *testing.T) {
 	long := pdu(pduData, nil)
 	binary.BigEndian.PutUint32(long[2:], 131073)
@@ -129,7 +129,7 @@ func TestBreaches(t *testing.T) {
 	}
 }
 
-// PS3.8 §9.3.4, PS3.7 Annex C: what is no breach, but cannot be had.
+// ATT-38, PS3.8 §9.3.4, PS3.7 Annex C: what is no breach, but cannot be had.
 func TestDeclined(t *testing.T) { synctest.Test(t, declined) }
 
 func declined(t *testing.T) {
@@ -189,7 +189,7 @@ func (p partial) Store(_ context.Context, _ Association, _ Instance, r io.Reader
 	return Success
 }
 
-// An instance that ends with its association is no whole one: an A-ABORT, a lost connection and a silence all say so.
+// ATT-38: an instance that ends with its association is no whole one: an A-ABORT, a lost connection and a silence all say so.
 func TestHalfAnInstance(t *testing.T) {
 	begun := joined(request(), storeRequest(1), fragmented(1, 0, make([]byte, 1000)))
 	synctest.Test(t, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestHalfAnInstance(t *testing.T) {
 	})
 }
 
-// A trickle does not hold an association: each piece has its time, however it comes.
+// ATT-38: a trickle does not hold an association: each piece has its time, however it comes.
 func TestTrickle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, b := range map[string][]byte{
@@ -256,7 +256,7 @@ func TestTrickle(t *testing.T) {
 	})
 }
 
-// More callers than there is room for are told to come back; a crowd of one address leaves room for others.
+// ATT-38: more callers than there is room for are told to come back; a crowd of one address leaves room for others.
 func TestCrowd(t *testing.T) {
 	address := serve(t, &Server{Handler: &spool{}, Limits: Limits{Associations: 4}})
 	ctx, contexts := deadline(t), []Context{{Verification, "1.2.840.10008.1.2"}}

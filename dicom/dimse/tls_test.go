@@ -112,7 +112,7 @@ func toStorescpTLS(t *testing.T, all map[string][]byte) {
 	same(t, all, received(t, dir))
 }
 
-// Who has no certificate, or one of somebody else, does not come in, and we do not speak to strangers.
+// ATT-38: who has no certificate, or one of somebody else, does not come in, and we do not speak to strangers.
 func TestTLSRefuses(t *testing.T) {
 	a, other := newAuthority(t), newAuthority(t)
 	address := serve(t, &Server{Handler: &spool{}, TLS: &tls.Config{Certificates: []tls.Certificate{a.issue(t, "server")},
