@@ -241,7 +241,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)}, {"audit", !reflect.DeepEqual(c.Audit, i.conf.Audit)},
 		{"submission", !slices.Equal(c.Hosts, i.conf.Hosts)}, {"webhook", !reflect.DeepEqual(c.Webhooks, i.conf.Webhooks)},
-		{"dicom", !reflect.DeepEqual(c.DICOM, i.conf.DICOM)},
+		{"dicom", dicomChanged(c.DICOM, i.conf.DICOM)},
 	} {
 		if x.changed {
 			later = append(later, x.key)
@@ -252,6 +252,9 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		return nil, err
 	}
 	i.Reach(networkOf(c))
+	if err := i.Route(ctx, c.DICOM.Routes); err != nil {
+		return nil, err
+	}
 	i.log.Info("configuration read again", "partners", len(c.Partners))
 	return later, nil
 }

@@ -12,6 +12,7 @@ import (
 	"carepost/internal/blob"
 	"carepost/internal/bundle"
 	"carepost/internal/flow"
+	"carepost/internal/intake"
 	"carepost/internal/mailbox"
 )
 
@@ -102,6 +103,10 @@ func (s *Server) known(err error) *Error {
 		return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "there is an open account of that address already"}
 	case errors.Is(err, mailbox.ErrNoAccount), errors.Is(err, admin.ErrNoAccount):
 		return notFound("there is no such account here")
+	case errors.Is(err, intake.ErrUnknown):
+		return notFound("there is no such study; carepost dicom intake list shows those there are")
+	case errors.Is(err, intake.ErrState):
+		return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "that study does not wait for a person"}
 	case errors.Is(err, mailbox.ErrNoFileSet):
 		return notFound("the message carries no DICOM.ZIP")
 	case errors.Is(err, blob.ErrDamaged):

@@ -15,6 +15,7 @@ import (
 	"carepost/internal/audit"
 	"carepost/internal/bundle"
 	"carepost/internal/flow"
+	"carepost/internal/intake"
 	"carepost/internal/mailbox"
 )
 
@@ -24,6 +25,7 @@ type Options struct {
 	Mailboxes *mailbox.Service
 	Admin     *admin.Service
 	Bundles   *bundle.Service
+	Intake    *intake.Service
 	Host      Host
 	Log       *slog.Logger
 }
@@ -157,6 +159,7 @@ func (s *Server) routes() *http.ServeMux {
 	s.pilotRoutes(m)
 	s.auditRoutes(m)
 	s.hookRoutes(m)
+	s.intakeRoutes(m)
 	return m
 }
 

@@ -115,7 +115,7 @@ func TestPeers(t *testing.T) {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
 	}
-	all, err := h.intake.List(t.Context(), true)
+	all, err := h.intake.List(t.Context(), "test", true)
 	if err != nil || len(all) != 2 || all[0].Objects != 4 || all[0].Calling != "CT1" || all[0].Via != Via || all[1].Calling != "CT2" || all[1].Objects != 4 {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -170,7 +170,7 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
-	if all, err := h.intake.List(t.Context(), true); err != nil || len(all) != 0 || h.Counts().Refused != 2 {
+	if all, err := h.intake.List(t.Context(), "test", true); err != nil || len(all) != 0 || h.Counts().Refused != 2 {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if strings.Contains(h.log.String(), "SECRET") || strings.Contains(h.log.String(), "2.25.1") {

@@ -32,6 +32,9 @@ func (o DICOM) intake(g *Gateway) intake.Options {
 	return intake.Options{Store: g.store, Blobs: g.blobs, Flow: g.flow, Routes: o.Routes, Quiet: o.Quiet, Remember: o.Remember, Clock: g.opts.Clock, Log: g.opts.Log}
 }
 
+// Route exchanges the routes of studies that devices hand in.
+func (g *Gateway) Route(ctx context.Context, routes []intake.Route) error { return g.intake.Use(ctx, routes) }
+
 // Intake takes the objects of devices.
 func (g *Gateway) Intake() *intake.Service { return g.intake }
 
@@ -86,5 +89,5 @@ func (g *Gateway) intakeWarning(ctx context.Context) (string, error) {
 	if err != nil || l.Held == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("%d studies that devices handed in wait for somebody: carepost dicom intake list tells why", l.Held), nil
+	return fmt.Sprintf("studies that devices handed in wait for somebody (%d): carepost dicom intake list tells why", l.Held), nil
 }

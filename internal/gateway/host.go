@@ -41,7 +41,7 @@ func (g *Gateway) operators() admind.Options {
 			return out, err
 		}
 	}
-	return admind.Options{Admin: g.admin, Bundles: g.bundles, Flow: g.flow, Mailboxes: g.mailboxes, Host: h, Log: g.opts.Log}
+	return admind.Options{Admin: g.admin, Bundles: g.bundles, Flow: g.flow, Mailboxes: g.mailboxes, Intake: g.intake, Host: h, Log: g.opts.Log}
 }
 
 // codeOf names errors of rooms that edges do not see.

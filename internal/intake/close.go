@@ -80,7 +80,7 @@ func (s *Service) quiet(ctx context.Context, j *queue.Job) (i store.Intake, wait
 func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *detail) error {
 	r, ok := s.route(*d)
 	if !ok {
-		return &holding{WhyRoute, []string{"no [[dicom.route]] of carepost.toml fits this study: add one, and retry"}}
+		return &holding{WhyRoute, []string{"no [[dicom.route]] of carepost.toml fits this study: add one, and reload; then it is sent"}}
 	}
 	inputs, err := s.inputs(ctx, i.ID)
 	if err != nil {

@@ -149,7 +149,7 @@ func (h *house) bodies() (n int) {
 
 func (h *house) only() Study {
 	h.t.Helper()
-	all, err := h.List(h.t.Context(), true)
+	all, err := h.List(h.t.Context(), "test", true)
 	h.must(err)
 	if len(all) == 0 {
 		h.t.Fatal("no study")

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"carepost/addr"
@@ -71,7 +72,10 @@ type Options struct {
 }
 
 // Service is for one installation and safe for concurrent use.
-type Service struct{ o Options }
+type Service struct {
+	o      Options
+	routes atomic.Pointer[[]Route]
+}
 
 // New makes a Service. Its steps are run by a queue given its Handlers.
 func New(o Options) *Service {
@@ -84,7 +88,15 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o}
+	s := &Service{o: o}
+	s.routes.Store(&o.Routes)
+	return s
+}
+
+// Use exchanges the routes, and has studies that no route fitted before looked at again.
+func (s *Service) Use(ctx context.Context, routes []Route) error {
+	s.routes.Store(&routes)
+	return s.Start(ctx)
 }
 
 // Handlers are the steps. Packing takes long, and a study may wait for a disk: other studies go on meanwhile.

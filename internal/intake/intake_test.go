@@ -107,7 +107,7 @@ func TestRoutes(t *testing.T) {
 	h.take(device, made("3", "5", nil))
 	h.quietly()
 	got := map[string]string{}
-	all, err := h.List(t.Context(), true)
+	all, err := h.List(t.Context(), "test", true)
 	h.must(err)
 	for _, s := range all {
 		got[s.Calling+"/"+s.Called] += " " + string(s.State) + ":" + s.Route + string(s.Why)
@@ -175,7 +175,7 @@ func TestLate(t *testing.T) {
 	}
 	h.now = h.now.Add(31 * 24 * time.Hour)
 	h.run(kindForget)
-	if all, err := h.List(t.Context(), true); err != nil || len(all) != 0 {
+	if all, err := h.List(t.Context(), "test", true); err != nil || len(all) != 0 {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -246,7 +246,7 @@ func TestOtherReasons(t *testing.T) {
 		h.take(Origin{Calling: "CT1", Called: called, Via: "dimse"}, made("1", "1", nil))
 	}
 	h.quietly()
-	all, err := h.List(t.Context(), false)
+	all, err := h.List(t.Context(), "test", false)
 	h.must(err)
 	for i, want := range []Why{WhyConflict, WhyProfile, WhyRefused} {
 		if all[i].Why != want || all[i].State != store.IntakeHeld || len(all[i].Reason) == 0 {
@@ -267,8 +267,7 @@ func TestRouteComesLater(t *testing.T) {
 	if s := h.only(); s.Why != WhyRoute {
 		t.Errorf("%+v", s)
 	}
-	h.o.Routes = []Route{everything()}
-	h.must(h.Start(t.Context()))
+	h.must(h.Use(t.Context(), []Route{everything()}))
 	h.run(kindClose)
 	if s := h.only(); s.State != store.IntakeSent {
 		t.Errorf("%+v", s)
@@ -296,7 +295,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
-	if all, err := h.List(t.Context(), true); err != nil || len(all) != 0 || h.bodies() != 0 {
+	if all, err := h.List(t.Context(), "test", true); err != nil || len(all) != 0 || h.bodies() != 0 {
 		t.Errorf("%+v, %v, %d bodies", all, err, h.bodies())
 	}
 }

@@ -57,14 +57,15 @@ func shown(i store.Intake) (Study, detail, error) {
 		First: i.First, Last: i.Last, Why: d.Why, Reason: d.Reason, Route: d.Route, Message: d.Message, Late: d.Before != ""}, d, err
 }
 
-// List lists studies in the order of their coming: those that are neither sent nor dropped, or all.
-func (s *Service) List(ctx context.Context, all bool) (out []Study, err error) {
+// List lists studies in the order of their coming, those that are neither sent nor dropped or all, and tells the audit who looked.
+func (s *Service) List(ctx context.Context, by audit.Actor, all bool) (out []Study, err error) {
 	states := []store.IntakeState{store.IntakeOpen, store.IntakeClosing, store.IntakeHeld}
 	if all {
 		states = nil
 	}
-	err = s.o.Store.View(ctx, func(tx *store.Tx) error {
+	err = s.o.Store.Tx(ctx, func(tx *store.Tx) error {
 		list, err := tx.Intakes("", mostListed, states...)
+		out = out[:0]
 		for _, i := range list {
 			one, _, err := shown(i)
 			if err != nil {
@@ -72,7 +73,10 @@ func (s *Service) List(ctx context.Context, all bool) (out []Study, err error) {
 			}
 			out = append(out, one)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return audit.Write(tx, audit.Entry{Actor: by, Action: "intake.list", Object: "intake:all"})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)

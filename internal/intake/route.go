@@ -97,7 +97,7 @@ func (r Route) fits(d detail) bool {
 func (s *Service) route(d detail) (Route, bool) {
 	var found Route
 	ok := false
-	for _, r := range s.o.Routes {
+	for _, r := range *s.routes.Load() {
 		if r.fits(d) && !r.Keep {
 			found, ok = r, true
 			break
