@@ -31,7 +31,8 @@ func newMailSaveCmd(m *mailCmd) *cobra.Command {
 		Short: "Writes one mail, its attachments or its study to files",
 		Long: `Writes into DIR, which is made if it is missing: the mail as it is, in DIR/mail-UID.eml; with --attachments every attachment under the
 name that the sender gave it, made harmless; with --study the DICOM File-set, if it is COMPLETE, or with --package the documents of
-an IHE XDM package, if all are there and unchanged, into a DIR that is new or empty. What is there already is never overwritten.
+an IHE XDM package, if all are there and unchanged, into a DIR that is new or empty. Beside the DICOMDIR of a set stands LETTER.TXT:
+what the mail says. What is there already is never overwritten.
 
 What is written is no longer sealed: protect the folder.
 
@@ -172,6 +173,11 @@ func (f *mailSave) saveStudy(cmd *cobra.Command, c *admind.Client, of addr.Addre
 	out := err == nil
 	if err != nil && !errors.Is(err, fileset.ErrDamaged) && !errors.Is(err, fileset.ErrRefused) {
 		return notNow(err)
+	}
+	if out {
+		if err := f.saveLetter(ctx, c, of, uid, dir); err != nil {
+			return err
+		}
 	}
 	if asJSON(cmd) {
 		err = writeJSON(cmd.OutOrStdout(), struct {

@@ -31,6 +31,7 @@ type parcel struct {
 
 	plan      *fileset.Plan      // of dicom
 	set       []fileset.Instance // of archive
+	tree      []fileset.Patient  // of archive
 	judged    int64              // size of archive when it was judged
 	overruled []fileset.Conflict // what was allowed
 	sealed    func() error       // closes what plan was made of meanwhile; may be nil
@@ -207,7 +208,7 @@ func (p *parcel) judge(ctx context.Context, f *send, profile zipmail.Profile) er
 	p.overrule(f, report)
 	p.judged = info.Size()
 	p.size += p.judged
-	p.set = instances(report.Tree)
+	p.set, p.tree = instances(report.Tree), report.Tree
 	if err := verdictError(p.archive, report.Verdict); err != nil {
 		return &exitError{exitCode(err), fmt.Errorf("nothing was sent: %s is %s (carepost dicom check %s tells why)", p.archive, report.Verdict, p.archive)}
 	}

@@ -25,11 +25,12 @@ type send struct {
 	to, cc                                 []string
 	noWait                                 bool
 	packing
-	final  bool // a notice of the final delivery is asked for
-	follow string
-	about  about
-	deid   deidentification
-	wait   time.Duration
+	allowSubject bool // that names a patient
+	final        bool // a notice of the final delivery is asked for
+	follow       string
+	about        about
+	deid         deidentification
+	wait         time.Duration
 }
 
 // mostText is how long the text of a letter may be, in bytes; what is longer is a file to attach.
@@ -57,7 +58,11 @@ DICOMDIR, beside it. --context attaches a Direct Context: what the message is ab
 you give it, sealed with the message.
 
 The subject is sealed with the message; the mail's own envelope shows nobody what it is about. A mail with a File-set says
-DICOM-ZIP in its subject, as the standard wants it.
+DICOM-ZIP in its subject, as the standard wants it, and does not leave if its subject names a patient of the set: say it in the text.
+
+The message is signed for the account that sends. With a File-set in it, the signature attests that its sender is authorised to disclose
+the images to the recipients (PS3.15 B.8): that is said before it is sent, stands in the mail, and the audit has who sent it. It attests
+nothing clinical: digital signatures inside the images do, and leave as they are.
 
 Exit codes:
   0  every recipient's system has taken the message over; with --no-wait:
@@ -88,6 +93,7 @@ Exit codes:
 	fl.StringVar(&f.textFile, "text-file", "", "a `FILE` with the text, UTF-8; \"-\" reads standard input")
 	fl.StringVar(&f.profile, "profile", "gen-sec", "application profile `NAME` that DICOM files must fit: gen, gen-sec or dental")
 	f.packing.register(cmd, "send")
+	fl.BoolVar(&f.allowSubject, "allow-subject", false, "send although the subject names a patient of the File-set; the audit says so")
 	fl.BoolVar(&f.final, "final-delivery", false, "ask for proof of the final delivery; without it in time the message has failed")
 	fl.BoolVar(&f.noWait, "no-wait", false, "do not watch what becomes of the message")
 	fl.DurationVar(&f.wait, "wait", 0, "watch no longer than this `TIME`, for example 10m (default: until it is over)")
@@ -273,6 +279,9 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 		return err
 	}
 	f.deid.tell(cmd.ErrOrStderr(), l.parcel)
+	if err := f.disclose(cmd, &l, from); err != nil {
+		return err
+	}
 	id, err := l.send(ctx, cmd.ErrOrStderr(), c, from, f.subject)
 	if err != nil {
 		return err

@@ -62,6 +62,9 @@ func ComposeSet(w io.Writer, l Letter, xs []fileset.Instance, archive func(w io.
 	if text == "" {
 		text = defaultText
 	}
+	if says := Attestation(l.From); l.Profile.Secure() && !strings.Contains(text, says) {
+		text = strings.TrimRight(text, "\n") + "\n\n" + says + "\n"
+	}
 	head := header(l)
 	if err := head.Err(); err != nil {
 		return fmt.Errorf("zipmail: %w", err)

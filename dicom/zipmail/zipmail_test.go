@@ -110,7 +110,7 @@ func TestCompose(t *testing.T) {
 		t.Errorf("%v %+v", err, r)
 	}
 	text, err := io.ReadAll(root.Parts[0].Open(bytes.NewReader(b)))
-	if err != nil || strings.ReplaceAll(string(text), "\r\n", "\n") != l.Text {
+	if err != nil || strings.ReplaceAll(string(text), "\r\n", "\n") != l.Text+"\n"+Attestation(l.From)+"\n" { // DCM-26
 		t.Errorf("the text became %q %v", text, err)
 	}
 	if bytes.Contains(b, []byte("Tooth")) || bytes.Contains(b, []byte("DENT01")) {

@@ -84,6 +84,7 @@ func TestNoActWithoutItsEntry(t *testing.T) {
 		"timeline": func(ctx context.Context) error { _, err := c.Message(ctx, sent); return err },
 		"list":     func(ctx context.Context) error { _, err := c.Mails(ctx, p.Address, in, 0, 10); return err },
 		"outline":  func(ctx context.Context) error { _, err := c.MailOutline(ctx, p.Address, in, uid); return err },
+		"letter":   func(ctx context.Context) error { _, err := c.MailLetter(ctx, p.Address, in, uid); return err },
 		"contents": func(ctx context.Context) error { _, err := c.MailContents(ctx, p.Address, in, uid); return err },
 		"read": func(ctx context.Context) error {
 			r, _, err := c.OpenMail(ctx, p.Address, in, uid)

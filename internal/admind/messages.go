@@ -10,6 +10,7 @@ import (
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
 	"carepost/internal/flow"
 	"carepost/internal/transit"
 )
@@ -39,7 +40,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 		to = append(to, a)
 	}
 	for _, c := range q["overruled"] {
-		if !slices.Contains(fileset.Conflicts(), fileset.Conflict(c)) {
+		if x := fileset.Conflict(c); x != zipmail.NamedSubject && !slices.Contains(fileset.Conflicts(), x) {
 			s.fail(w, wrong("overruled: none of the conflicts of a File-set"))
 			return
 		}

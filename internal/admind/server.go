@@ -98,6 +98,7 @@ func (s *Server) routes() *http.ServeMux {
 		"GET /v1/accounts/{addr}/mails/{uid}/contents":     s.contents,
 		"GET /v1/accounts/{addr}/mails/{uid}/receipt":      s.receipt,
 		"POST /v1/accounts/{addr}/mails/{uid}/receipt":     s.sendReceipt,
+		"GET /v1/accounts/{addr}/mails/{uid}/letter":       s.letter,
 		"GET /v1/accounts/{addr}/mails/{uid}/study":        s.study,
 		"GET /v1/accounts/{addr}/mails/{uid}/study/report": s.studyReport,
 

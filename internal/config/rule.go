@@ -32,6 +32,10 @@ type demand struct {
 	Readable *bool       `toml:"readable"`
 	Hold     *bool       `toml:"hold"`
 	Watch    []watched   `toml:"watch"`
+
+	Sets      sets      `toml:"sets"`
+	Statement statement `toml:"statement"`
+	Prohibit  []watched `toml:"prohibit"`
 }
 
 type (
@@ -169,6 +173,10 @@ func rules(all []demand, wrong func(key, format string, a ...any) error) (out ru
 		if d.Profile != "" {
 			policy := policies[string(d.Profile)]
 			r.Profile = &policy
+		}
+		r.Sets, r.Statement = rule.Sets(d.Sets), string(d.Statement)
+		for _, w := range d.Prohibit {
+			r.Prohibit = append(r.Prohibit, w.Regexp)
 		}
 		for _, w := range d.Watch {
 			r.Watch = append(r.Watch, w.Regexp)

@@ -30,6 +30,11 @@ refuse = "closed for the move"
 readable = true
 hold = true
 watch = ['(?i)\bsecret\b']
+sets = "as-they-are"
+statement = """
+For the addressee alone.
+"""
+prohibit = ['\bborn\b']
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +43,8 @@ watch = ['(?i)\bsecret\b']
 	for _, theirs := range []addr.Address{{Endpoint: "a", Domain: "south.example"}, {Endpoint: "desk", Domain: "west.example"}} {
 		r := c.Rules.Of(ours, theirs, transit.Inbound)
 		if len(r.Accept) != 2 || r.Size != 25e6 || r.Instead.Endpoint != "records" || *r.Profile != trust.V13 || r.Notices != rule.Never || r.Failures != rule.ByMDN ||
-			r.Patience != 10*time.Minute || r.Refuse != "closed for the move" || !*r.Readable || !*r.Hold || len(r.Watch) != 1 || !r.Watch[0].MatchString("a Secret!") {
+			r.Patience != 10*time.Minute || r.Refuse != "closed for the move" || !*r.Readable || !*r.Hold || len(r.Watch) != 1 || !r.Watch[0].MatchString("a Secret!") ||
+			r.Sets != rule.AsTheyAre || r.Statement != "For the addressee alone." || len(r.Prohibit) != 1 {
 			t.Errorf("%+v", r)
 		}
 		if r := c.Rules.Of(ours, theirs, transit.Outbound); r.Accept != nil || r.Size != 0 {
@@ -73,7 +79,7 @@ func TestFailures(t *testing.T) {
 func TestRulesRefused(t *testing.T) {
 	for _, line := range []string{
 		`direction = "inward"`, `notices = "none"`, `failures = "MDN"`, `failures = ""`, `accept = []`, `accept = ["*/*"]`, `accept = ["pdf"]`, `accept = ["image/p*"]`, `size = "much"`, `size = "0"`,
-		`size = "9999999999 GB"`, `instead = "north.example"`, `for = ["a b"]`, `with = [""]`, `refuse = ""`, `refuse = "a\nb"`, `profile = "v9"`, `patience = "-1h"`, `color = "red"`, `watch = ["("]`, `watch = [""]`, `watch = ["a*"]`,
+		`size = "9999999999 GB"`, `instead = "north.example"`, `for = ["a b"]`, `with = [""]`, `refuse = ""`, `refuse = "a\nb"`, `profile = "v9"`, `patience = "-1h"`, `color = "red"`, `watch = ["("]`, `watch = [""]`, `watch = ["a*"]`, `prohibit = ["("]`, `sets = "all"`, `statement = " "`,
 	} {
 		_, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\n[[rule]]\n"+line+"\n")
 		if err == nil || !strings.HasPrefix(err.Error(), "/x/carepost.toml:") {

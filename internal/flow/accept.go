@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -94,24 +95,38 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	if err := check(header); err != nil {
 		return "", err
 	}
+	env.To = once(env.To)
+	var ready prepared
+	if dir == transit.Outbound && kind == transit.Mail && !agent.IsReport(header) {
+		if ready, err = f.prepare(ctx, by, env, d, header); err != nil {
+			return "", err
+		}
+		if ready.draft != nil {
+			d = ready.draft
+			defer d.Discard()
+			if header, err = headerOf(d); err != nil {
+				return "", err
+			}
+		}
+	}
 	ref, err := d.Commit()
 	if err != nil {
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
 	crash.Point("accept.body-durable")
-	env.To = once(env.To)
 	m := store.Message{
 		Direction: dir, Kind: kind, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
 	}
 	if dir == transit.Outbound {
 		m.Header = shown(header)
+		m.Header.Attests = ready.attests
 		if agent.IsReport(header) {
 			m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure
 		}
 	}
 	m.Dedupe = f.repeat(dir, env, header, digest.Sum(nil))
 	err = f.commit(ctx, func(tx *store.Tx) error {
-		err := f.record(tx, by, &m, ref)
+		err := f.record(tx, by, &m, ref, ready.detail)
 		for _, do := range and {
 			if err == nil {
 				err = do(tx, m.ID)
@@ -133,7 +148,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 }
 
 // record writes everything that makes a message ours, in one transaction.
-func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.Ref) error {
+func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.Ref, more map[string]string) error {
 	if m.Direction == transit.Outbound {
 		if err := used(tx, m); err != nil {
 			return err
@@ -168,6 +183,7 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 	if len(m.Envelope.Overruled) > 0 {
 		detail["overruled"] = strings.Join(m.Envelope.Overruled, ", ")
 	}
+	maps.Copy(detail, more)
 	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: detail})
 }
 

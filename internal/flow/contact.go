@@ -163,7 +163,7 @@ func (f *Flow) readmit(tx *store.Tx, by audit.Actor, r Request, ref blob.Ref) er
 	env.To = []addr.Address{r.To}
 	m := store.Message{Direction: transit.Inbound, Kind: transit.Mail, Envelope: env, Size: ref.Size, Raw: ref.ID, Received: before.Received,
 		Expires: f.Clock().Add(f.Lifetime)}
-	if err := f.record(tx, by, &m, ref); err != nil {
+	if err := f.record(tx, by, &m, ref, nil); err != nil {
 		return err
 	}
 	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.readmit", Object: "message:" + before.ID, Detail: map[string]string{"as": m.ID}})

@@ -266,7 +266,7 @@ func (f *Flow) answer(tx *store.Tx, by audit.Actor, o *owed, kind string, ref bl
 	case err != nil:
 		return false, err
 	}
-	if err := f.record(tx, by, &m, ref); err != nil {
+	if err := f.record(tx, by, &m, ref, nil); err != nil {
 		return false, err
 	}
 	return true, audit.Write(tx, audit.Entry{Actor: by, Action: "notice.send", Object: "recipient:" + o.recipient.ID,

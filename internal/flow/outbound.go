@@ -299,7 +299,7 @@ func (f *Flow) enqueue(tx *store.Tx, m *outgoing, s sealed) error {
 		patience, _ := f.awaits(m.Message, r)
 		until := m.Expires.Add(patience + f.Repeats) // a notice in time is known as one, however long it is awaited
 		v := s.judged[i].Verdict
-		if err := f.move(tx, r, transit.Seal, v.Clause, sealedDetail(s, s.judged[i])); err != nil {
+		if err := f.move(tx, r, transit.Seal, v.Clause, sealedDetail(m, s, s.judged[i])); err != nil {
 			return err
 		}
 		if err := tx.Correlate(store.ByMessageID, m.header.MessageID(), r.ID, until); err != nil {
@@ -333,7 +333,7 @@ func (f *Flow) move(tx *store.Tx, r store.Recipient, e transit.Event, cause, det
 }
 
 // sealedDetail is the evidence that a timeline shows for a sealed recipient, one "what: words" a line.
-func sealedDetail(s sealed, j agent.Judged) string {
+func sealedDetail(m *outgoing, s sealed, j agent.Judged) string {
 	if s.unprotected {
 		return lines("unprotected", unprotectedWords(transit.Outbound))
 	}
@@ -342,6 +342,7 @@ func sealedDetail(s sealed, j agent.Judged) string {
 		"trusted", anchorWords(j.Verdict),
 		"addressed", blindWords(s.Group),
 		"form", formWords(s.Group),
+		"disclosure", attestedWords(m.Header),
 		"sealed", fmt.Sprintf("signed %s, encrypted %s for %d certificate%s by %s", signatureWords(s.signer), s.Encryption.Cipher,
 			len(s.Certificates), plural(len(s.Certificates)), algorithmWords(s.Keys())),
 	)

@@ -105,7 +105,7 @@ func lookFor(rules []rule.Rule, body transit.Body, size int64) (rule.Content, er
 	var watch []*regexp.Regexp
 	for _, r := range rules {
 		asks = asks || r.Asks()
-		for _, w := range r.Watch {
+		for _, w := range slices.Concat(r.Watch, r.Prohibit) {
 			if !slices.Contains(watch, w) {
 				watch = append(watch, w)
 			}

@@ -137,7 +137,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if a.report { // it is about nothing of ours, or says what a person wants to know: to be read, and not answered all the same
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v), "rule", ruled))
 	}
-	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "noted", agent.Findings(v), "file-set", fileSetWords(a.fileset),
+	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "noted", agent.Findings(v), "file-set", fileSetWords(a.fileset), "disclosure", attestingWords(a),
 		"package", packageWords(a.found.Package), "context", contextWords(a.found), "rule", ruled)
 	if oracle(a.opened) {
 		return f.move(tx, r, transit.TakeNote, v.Clause, detail+"\nnot answered: only its ciphertext is signed")

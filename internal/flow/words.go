@@ -12,6 +12,7 @@ import (
 	"carepost/cms"
 	"carepost/discovery"
 	"carepost/internal/agent"
+	"carepost/internal/store"
 	"carepost/message"
 	"carepost/trust"
 )
@@ -162,4 +163,20 @@ func stepWords(all []discovery.Step) string {
 		out = append(out, strings.TrimSpace(s.Source+" "+s.Name)+": "+s.Outcome)
 	}
 	return strings.Join(out, "\n")
+}
+
+// attestedWords say who answers for the disclosure of a File-set that leaves (PS3.15 B.8 d).
+func attestedWords(h store.Header) string {
+	if h.Attests == "" {
+		return ""
+	}
+	return "its signature attests authorisation to disclose the File-set (PS3.15 B.8); on whose word: " + h.Attests
+}
+
+// attestingWords say what the signature of an arrival with a File-set attests.
+func attestingWords(a *arrival) string {
+	if a.fileset == nil {
+		return ""
+	}
+	return "the sender attests by the signature to be authorised to disclose the images (PS3.15 B.8)"
 }

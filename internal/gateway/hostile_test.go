@@ -12,7 +12,9 @@ import (
 	"carepost/addr"
 	"carepost/dicom/fileset"
 	"carepost/internal/demo/study"
+	"carepost/internal/gateway"
 	"carepost/internal/gateway/gatewaytest"
+	"carepost/internal/rule"
 	"carepost/internal/transit"
 	"carepost/mdn"
 	"carepost/message"
@@ -133,7 +135,12 @@ func TestUnsealableIsRefusedAtOnce(t *testing.T) {
 // A set that lacks an instance: shown, answered by a processed notice, and then by a failed one that names what is missing.
 // DCM-33, DCM-22, DIR-31.
 func TestIncompleteFileSetIsTold(t *testing.T) {
-	_, a, b := two(t)
+	w := gatewaytest.NewWith(t, func(o *gateway.Options) {
+		o.Rules = rule.Rules{{Sets: rule.AsTheyAre}} // by default such a set does not leave (DCM-29)
+	}, "north.example", "south.example")
+	w.Trust()
+	w.Run()
+	a, b := w.All[0], w.All[1]
 	id := a.Submit(t, studyLetter(t, a, b.Address, true), b.Address)
 	a.Await(t, id, b.Address, transit.Failed)
 	processedFirst(t, b)

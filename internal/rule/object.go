@@ -21,7 +21,7 @@ type Objection struct {
 func (o Objection) IsZero() bool { return o.Code == "" }
 
 // Asks says that a rule speaks of what is in a message: who judges it needs its Content.
-func (r Rule) Asks() bool { return r.demands() || len(r.Watch) > 0 }
+func (r Rule) Asks() bool { return r.demands() || len(r.Watch)+len(r.Prohibit) > 0 }
 
 // demands says that a message is refused for what is in it.
 func (r Rule) demands() bool { return r.Accept != nil || r.Readable != nil && *r.Readable }
@@ -64,6 +64,21 @@ func (r Rule) Object(d transit.Direction, to addr.Address, c Content) Objection 
 	case r.Readable != nil && *r.Readable && len(c.Structured) > 0 && !c.Readable:
 		return Objection{"5.6.0", "Direct 2.1", "the message holds " + list(c.Structured, "and") + ", which programs read, and nothing that people can read",
 			r.remedy(to, "send the same with it as text or PDF.")}
+	}
+	return r.prohibited(to, c)
+}
+
+// prohibited objects to what must not stand in a mail (PS3.15 B.8 note 2): one line, nothing of what is in it.
+func (r Rule) prohibited(to addr.Address, c Content) Objection {
+	const clause = "PS3.15 B.8"
+	if len(r.Prohibit) > 0 && (c.Unclear != "" || c.TooLong) {
+		return Objection{"5.7.1", clause, "the message cannot be looked through for what must not stand in it", r.remedy(to, "send it in a simpler form, with a shorter text.")}
+	}
+	for i, w := range r.Prohibit {
+		if slices.Contains(c.Watched, w) {
+			return Objection{"5.7.1", clause, fmt.Sprintf("its subject or text holds what must not stand there (expression %d)", i+1),
+				r.remedy(to, "leave it out of subject and text; what stands in an attachment is not looked at.")}
+		}
 	}
 	return Objection{}
 }

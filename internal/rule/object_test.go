@@ -1,6 +1,7 @@
 package rule_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ func TestObject(t *testing.T) {
 	to := addr.Address{Endpoint: "lab", Domain: "north.example"}
 	records := addr.Address{Endpoint: "records", Domain: "north.example"}
 	yes, no := true, false
+	born, other := regexp.MustCompile(`born`), regexp.MustCompile(`\d{10}`)
 	pdf := rule.Content{Size: 100, Types: []string{"text/plain", "application/pdf"}, Readable: true}
 	hl7 := rule.Content{Size: 100, Types: []string{"application/hl7-v2"}, Structured: []string{"application/hl7-v2"}}
 	odd := rule.Content{Size: 100, Unclear: "its MIME structure cannot be read"}
@@ -44,6 +46,10 @@ func TestObject(t *testing.T) {
 		"for people":            {rule.Rule{Readable: &yes}, rule.Content{Structured: []string{"text/xml"}, Readable: true}, "", "", ""},
 		"nothing for programs":  {rule.Rule{Readable: &yes}, rule.Content{Types: []string{"application/zip"}}, "", "", ""},
 		"need not be readable":  {rule.Rule{Readable: &no}, hl7, "", "", ""},
+		"prohibited":            {rule.Rule{Prohibit: []*regexp.Regexp{born, other}}, rule.Content{Watched: []*regexp.Regexp{other}}, "5.7.1", "(expression 2)", "leave it out"},
+		"not in it":             {rule.Rule{Prohibit: []*regexp.Regexp{born}}, rule.Content{Watched: []*regexp.Regexp{other}}, "", "", ""},
+		"prohibited, unclear":   {rule.Rule{Prohibit: []*regexp.Regexp{born}}, odd, "5.7.1", "cannot be looked through", "shorter text"},
+		"prohibited, too long":  {rule.Rule{Prohibit: []*regexp.Regexp{born}}, rule.Content{TooLong: true}, "5.7.1", "cannot be looked through", "shorter text"},
 		"held, which is no bar": {rule.Rule{Hold: &yes}, hl7, "", "", ""},
 	} {
 		o := tc.rule.Object(transit.Inbound, to, tc.c)

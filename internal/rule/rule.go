@@ -41,6 +41,14 @@ const (
 	ByMDN                     // a failed MDN
 )
 
+// Sets says what is done with File-sets that mail programs attach.
+type Sets uint8
+
+const (
+	Exact     Sets = iota + 1 // they leave as PS3.11 X.3.2 has them, or not at all; so without a rule
+	AsTheyAre                 // nobody looks at them
+)
+
 // Rule is one [[rule]] of carepost.toml.
 type Rule struct {
 	For, With Who               // of ours; of the other side
@@ -53,13 +61,17 @@ type Rule struct {
 	Patience time.Duration // how long a notice is awaited
 	Failures Failures      // zero: by DSN
 
-	Refuse   string           // nothing passes, for this reason
-	Accept   []string         // media types that may be in it: "application/pdf", "image/*"; nil: any
-	Size     int64            // bytes, most, of a message as its sender wrote it
-	Instead  addr.Address     // takes what an address named here does not (Direct 2.1)
-	Readable *bool            // what is structured comes with a text for people (Direct 2.1)
-	Hold     *bool            // a person releases it
-	Watch    []*regexp.Regexp // and mail in whose subject or texts one of these is found (Direct 6.1)
+	Refuse    string           // nothing passes, for this reason
+	Accept    []string         // media types that may be in it: "application/pdf", "image/*"; nil: any
+	Size      int64            // bytes, most, of a message as its sender wrote it
+	Instead   addr.Address     // takes what an address named here does not (Direct 2.1)
+	Readable  *bool            // what is structured comes with a text for people (Direct 2.1)
+	Hold      *bool            // a person releases it
+	Sets      Sets             // File-sets that leave
+	Statement string           // stands in the body of every mail that leaves (PS3.15 B.8 note 2)
+	Prohibit  []*regexp.Regexp // mail in whose subject or texts one of these is found does not pass
+
+	Watch []*regexp.Regexp // and mail in whose subject or texts one of these is found (Direct 6.1)
 }
 
 // Rules of an installation, in the order of the file.
@@ -90,6 +102,11 @@ func (rs Rules) Of(ours, theirs addr.Address, d transit.Direction) (out Rule) {
 		first(&out.Hold, r.Hold)
 		if out.Accept == nil {
 			out.Accept = r.Accept
+		}
+		first(&out.Sets, r.Sets)
+		first(&out.Statement, r.Statement)
+		if out.Prohibit == nil {
+			out.Prohibit = r.Prohibit
 		}
 		if out.Watch == nil {
 			out.Watch = r.Watch

@@ -33,6 +33,8 @@ type Header struct {
 	Refused map[string]rule.Objection `json:"refused,omitempty"`
 	// SignFor are addresses that the signature must speak for besides the envelope's sender; outbound only.
 	SignFor []addr.Address `json:"sign_for,omitempty"`
+	// Attests is who answers for the disclosure of the File-set in it (PS3.15 B.8 d), as the audit names him; outbound only.
+	Attests string `json:"attests,omitempty"`
 	// Subjects are the patients and studies that it is about, as far as a file-set tells; nil: not looked for.
 	Subjects *transit.Subjects `json:"subjects,omitempty"`
 	// Unprotected are the recipients, by id, who got it neither encrypted nor signed (STD-GEN-ZIP-MAIL).

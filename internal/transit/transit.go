@@ -35,7 +35,7 @@ type Envelope struct {
 	Full bool   // a report of failure is to hold the whole message (RET of RFC 3461 §4.3)
 	// Wishes are by the recipients' keys (addr.Address.Key); only a submission has them.
 	Wishes map[string]Wish
-	// Overruled are contradictions in a File-set that its sender knows of (fileset.Conflict); they are audited, not kept.
+	// Overruled are contradictions in a File-set that its sender knows of (fileset.Conflict, zipmail.NamedSubject); they are audited, not kept.
 	Overruled []string
 
 	// Facts of the session that brought it; zero for a message made inside the house.

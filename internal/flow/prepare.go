@@ -1,0 +1,249 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"carepost/addr"
+	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
+	"carepost/internal/audit"
+	"carepost/internal/blob"
+	"carepost/internal/mailbox"
+	"carepost/internal/rule"
+	"carepost/internal/store"
+	"carepost/internal/transit"
+	"carepost/message"
+)
+
+// prepared is a message of one of our accounts as it is to be sealed.
+type prepared struct {
+	draft   *blob.Draft       // nil: as it was submitted; else the caller discards it
+	attests string            // who answers for the disclosure of a File-set (PS3.15 B.8 d); empty: there is none
+	detail  map[string]string // for the audit
+}
+
+// preparing is the work on one message.
+type preparing struct {
+	f       *Flow
+	env     transit.Envelope
+	body    *blob.Body
+	root    *message.Part
+	wants   wants
+	set     *message.Part     // the DICOM.ZIP
+	loose   []*message.Part   // or images that are attached one by one
+	plan    *fileset.Plan     // of these
+	tree    []fileset.Patient // of either
+	done    prepared
+	changes []splice
+	open    []func() // to be called when the work is over
+}
+
+// prepare has a message leave as PS3.11 X.3.2 wants one with a File-set: whatever mail program attached it, header and subject are made exact, and a
+// set that is not COMPLETE does not leave. *Refusal, with the remedy. What must stand in every body is added where it is missing. A mail that its
+// program has signed is not changed where the signature covers it. Who signs attests to be authorised to disclose (PS3.15 B.8 d): that
+// stands in the body of a mail with a set, and in the audit.
+func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope, d *blob.Draft, h message.Header) (prepared, error) {
+	p := &preparing{f: f, env: env, done: prepared{detail: map[string]string{}}}
+	var err error
+	if p.wants, err = f.wanted(ctx, env); err != nil {
+		return p.done, err
+	}
+	if p.wants.statement == nil && (!p.wants.exact || !mayHold(h)) {
+		return p.done, nil
+	}
+	if p.body, err = d.Body(); err != nil {
+		return p.done, fmt.Errorf("flow: accept: %w", err)
+	}
+	defer p.body.Close()
+	if p.root, err = message.Parse(p.body, p.body.Size(), message.Limits{}); err != nil {
+		return p.done, unlessContent(err) // sealing says what is wrong with it
+	}
+	defer func() {
+		for _, end := range p.open {
+			end()
+		}
+	}()
+	if p.wants.exact {
+		if err := p.findSet(ctx); err != nil {
+			return p.done, err
+		}
+	}
+	if p.tree != nil {
+		p.done.attests = string(by)
+		p.done.detail["attests"] = string(by)
+		if err := p.subject(); err != nil {
+			return p.done, err
+		}
+	}
+	if err := p.change(ctx); err != nil {
+		return p.done, err
+	}
+	if len(p.changes) > 0 {
+		p.done.draft, err = f.spliced(p.body, p.changes)
+	}
+	return p.done, err
+}
+
+// wants is what rules ask of a message when it is taken.
+type wants struct {
+	exact     bool     // File-sets leave as the standard has them
+	statement []string // that must stand in the body
+	unsigned  bool     // to somebody it goes without a signature (DCM-32)
+}
+
+// wanted asks the rules about all recipients: what one of them asks for, the message is like for all.
+func (f *Flow) wanted(ctx context.Context, env transit.Envelope) (w wants, err error) {
+	homes, err := f.homesOf(ctx, env.To)
+	if err != nil {
+		return w, err
+	}
+	for _, to := range homes {
+		r := f.Rules.Of(env.From.Address, to, transit.Outbound)
+		w.exact = w.exact || r.Sets != rule.AsTheyAre
+		w.unsigned = w.unsigned || r.Form == rule.Plain
+		if r.Statement != "" && !slices.Contains(w.statement, r.Statement) {
+			w.statement = append(w.statement, r.Statement)
+		}
+	}
+	return w, nil
+}
+
+// mayHold says whether it is worth looking for a set in a message.
+func mayHold(h message.Header) bool {
+	t, err := h.ContentType()
+	return err == nil && t.Type != "text"
+}
+
+// findSet looks for a File-set, and refuses one that the recipient could not rely on.
+func (p *preparing) findSet(ctx context.Context) error {
+	part, findings, err := mailbox.FindSet(p.root, p.body)
+	if errors.Is(err, mailbox.ErrNoFileSet) {
+		return p.packLoose(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("flow: accept: %w", err)
+	}
+	p.set = part
+	for _, x := range findings {
+		switch x.Rule {
+		case "mail-two-sets":
+			return &Refusal{"PS3.12 Y.1.1", "more than one attachment may be the File-set; send each in a mail of its own"}
+		case "mail-cut":
+			return &Refusal{"RFC 2046 §5.1.1", "the mail is cut: its last boundary is missing; send it again"}
+		}
+	}
+	report, err := p.judge(ctx)
+	if err != nil {
+		return err
+	}
+	p.tree = report.Tree
+	if p.tree == nil {
+		p.tree = []fileset.Patient{}
+	}
+	p.done.detail["file-set"] = fileSetWords(report)
+	return p.fit(report)
+}
+
+// judge checks the set where it lies, or, where its lines do not allow for that, in a sealed draft.
+func (p *preparing) judge(ctx context.Context) (report *fileset.Report, err error) {
+	at, err := p.set.At(p.body)
+	if err == nil && at != nil {
+		report, err = fileset.CheckZIP(ctx, at, at.Size(), fileset.CheckOptions{})
+	} else if err == nil {
+		set, serr := mailbox.FileSet(p.f.Blobs, p.body)
+		if err = serr; err == nil {
+			defer set.Close()
+			report, err = set.Check(ctx, fileset.CheckOptions{})
+		}
+	}
+	if errors.Is(err, message.ErrEncoding) {
+		return nil, &Refusal{"RFC 2045 §6.8", "the attached DICOM.ZIP is cut or damaged: its encoding is broken; attach it anew"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("flow: accept: %w", err)
+	}
+	return report, nil
+}
+
+// fit says whether a set may leave. What its findings say of files and people is not told: the answer stands in logs of mail programs.
+func (p *preparing) fit(r *fileset.Report) error {
+	if r.Verdict == fileset.Complete || r.Verdict == fileset.Violations && p.overruled(r) {
+		return nil
+	}
+	clause, name := "PS3.11 X.3.3", ""
+	if len(r.Findings) > 0 {
+		clause, name = r.Findings[0].Source, " ("+r.Findings[0].Rule+")"
+	}
+	const anew = "; make it anew from all images with a DICOM program or with \"carepost dicom pack\""
+	var why string
+	switch {
+	case r.Findings != nil && r.Findings[0].Rule == "no-dicomdir":
+		why = "the attached ZIP is no File-set: it has no DICOMDIR" + anew
+	case r.Verdict == fileset.Damaged:
+		why = "the attached DICOM.ZIP is damaged" + name + anew
+	case r.Verdict == fileset.Incomplete && r.Found == r.Instances:
+		why = "the attached DICOM.ZIP lacks a file that it names" + name + anew
+	case r.Verdict == fileset.Incomplete:
+		why = fmt.Sprintf("the attached DICOM.ZIP lacks %d of the %d instances that its DICOMDIR names%s%s", r.Instances-r.Found, r.Instances, name, anew)
+	case name == " (wrapping-folder)":
+		why = "the attached DICOM.ZIP has its DICOMDIR in a folder" + name + "; zip what is in the folder, not the folder"
+	default:
+		why = "the attached DICOM.ZIP breaks a rule of the standard" + name + anew
+	}
+	return &Refusal{clause, why}
+}
+
+// overruled says that a sender knows of all in which a set breaks the rules.
+func (p *preparing) overruled(r *fileset.Report) bool {
+	for _, x := range r.Findings {
+		if x.Severity != fileset.Note && !slices.Contains(p.env.Overruled, string(fileset.Overrules(x))) {
+			return false
+		}
+	}
+	return true
+}
+
+// subject refuses one that names a patient of the set (PS3.15 B.8 note 2).
+func (p *preparing) subject() error {
+	if !zipmail.NamesPatient(p.root.Header.Text("Subject"), p.tree) {
+		return nil
+	}
+	if slices.Contains(p.env.Overruled, string(zipmail.NamedSubject)) {
+		return nil
+	}
+	return &Refusal{"PS3.15 B.8", "the subject names a patient of the File-set, and subjects are seen by others; say it in the text instead"}
+}
+
+// homesOf are the addresses by which rules speak of recipients.
+func (f *Flow) homesOf(ctx context.Context, to []addr.Address) ([]addr.Address, error) {
+	if len(f.Rules) == 0 {
+		return to, nil
+	}
+	out := slices.Clone(to)
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		for i, a := range to {
+			if out[i], _, err = home(tx, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("flow: accept: %w", err)
+	}
+	return out, nil
+}
+
+// signedBy says that a signature of the mail program covers a part: it must stay as it is.
+func signedBy(root, part *message.Part) bool {
+	for p := range root.Walk() {
+		if (p.Type.Is("multipart", "signed") || p.Type.Is("multipart", "encrypted") || strings.HasSuffix(p.Type.Subtype, "pkcs7-mime")) && part.Start >= p.Body && part.End <= p.End {
+			return true
+		}
+	}
+	return false
+}
