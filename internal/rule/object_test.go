@@ -10,7 +10,7 @@ import (
 	"carepost/internal/transit"
 )
 
-// What a rule objects to, and what the sender is told. DIR-07, DIR-47.
+// What a rule objects to, and what the sender is told. DIR-07, DIR-47; DCM-31.
 func TestObject(t *testing.T) {
 	to := addr.Address{Endpoint: "lab", Domain: "north.example"}
 	records := addr.Address{Endpoint: "records", Domain: "north.example"}
