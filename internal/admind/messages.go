@@ -111,5 +111,5 @@ func saysNo(clause, detail string) bool {
 	if clause == "Direct 3.2" {
 		return strings.HasPrefix(detail, "notice: ")
 	}
-	return strings.HasPrefix(clause, "Direct ") || clause == "RFC 5321 §4.2.1"
+	return strings.HasPrefix(clause, "Direct ") || strings.HasPrefix(clause, "PS3.") || clause == "RFC 5321 §4.2.1"
 }
