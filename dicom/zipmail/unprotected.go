@@ -99,7 +99,8 @@ func noteAt(msg io.ReaderAt, root *message.Part) (at int64, there bool) {
 	case text.Encoding != "7bit" && text.Encoding != "8bit" && text.Encoding != "quoted-printable":
 		return -1, false
 	}
-	have := make([]byte, len(UnprotectedNote))
+	note := strings.TrimRight(UnprotectedNote, "\r\n")
+	have := make([]byte, len(note))
 	n, _ := io.ReadFull(text.Raw(msg), have)
-	return text.Body, string(have[:n]) == UnprotectedNote
+	return text.Body, string(have[:n]) == note
 }
