@@ -3,6 +3,7 @@ package flow_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"os/exec"
 	"strings"
@@ -274,5 +275,46 @@ func TestPlainSMIMEByAllNames(t *testing.T) {
 		if r := s.recipient(id, desk); r.State != want {
 			t.Errorf("by %s: %q\n%s", from, r.State, s.told(id))
 		}
+	}
+}
+
+// An office whose certificate is in no directory and by no authority is reached by the file that it has handed over: believed for its one address,
+// both ways. It reads AES-128 as well. Direct 4.2.3, PS3.15 B.8.
+func TestPinnedOffice(t *testing.T) {
+	s := newSide(t)
+	s.personal()
+	office := addr.Address{Endpoint: "praxis", Domain: "office.example"}
+	dir := s.people(map[string]certtest.Pair{"desk": s.own})
+	openssl(t, dir, "", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "lab.key", "-out", "lab.pem", "-days", "30", "-subj", "/CN=Praxis", "-addext", "subjectAltName=email:praxis@office.example",
+		"-addext", "keyUsage=digitalSignature,keyEncipherment", "-addext", "extendedKeyUsage=emailProtection", "-addext", "basicConstraints=critical,CA:FALSE")
+	s.now = s.now.Add(time.Minute) // the certificate is there
+	block, _ := pem.Decode([]byte(openssl(t, dir, "", "x509", "-in", "lab.pem")))
+	s.Rules = rule.Rules{packed(rule.SMIME, office.Domain)}
+	wire := s.wire()
+	for i, want := range []transit.State{transit.Failed, transit.Sealed} {
+		pinned := i == 1
+		if pinned {
+			s.tx(func(tx *store.Tx) error {
+				return tx.PutPin(&store.Pin{Owner: store.Owner{Domain: desk.Domain}, Address: office, DER: block.Bytes, Source: "file praxis.pem", By: string(by)})
+			})
+		}
+		id := s.submit("for the office", office)
+		s.step("outbound")
+		if r := s.recipient(id, office); r.State != want {
+			t.Fatalf("pinned %v: %q\n%s", pinned, r.State, s.told(id))
+		}
+	}
+	s.step("deliver")
+	if len(*wire) != 1 {
+		t.Fatalf("%d letters", len(*wire))
+	}
+	signed := openssl(t, dir, (*wire)[0], "cms", "-decrypt", "-recip", "lab.pem", "-inkey", "lab.key")
+	if got := openssl(t, dir, signed, "cms", "-verify", "-CAfile", "ca.pem"); !strings.Contains(got, "for the office") {
+		t.Errorf("%s", got)
+	}
+	answer := strings.Replace(string(s.office(dir, "opaque", "", "thank you")), "From: Lab <lab@south.example>", "From: praxis@office.example", 1)
+	id := s.arrives(addr.Path{Address: office}, []byte(answer), desk)
+	if r := s.recipient(id, desk); r.State != transit.Settled || !strings.Contains(s.text(s.inbox()[len(s.inbox())-1]), "thank you") {
+		t.Errorf("%q\n%s", r.State, s.told(id))
 	}
 }
