@@ -48,8 +48,10 @@ func headers() []MailParameter {
 func security() []Security {
 	return []Security{
 		{"Secure Use of Email Transport", "PS3.15 B.8", "The secure profiles are sent sealed only: the whole mail is signed by the sender (SHA-256 or more) and encrypted " +
-			"(AES-128 or AES-256), as the Applicability Statement for Secure Health Transport has it. A mail of a secure profile that cannot be sealed is not sent. " +
-			"CMS compression is never written."},
+			"(AES-128 or AES-256), as the Applicability Statement for Secure Health Transport has it, or, to partners that know S/MIME alone, without the wrapping " +
+			"that it asks for. Read are mails signed before or after encryption, or both. A mail of a secure profile that cannot be sealed is not sent. CMS compression is never written."},
+		{"STD-GEN-ZIP-MAIL", "PS3.11 X.1", "Sent without protection only to partners whom the operator has named for it, where the sender has chosen the profile for this mail; to all others it is sent " +
+			"sealed. The mail says so in its text and in the field " + zipmail.ProfileField + " (own). Unprotected mail is taken of those partners alone, and marked wherever it is shown or kept."},
 		{"Certificates", "RFC 5280", "The sender's certificate is bound to his address or domain and is judged by path, usage and revocation under the recipient's own trust anchors."},
 		{"What is not COMPLETE", "PS3.12 Y.1.2.2", "A set is COMPLETE only where DICOMDIR, every instance it names and, in a set of ours, their SHA-256 in MANIFEST agree. " +
 			"VIOLATIONS, INCOMPLETE and DAMAGED are told to the recipient and to the sender, and are handed on to nobody without a person's word."},

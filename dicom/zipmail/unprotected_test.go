@@ -15,7 +15,7 @@ const headOfAll = "From: lab@north.example\r\nX-Inside: yes\r\nSubject: DICOM-ZI
 const zipPart = "Content-Type: application/zip; id=\"DICOM.ZIP\"; name=\"DICOM.ZIP\"\r\nContent-Transfer-Encoding: base64\r\n" +
 	"Content-Disposition: attachment; filename=\"DICOM.ZIP\"\r\n\r\nUEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r\n"
 
-// The note stands where every reader sees it first, whatever program has made the mail, and the rest stays as it was. DCM-32.
+// The note stands where every reader sees it first, whatever program has made the mail, and the rest stays as it was. DCM-01, DCM-32.
 func TestWriteUnprotected(t *testing.T) {
 	note := zipmail.UnprotectedNote
 	mixed := func(first string) string {
