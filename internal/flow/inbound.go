@@ -48,6 +48,8 @@ type arrival struct {
 	fileset *fileset.Report
 	found   mailbox.Contents // what else it holds for programs
 
+	warnings map[string]bounced // by recipient id: letters of ours about a file-set that is not COMPLETE
+
 	enclosed transit.Subjects // whom a report is about, all the same
 	content  *rule.Content    // where a rule asks for it
 	notes    []change         // what a report says of earlier messages
@@ -86,6 +88,9 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	}
 	if len(a.trusted) > 0 {
 		if err := f.examine(ctx, j, a, draft); err != nil {
+			return err
+		}
+		if err := f.warn(a); err != nil {
 			return err
 		}
 	}
@@ -146,6 +151,9 @@ func (a *arrival) home(r store.Recipient) addr.Address { return a.homes[r.ID] }
 // made are the bodies that wait for the rows of this run.
 func (a *arrival) made() (refs []blob.Ref) {
 	refs = append(refs, a.ref)
+	for _, w := range a.warnings {
+		refs = append(refs, w.ref)
+	}
 	for _, c := range a.notes {
 		if c.bounced != nil {
 			refs = append(refs, c.bounced.ref)

@@ -180,6 +180,9 @@ func (f *Flow) hand(tx *store.Tx, a *arrival, r store.Recipient, head store.Head
 	if errors.Is(err, mailbox.ErrNoAccount) {
 		return "", true, nil
 	}
+	if w, bad := a.warnings[r.ID]; bad && err == nil {
+		err = f.intoMailbox(tx, r.Address, w)
+	}
 	return "", false, err
 }
 

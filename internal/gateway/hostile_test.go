@@ -155,6 +155,12 @@ func TestIncompleteFileSetIsTold(t *testing.T) {
 	if !found {
 		t.Error("the recipient's timeline does not say INCOMPLETE")
 	}
+	mails := b.Inbox(t, 2) // who reads with an ordinary program is told by a letter
+	warning := b.Text(t, mails[1])
+	if mails[1].Subject != "INCOMPLETE: DICOM-ZIP" || !strings.Contains(warning, "missing:") || !strings.Contains(warning, "In-Reply-To: <") ||
+		!strings.Contains(warning, "Do not take them") || len(mails) != 2 {
+		t.Errorf("%d mails; %q:\n%s", len(mails), mails[1].Subject, warning)
+	}
 }
 
 // A whole set is answered by a processed notice alone.
