@@ -62,8 +62,11 @@ func (f *Flow) unsealed(ctx context.Context, j *queue.Job, a *arrival) error {
 	if err := f.examine(ctx, j, a, draft); err != nil {
 		return err
 	}
+	if err := f.warn(a); err != nil {
+		return err
+	}
 	crash.Point("open.body-durable")
-	err = f.commit(ctx, func(tx *store.Tx) error { return f.concludeUnsealed(tx, j, a) }, a.ref)
+	err = f.commit(ctx, func(tx *store.Tx) error { return f.concludeUnsealed(tx, j, a) }, a.made()...)
 	crash.Point("open.rows-durable")
 	return err
 }
