@@ -185,7 +185,7 @@ func TestUnprotectedArrives(t *testing.T) {
 				}
 				return
 			}
-			if len(mails) != 1 {
+			if len(mails) != map[bool]int{true: 2, false: 1}[name == "cut"] { // of what is cut a letter of ours warns besides
 				t.Fatalf("%d mails", len(mails))
 			}
 			got := s.text(mails[0])
