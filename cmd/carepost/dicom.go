@@ -22,7 +22,7 @@ is whole and conforms, and unpacks it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDicomPackCmd(), newDicomCheckCmd(), newDicomUnpackCmd(), newDicomEchoCmd(), newDicomStoreCmd(), newDicomIntakeCmd(), newDicomStatementCmd())
+	cmd.AddCommand(newDicomPackCmd(), newDicomCheckCmd(), newDicomUnpackCmd(), newDicomEchoCmd(), newDicomStoreCmd(), newDicomIntakeCmd(), newDicomStatementCmd(), newDicomOutCmd())
 	return cmd
 }
 

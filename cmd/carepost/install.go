@@ -186,6 +186,12 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	if o.Webhooks, o.HookPlaces, err = webhooksOf(c); err != nil {
 		return nil, usage(err)
 	}
+	if o.Outs, err = outsOf(c); err != nil {
+		return nil, usage(err)
+	}
+	if err := gateway.CheckOuts(o.Outs); err != nil {
+		return nil, usage(fmt.Errorf("carepost.toml, %w", err))
+	}
 	if err := gateway.CheckAuditing(o.Auditing); err != nil {
 		return nil, usage(fmt.Errorf("carepost.toml, [audit]: %w", err))
 	}

@@ -53,6 +53,8 @@ type Host struct {
 	Audit AuditHost
 	Hooks HookHost
 
+	Handovers HandoverHost
+
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
 }
@@ -160,6 +162,7 @@ func (s *Server) routes() *http.ServeMux {
 	s.pilotRoutes(m)
 	s.auditRoutes(m)
 	s.hookRoutes(m)
+	s.handoverRoutes(m)
 	s.intakeRoutes(m)
 	return m
 }

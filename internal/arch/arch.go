@@ -22,7 +22,7 @@ var Rooms = map[string]Layer{
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
-	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/zipmail": Standards, "dicom/deid": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
+	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/stow": Standards, "dicom/zipmail": Standards, "dicom/deid": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
 
 	"internal/transit": Decisions, "internal/rule": Decisions, "internal/agent": Decisions,
 
@@ -32,6 +32,8 @@ var Rooms = map[string]Layer{
 	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/drop": Services, "internal/admin": Services,
 	"internal/sweep": Services, "internal/backup": Services, "internal/bundle": Services, "internal/hook": Services,
 	"internal/intake": Services,
+
+	"internal/handover": Services,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges, "internal/auditor": Edges, "internal/dicomd": Edges,
@@ -64,6 +66,8 @@ var Arrows = map[string][]string{
 	"internal/intake":  {"internal/flow"}, // a study is sent in the transaction that says so
 	"cmd/carepost":     {"internal/demo", "internal/gateway", "internal/config"},
 	"internal/demo":    {"internal/gateway", "internal/demo/study"},
+
+	"internal/handover": {"internal/mailbox"},
 }
 
 // Forbidden packages: who alone may import them.

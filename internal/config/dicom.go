@@ -24,6 +24,7 @@ type DICOM struct {
 	Quiet    time.Duration // until a study is taken to be whole; 0 = default
 	Remember time.Duration // how long a repeat is known as such; 0 = default
 	Routes   Routes
+	Outs     []DICOMOut
 }
 
 // DICOMTLS names PEM files. Without a certificate that of the installation is shown.
@@ -48,6 +49,7 @@ type dicomSection struct {
 	Quiet    duration     `toml:"quiet"`
 	Remember duration     `toml:"remember"`
 	Routes   []dicomRoute `toml:"route"`
+	Outs     []dicomOut   `toml:"out"`
 }
 
 // defaultTitle is our AE title where nobody gives another.
@@ -103,6 +105,9 @@ func (f dicomSection) checked(c *Config, within func(string) string, wrong func(
 		return d, wrong("dicom.listen", "an AE title is no proof of anything: name the networks of the devices with hosts, or listen by TLS with a ca")
 	case d.ListenTLS != "" && !private(d.ListenTLS) && len(d.Hosts) == 0 && d.TLS.CA == "":
 		return d, wrong("dicom.listen_tls", "whose objects are to be sent? Name the authority of the devices' certificates with ca, or their networks with hosts")
+	}
+	if d.Outs, err = dicomOuts(f.Outs, d.AETitle, within, wrong); err != nil {
+		return d, err
 	}
 	d.Routes, err = routes(c, f.Routes, wrong)
 	return d, err

@@ -30,6 +30,7 @@ import (
 	"carepost/internal/drop"
 	"carepost/internal/fetch"
 	"carepost/internal/flow"
+	"carepost/internal/handover"
 	"carepost/internal/hook"
 	"carepost/internal/intake"
 	"carepost/internal/keyring"
@@ -79,6 +80,7 @@ type Options struct {
 	Webhooks   []hook.Hook
 	HookPlaces []netip.AddrPort // hosts inside the house that Webhooks lead to
 	DICOM      DICOM            // devices and PACS of the house
+	Outs       []Out
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -118,6 +120,7 @@ type Gateway struct {
 	sweep     *sweep.Service
 	hooks     *hook.Service
 	intake    *intake.Service
+	handovers *handover.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
 	log       *audit.Log
@@ -233,7 +236,7 @@ func (g *Gateway) openState(ctx context.Context) error {
 	if err := g.openAuditor(); err != nil {
 		return err
 	}
-	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs}
+	g.mailboxes = &mailbox.Service{Store: g.store, Blobs: g.blobs, Outs: o.outs()}
 	g.admin = admin.New(admin.Options{
 		Store: g.store, Keys: g.keys, Publish: g.publish, Fetcher: g.ways.issuers,
 		Private: []string{data, filepath.Join(o.Dir, "keys")}, Clock: o.Clock, Suits: drop.Suits,
@@ -321,7 +324,10 @@ func (g *Gateway) build(ctx context.Context) error {
 	g.intake = intake.New(o.DICOM.intake(g))
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
 	var err error
-	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.hooks.Handlers(), g.intake.Handlers(), g.sweep.Handlers())...); err != nil {
+	if g.handovers, err = g.handOver(); err != nil {
+		return err
+	}
+	if g.queue, err = queue.New(queue.Options{Store: g.store, Log: o.Log}, slices.Concat(g.flow.Handlers(), drops.Handlers(), g.handovers.Handlers(), g.hooks.Handlers(), g.intake.Handlers(), g.sweep.Handlers())...); err != nil {
 		return err
 	}
 	if err := g.Show(ctx, o.TLS); err != nil {

@@ -117,6 +117,11 @@ func (a *Attached) Check(ctx context.Context, o fileset.CheckOptions) (*fileset.
 	return fileset.CheckZIP(ctx, a.body, a.body.Size(), o)
 }
 
+// Instances judges the set, and says how each of its instances is read. They can be read until Close.
+func (a *Attached) Instances(ctx context.Context, o fileset.CheckOptions) (*fileset.Report, []fileset.Content, error) {
+	return fileset.InstancesZIP(ctx, a.body, a.body.Size(), o)
+}
+
 // Unpack judges the set and takes it out into dir.
 func (a *Attached) Unpack(ctx context.Context, dir string, o fileset.UnpackOptions) (*fileset.Report, error) {
 	if a.body == nil {

@@ -8,7 +8,7 @@ import (
 	"carepost/internal/store"
 )
 
-// Laying says how far a mail has come on its way to the folders outside that an account's holder wants it in.
+// Laying says how far a mail has come on its way to the folders outside that an account's holder wants it in, and its study to a PACS.
 type Laying uint8
 
 const (
@@ -41,6 +41,13 @@ func (s *Service) Laid(tx *store.Tx, of addr.Address, message string) (Laying, e
 				all = NotLaid
 			}
 		}
+	}
+	handed, err := s.handed(tx, mail)
+	switch {
+	case err != nil:
+		return NotLaid, fmt.Errorf("mailbox: %w", err)
+	case handed != Laid:
+		return handed, nil
 	}
 	return all, nil
 }

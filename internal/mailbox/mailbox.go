@@ -24,10 +24,11 @@ var ErrNoAccount = errors.New("mailbox: no such account")
 type Service struct {
 	Store *store.Store
 	Blobs *blob.Store
+	Outs  []Out // where studies go besides
 }
 
 // Deliver puts m into a folder of a local address, once per message, in the caller's transaction, and has it laid into the folders
-// outside that the account's holder wants it in. desk+urgent is desk's (store.Tx.Holder). ErrNoAccount where the address is unknown.
+// outside that the account's holder wants it in, and its study given to the destinations in Outs. desk+urgent is desk's (store.Tx.Holder). ErrNoAccount where the address is unknown.
 func (s *Service) Deliver(tx *store.Tx, to addr.Address, folder string, m store.Mail) error {
 	account, err := tx.Holder(to)
 	if errors.Is(err, store.ErrNotFound) {
@@ -43,7 +44,7 @@ func (s *Service) Deliver(tx *store.Tx, to addr.Address, folder string, m store.
 	m.Mailbox = box.ID
 	fresh, err := tx.AppendMail(&m)
 	if err == nil && fresh {
-		err = drop(tx, account, m)
+		err = errors.Join(drop(tx, account, m), s.handOver(tx, account, m))
 	}
 	if err != nil {
 		return fmt.Errorf("mailbox: %w", err)

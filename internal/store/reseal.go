@@ -53,6 +53,7 @@ func sealedTables() []sealedTable {
 		{name: "work", key: "id", columns: []string{"last_error"}},
 		{name: "mail", key: "mailbox", number: "uid", both: true, columns: []string{"subject", "sender"}},
 		{name: "audit", key: "id", columns: []string{"detail"}},
+		{name: "handover", key: "id", columns: []string{"detail"}},
 		{name: "intake", key: "id", columns: []string{"detail"}},
 		{name: "intake_object", key: "intake", number: "seq", both: true, columns: []string{"detail"}},
 	}
