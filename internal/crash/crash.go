@@ -63,6 +63,9 @@ func All() []Arrow {
 		{"intake.rows-durable", "its rows are durable; the device has not been told"},
 		{"intake.closed", "a study is closed to further objects; nothing is sent"},
 		{"intake.sent", "its mail is ours and the spool is dead; the step has not returned"},
+		// What is given to a PACS.
+		{"handover.given", "the other side has an instance; nothing says so"},
+		{"handover.done", "it has all of them; the step is not settled"},
 		// T5, times that pass.
 		{"delay.passed", "the notice of delay is composed; nobody has been told"},
 		{"delay.settled", "the notice of delay is in the sender's mailbox"},

@@ -30,7 +30,7 @@ func (g *Gateway) operators() admind.Options {
 		Vouch:  g.Vouch,
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
 		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
-		Pilot: g.pilotHost(), Audit: g.auditHost(), Hooks: g.hookHost(),
+		Pilot: g.pilotHost(), Audit: g.auditHost(), Hooks: g.hookHost(), Handovers: g.handoverHost(),
 	}
 	if reload := g.opts.Reload; reload != nil {
 		h.Reload = func(ctx context.Context, by audit.Actor) (out admind.Reloaded, err error) {
@@ -89,6 +89,11 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 		return s, err
 	} else if late != "" {
 		s.Warnings = append(s.Warnings, late)
+	}
+	if n, err := g.handovers.Failed(ctx); err != nil {
+		return s, err
+	} else if n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d studies could not be handed over to their destination: carepost dicom out list", n))
 	}
 	if err := g.tellExpiring(ctx, &s); err != nil {
 		return s, err

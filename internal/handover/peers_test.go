@@ -51,7 +51,7 @@ func dimseTo(address, called string) DIMSE {
 	return DIMSE{&dimse.Client{Address: address, Calling: "CAREPOST", Called: dimse.AETitle(called), Dialer: &net.Dialer{}}}
 }
 
-// A study reaches DCMTK's SCP with its data sets byte for byte; a second try of what it has, as after a kill, doubles nothing.
+// A study reaches DCMTK's SCP with its data sets byte for byte. DCM-02.
 func TestStorescp(t *testing.T) {
 	address, dir := storescp(t)
 	to := dimseTo(address, "ARCHIVE")

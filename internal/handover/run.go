@@ -76,11 +76,11 @@ func (r *run) told(ctx context.Context, i int, o Outcome) error {
 	case Later:
 		r.last = o.Reason
 	}
+	crash.Point("handover.given")
 	r.unsaved++
 	if now := r.s.o.Clock(); r.unsaved < saveEach && now.Sub(r.saved) < saveAfter {
 		return r.j.Progress()
 	}
-	crash.Point("handover.given")
 	if err := r.s.o.Store.Tx(ctx, func(tx *store.Tx) error { return tx.PutHandover(r.row()) }); err != nil {
 		return err
 	}

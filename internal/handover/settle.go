@@ -43,7 +43,6 @@ func (s *Service) settle(ctx context.Context, r *run, d *Destination, failed err
 	case s.o.Clock().Sub(since) > cmp.Or(d.Patience, patience):
 		return s.fail(ctx, r.j, h, "given up: "+r.left())
 	}
-	crash.Point("handover.tried")
 	return s.o.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.PutHandover(h); err != nil {
 			return err
