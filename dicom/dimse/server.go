@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -41,7 +42,10 @@ func (s *Server) storage(class string) bool {
 	return IsStorage(class)
 }
 
-// Serve accepts associations at l until ctx ends or l fails, and closes l. Instances under way have Limits.Grace to end.
+// pause is how long nothing is accepted where that has failed.
+const pause = 100 * time.Millisecond
+
+// Serve accepts associations at l until ctx ends or l is closed, and closes l. Instances under way have Limits.Grace to end.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limits := s.Limits.defaulted()
 	late, cut := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -51,9 +55,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var failed error
 	for {
 		conn, err := l.Accept()
+		if err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) { // no descriptors left, or a caller gone before it was taken
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			continue
+		}
 		if err != nil {
 			if ctx.Err() == nil {
-				failed = err
+				failed = fmt.Errorf("dimse: accepting: %w", err)
 			}
 			break
 		}

@@ -2,7 +2,7 @@
 // the SOP Classes and Transfer Syntaxes of the general profiles, and whatever else an integrator asks.
 //
 // It is generated from the tables that the rooms work by (records and classes of fileset, profiles of zipmail, syntaxes and character sets
-// of dicom), so that it cannot say something else than the program does. What stands in other layers, the network above all, is handed in.
+// of dicom), so that it cannot say something else than the program does. What stands in other layers is handed in.
 package statement
 
 import (
@@ -150,10 +150,10 @@ type Option struct {
 	Name string `json:"name"`
 }
 
-// New makes the statement of a version. What is on the network, and what else other rooms do, is added by the caller.
+// New makes the statement of a version. What rooms of other layers do is added by the caller.
 func New(version string) *Statement {
 	t := fileset.NewTables()
-	s := &Statement{Product: "Carepost", Version: version, Limits: limits(t.Limits), Security: security(), Conflicts: conflicts(), Headers: headers(),
+	s := &Statement{Product: "Carepost", Version: version, Limits: limits(t.Limits), Network: entities(), Security: security(), Conflicts: conflicts(), Headers: headers(),
 		Identity: Identity{t.ImplementationUID, t.ImplementationName, t.PrivateRecordUID},
 		Unknown: "An instance of any other SOP Class is packed too, with a note: under IMAGE where it has pixel data, else under PRIVATE. " +
 			"Nothing is left out in silence. Inventories and protocols that belong to no study are refused.",
