@@ -9,9 +9,10 @@ import (
 
 // Attachment is a body part that carries a file, in base64.
 type Attachment struct {
-	Type        string // value of Content-Type, as it is written
-	Disposition string // value of Content-Disposition
-	ID          string // Content-ID with its angle brackets; empty: none
+	Type        string  // value of Content-Type, as it is written
+	Disposition string  // value of Content-Disposition
+	ID          string  // Content-ID with its angle brackets; empty: none
+	Fields      []Field // further fields of the part's header, as they are
 	Write       func(w io.Writer) error
 }
 
@@ -85,6 +86,9 @@ func (a Attachment) writePart(w io.Writer, boundary string) error {
 	head.Add("Content-Type", a.Type).Add("Content-Disposition", a.Disposition).Add("Content-Transfer-Encoding", "base64")
 	if a.ID != "" {
 		head.Add("Content-ID", a.ID)
+	}
+	for _, f := range a.Fields {
+		head.AddRaw(f)
 	}
 	if err := head.Err(); err != nil {
 		return err

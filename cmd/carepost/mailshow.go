@@ -50,6 +50,7 @@ type shownMail struct {
 	admind.Outline
 	Texts    []string            `json:"texts"`
 	Report   *admind.StudyReport `json:"study_report,omitempty"`
+	Transfer *admind.Transfer    `json:"transfer,omitempty"` // that the mail is a part of
 	Contents *admind.Contents    `json:"contents,omitempty"` // for programs: a package of documents, a context
 	Receipt  *admind.Receipt     `json:"receipt,omitempty"`  // that its sender asks for
 	Vouching []string            `json:"vouching,omitempty"` // how it was opened and whom its signer is trusted by
@@ -74,6 +75,12 @@ func (f *mailCmd) show(cmd *cobra.Command, c *admind.Client, of addr.Address, ui
 	}
 	var damaged error
 	if outline.Study {
+		switch t, err := c.MailTransfer(ctx, of, f.folder, uid); {
+		case err != nil:
+			return clientError(err)
+		case t.Part > 0:
+			m.Transfer = &t
+		}
 		report, err := c.CheckStudy(ctx, of, f.folder, uid)
 		switch err = clientError(err); {
 		case exitCode(err) == exitIncomplete: // the rest of the mail can be read all the same
@@ -211,9 +218,12 @@ func printMail(w io.Writer, m shownMail) error {
 	}
 	for _, v := range m.Vouching {
 		what, words, ok := strings.Cut(v, ": ")
-		if ok && what != "" && what != "file-set" && what != "package" && what != "context" {
+		if ok && what != "" && what != "file-set" && what != "transfer" && what != "package" && what != "context" {
 			field(strings.ToUpper(what[:1])+plain(what[1:])+":", words)
 		}
+	}
+	if t := m.Transfer; t != nil {
+		field("Transfer:", t.Words+" (carepost transfer show "+t.ID+")")
 	}
 	if m.Contents != nil {
 		tellContext(m.Contents, field)

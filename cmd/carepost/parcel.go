@@ -255,8 +255,11 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 		return "", notNow(err)
 	}
 	z := zipmail.Letter{From: from, To: l.to, Cc: l.cc, Subject: subject, Text: l.text, Date: time.Now(), MessageID: messageID, Profile: l.profile}
+	if l.part != nil {
+		l.part.mark(&z)
+	}
 	if l.final {
-		z.Fields = mdn.AskDelivery(from)
+		z.Fields = append(z.Fields, mdn.AskDelivery(from)...)
 	}
 	if l.about.xdm {
 		if l.packed, err = l.pack(ctx, &z, from); err != nil {
@@ -273,18 +276,22 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 	var context []message.Attachment
 	switch {
 	case l.about.xdm || l.parcel.ready != "":
-		z.Fields = xdm.Framework(xdm.MetadataXD)
+		z.Fields = append(z.Fields, xdm.Framework(xdm.MetadataXD)...)
 	case l.about.said != nil:
-		z.Fields = xdm.Framework(xdm.MetadataContext)
+		z.Fields = append(z.Fields, xdm.Framework(xdm.MetadataContext)...)
 	}
 	if l.about.said != nil {
-		part, field, err := l.about.attach(messageID)
+		part, field, err := l.about.attach(z.MessageID)
 		if err != nil {
 			return "", err
 		}
 		context, z.Fields = []message.Attachment{part}, append(z.Fields, field)
 	}
-	bar := newDicomBar(progress, "sending")
+	what := "sending"
+	if l.part != nil {
+		what = fmt.Sprintf("sending %d of %d", l.part.N, l.part.Of)
+	}
+	bar := newDicomBar(progress, what)
 	r, pipe := io.Pipe()
 	done, composed := make(chan struct{}), false
 	go func() {

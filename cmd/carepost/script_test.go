@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"bigstudy": writeBigStudy, "nest": writeNest, "later": later, "pacs": startPACS},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"bigstudy": writeBigStudy, "study": writeStudy, "nest": writeNest, "later": later, "pacs": startPACS},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SHARED", shared)
 			env.Setenv("CHECKER", checker) // of packages, by the rules alone
@@ -69,6 +69,11 @@ func writeBigStudy(ts *testscript.TestScript, _ bool, args []string) {
 		size = 50 << 20
 	}
 	ts.Check(bigstudy.Write(context.Background(), ts.MkAbs(args[0]), 20, size))
+}
+
+// writeStudy is the script command "study DIR": eight images of half a megabyte.
+func writeStudy(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(bigstudy.Write(context.Background(), ts.MkAbs(args[0]), 8, 1))
 }
 
 // writeNest is the script command "nest der|mime LEVELS FILE": a mail of so many open BER values, or an entity of multiparts one in

@@ -30,6 +30,7 @@ type send struct {
 	follow       string
 	about        about
 	deid         deidentification
+	largest      largest // how large one mail may be
 	wait         time.Duration
 }
 
@@ -52,6 +53,10 @@ If no gateway runs, the message waits for "carepost serve".
 
 With --deidentify names, numbers, dates, UIDs and private elements of the DICOM files are taken out or replaced first. What it
 cannot see is said: pixels and files of other kinds go as they are.
+A set that is larger than one mail may be goes in several, each with a File-set that is complete in itself: by study, by series, and
+by images where a series alone is too large. Each says which part it is, and lists all of them. How large a mail may be is known from rules
+(size) and from what the servers of the recipients have said; --max-size says it for this time. What is interrupted goes on where it was
+when the same command is given again: no part is sent twice. "carepost transfer" shows all parts together.
 
 With --xdm the files go as an IHE XDM package: one ZIP with their metadata, for records systems; images go into the same ZIP with their
 DICOMDIR, beside it. --context attaches a Direct Context: what the message is about, for programs. Both hold patient data where
@@ -80,6 +85,7 @@ Exit codes:
       --patient "givenName=Ann; surname=Berg; dateOfBirth=1980-02-29" \
       --patient-id 1.2.276.0.76.3.1:4711 --context radiology/report
   carepost send --to reception@south.example --final-delivery --text "Call."
+  carepost send --to reception@south.example --max-size 25MB ~/studies/ct
   carepost send --follow 01JD3Z…     # a message sent before`,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
@@ -100,6 +106,7 @@ Exit codes:
 	fl.StringVar(&f.follow, "follow", "", "send nothing; show the way of the message with this `ID`")
 	f.about.register(cmd)
 	f.deid.register(fl)
+	f.largest.register(cmd)
 	return ofInstallation(reports(cmd))
 }
 
@@ -148,6 +155,7 @@ type letter struct {
 	about   *about    // what programs are told
 	packed  *xdm.Plan // of --xdm
 	final   bool      // a notice of the final delivery is asked for
+	part    *part     // of a set that goes in several mails
 }
 
 // read reads the flags and looks at the files, before anybody is asked for anything.
@@ -281,6 +289,13 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 	f.deid.tell(cmd.ErrOrStderr(), l.parcel)
 	if err := f.disclose(cmd, &l, from); err != nil {
 		return err
+	}
+	parts, err := f.divide(cmd, c, from, &l)
+	if err != nil {
+		return err
+	}
+	if len(parts) > 1 {
+		return f.sendParts(cmd, c, from, &l, parts, status.Serving)
 	}
 	id, err := l.send(ctx, cmd.ErrOrStderr(), c, from, f.subject)
 	if err != nil {

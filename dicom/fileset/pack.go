@@ -35,8 +35,9 @@ type job struct {
 type packer struct {
 	p     *Plan
 	ctx   context.Context
-	more  Beside    // may be nil
-	free  chan *job // at most so many blocks are in memory
+	more  Beside           // may be nil
+	told  func([]zipEntry) // of the archive, at its end; may be nil
+	free  chan *job        // at most so many blocks are in memory
 	work  chan *job
 	order chan *job
 }
@@ -49,10 +50,14 @@ func (p *Plan) WriteZIP(ctx context.Context, w io.Writer, progress func(done, to
 
 // WriteWith is WriteZIP of a set with something beside it, so that one archive may serve several standards.
 func (p *Plan) WriteWith(ctx context.Context, w io.Writer, more Beside, progress func(done, total int64)) error {
+	return p.pack(ctx, w, more, progress, nil)
+}
+
+func (p *Plan) pack(ctx context.Context, w io.Writer, more Beside, progress func(done, total int64), told func([]zipEntry)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	blocks := 2*workers + 2
-	k := &packer{p: p, ctx: ctx, more: more, free: make(chan *job, blocks), work: make(chan *job, blocks), order: make(chan *job, blocks)}
+	k := &packer{p: p, ctx: ctx, more: more, told: told, free: make(chan *job, blocks), work: make(chan *job, blocks), order: make(chan *job, blocks)}
 	for range blocks {
 		k.free <- &job{raw: make([]byte, 0, block), ready: make(chan struct{}, 1)}
 	}
@@ -115,6 +120,9 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 		if err := k.more(&ArchiveWriter{z}); err != nil {
 			return err
 		}
+	}
+	if k.told != nil {
+		k.told(z.entries)
 	}
 	return z.close()
 }

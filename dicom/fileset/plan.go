@@ -16,6 +16,8 @@ type ScanOptions struct {
 	Exclude       string // a file that is passed over in folders: the archive about to be written
 	NoDate        string // Study Date of a record whose instances have no date at all, YYYYMMDD; empty = 19000101
 	Progress      func(files int)
+
+	adopted map[string]string // Patient IDs by Study Instance UID, of a set that this one is a part of; nil: it is none
 }
 
 // Plan is a File-set that can be written. Its sources stay where they are until WriteZIP.
@@ -34,6 +36,7 @@ type Plan struct {
 	extras    []Extra
 	directory []byte
 	sources   []source
+	adopted   map[string]string // Patient IDs of studies with instances that have none
 }
 
 // Problem is one reason not to pack, with the files it concerns.

@@ -33,6 +33,7 @@ type builder struct {
 	problems []Problem
 
 	overruled map[Conflict]bool
+	adopted   map[string]string // Patient IDs, by study, that were given to instances without one
 }
 
 func (b *builder) note(f Finding) { b.findings = append(b.findings, f) }
@@ -207,8 +208,15 @@ func (b *builder) patients() {
 		if m.patientID != "" || m.record.root {
 			continue
 		}
-		if id := ofStudy[m.study]; id != "" {
-			m.patientID = id
+		id := ofStudy[m.study]
+		if b.o.adopted != nil { // the other instances of the study may be in another part
+			id = b.o.adopted[m.study]
+		}
+		if id != "" {
+			if b.adopted == nil {
+				b.adopted = make(map[string]string)
+			}
+			m.patientID, b.adopted[m.study] = id, id
 			b.note(ruleAdopted.at(m.src.path, "no Patient ID; listed under that of the other instances of its study"))
 			continue
 		}

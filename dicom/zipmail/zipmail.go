@@ -44,6 +44,9 @@ type Letter struct {
 	Fields    []message.Field // further header fields, as they are
 
 	Attachments []message.Attachment // other files, after the File-set
+
+	Part  Part     // of a transfer in several mails, if it is one
+	Parts []Listed // all of them, which the text lists
 }
 
 // Compose streams the whole RFC 5322 message. *ProfileError, before the first byte, says what the profile does not allow.
@@ -58,6 +61,13 @@ func ComposeSet(w io.Writer, l Letter, xs []fileset.Instance, archive func(w io.
 		return err
 	}
 	set := message.Attachment{Type: ContentType, Disposition: Disposition, Write: archive}
+	if !l.Part.IsZero() {
+		field, err := l.Part.field()
+		if err != nil {
+			return err
+		}
+		set.Fields = []message.Field{field}
+	}
 	text := l.Text
 	if text == "" {
 		text = defaultText
@@ -65,6 +75,7 @@ func ComposeSet(w io.Writer, l Letter, xs []fileset.Instance, archive func(w io.
 	if says := Attestation(l.From); l.Profile.Secure() && !strings.Contains(text, says) {
 		text = strings.TrimRight(text, "\n") + "\n\n" + says + "\n"
 	}
+	text += listing(l.Part, l.Parts)
 	head := header(l)
 	if err := head.Err(); err != nil {
 		return fmt.Errorf("zipmail: %w", err)
@@ -88,7 +99,7 @@ func header(l Letter) *message.Builder {
 			b.AddMailboxes(to.name, ms...)
 		}
 	}
-	b.Add("Subject", Subject(l.Subject)).AddDate(l.Date)
+	b.Add("Subject", numbered(Subject(l.Subject), l.Part)).AddDate(l.Date)
 	if l.MessageID != "" {
 		b.Add("Message-ID", l.MessageID)
 	}

@@ -91,6 +91,12 @@ func (s *Server) routes() *http.ServeMux {
 		"GET /v1/messages/{id}": s.timeline,
 		"GET /v1/messages":      s.messagesNamed,
 
+		"GET /v1/room":                                 s.room,
+		"POST /v1/transfers":                           s.beginTransfer,
+		"GET /v1/transfers":                            s.transfers,
+		"GET /v1/transfers/{id}":                       s.transfer,
+		"GET /v1/accounts/{addr}/mails/{uid}/transfer": s.mailTransfer,
+
 		"GET /v1/accounts/{addr}/folders":                  s.folders,
 		"DELETE /v1/accounts/{addr}/mails/{uid}":           s.deleteMail,
 		"GET /v1/accounts/{addr}/mails":                    s.mails,

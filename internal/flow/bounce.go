@@ -124,6 +124,8 @@ func remedy(x failure) string {
 	switch {
 	case x.evidence["remedy"] != "":
 		return x.evidence["remedy"]
+	case x.code == "5.3.4":
+		return "send a study again from the same files with \"carepost send\": it now goes in several mails that the server takes. Send other files one by one."
 	case x.event == transit.Refuse && x.clause == "Direct 2.3":
 		return "check the address; ask the recipient to publish a certificate, or to name one to your administrator."
 	case x.event == transit.Refuse && x.clause == "Direct 2.2":

@@ -55,6 +55,9 @@ func (f *Flow) deliver(ctx context.Context, j *queue.Job) error {
 				return err
 			}
 		}
+		if err := f.learnSize(tx, p.Domain, outcome.Most); err != nil {
+			return err
+		}
 		return f.settled(tx, p.Message)
 	})
 	if err != nil {

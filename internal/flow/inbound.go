@@ -11,6 +11,7 @@ import (
 	"carepost/addr"
 	"carepost/cms"
 	"carepost/dicom/fileset"
+	"carepost/dicom/zipmail"
 	"carepost/internal/agent"
 	"carepost/internal/blob"
 	"carepost/internal/crash"
@@ -46,6 +47,7 @@ type arrival struct {
 
 	ref     blob.Ref // the opened message, durable, once somebody trusts it
 	fileset *fileset.Report
+	part    zipmail.Part     // of a large set, that the mail says it is
 	found   mailbox.Contents // what else it holds for programs
 
 	warnings map[string]bounced // by recipient id: letters of ours about a file-set that is not COMPLETE
@@ -216,7 +218,7 @@ func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blo
 	}
 	defer body.Close()
 	if !a.report {
-		if a.fileset, err = f.checkFileSet(ctx, j, body); err != nil {
+		if a.fileset, a.part, err = f.checkFileSet(ctx, j, body); err != nil {
 			return err
 		}
 		if a.found, err = f.describe(ctx, j, body); err != nil {
@@ -238,16 +240,17 @@ func (f *Flow) examine(ctx context.Context, j *queue.Job, a *arrival, draft *blo
 }
 
 // checkFileSet judges the DICOM.ZIP of a message; nil where there is none, or where the mail cannot be read as MIME.
-func (f *Flow) checkFileSet(ctx context.Context, j *queue.Job, body transit.Body) (*fileset.Report, error) {
+func (f *Flow) checkFileSet(ctx context.Context, j *queue.Job, body transit.Body) (*fileset.Report, zipmail.Part, error) {
+	var none zipmail.Part
 	set, err := mailbox.FileSet(f.Blobs, body)
 	switch {
 	case errors.Is(err, mailbox.ErrNoFileSet), errors.Is(err, message.ErrSyntax), errors.Is(err, message.ErrLimit), errors.Is(err, message.ErrAmbiguous):
-		return nil, nil
+		return nil, none, nil
 	case errors.Is(err, message.ErrEncoding):
 		return &fileset.Report{Findings: []fileset.Finding{{Severity: fileset.Damage, Rule: "mail-encoding", Source: "RFC 2045 §6.8",
-			Text: "the attachment's base64 is damaged"}}}, nil
+			Text: "the attachment's base64 is damaged"}}}, none, nil
 	case err != nil:
-		return nil, err
+		return nil, none, err
 	}
 	defer set.Close()
 	r, err := set.Check(ctx, fileset.CheckOptions{Progress: func(done, total int64) {
@@ -255,8 +258,8 @@ func (f *Flow) checkFileSet(ctx context.Context, j *queue.Job, body transit.Body
 		_ = j.Progress() // a lost lease shows when the step is settled
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("flow: inbound: %w", err)
+		return nil, none, fmt.Errorf("flow: inbound: %w", err)
 	}
 	r.Add(set.Doubts()...)
-	return r, nil
+	return r, set.Part, nil
 }

@@ -184,7 +184,7 @@ func (f *Flow) fault(ctx context.Context, j *queue.Job, o *owed) (failure, error
 		return failure{}, err
 	}
 	defer body.Close()
-	r, err := f.checkFileSet(ctx, j, body)
+	r, _, err := f.checkFileSet(ctx, j, body)
 	if err != nil {
 		return failure{}, err
 	}

@@ -85,6 +85,9 @@ func (f *Flow) arrive(tx *store.Tx, m store.Message, r store.Recipient) error {
 	if err != nil {
 		return err
 	}
+	if _, err := f.gather(tx, m.ID, r.Address, m.Header.Part); err != nil {
+		return err
+	}
 	if failing, err := failingAlready(tx, r); err != nil || failing {
 		return err
 	}

@@ -74,6 +74,7 @@ func (f *Flow) show(tx *store.Tx, a *arrival) error {
 	head.Refused = f.objections(a)
 	s := a.subjects()
 	head.Subjects = &s
+	head.Part = a.partOf(a.judged[a.trusted[0].ID].Address)
 	if err = tx.SetMessageHeader(a.ID, head); err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 	if a.report && len(a.notes) > 0 && !a.shows {
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v)))
 	}
-	ruled, failing, err := f.hand(tx, a, r, head)
+	ruled, failing, gathered, err := f.hand(tx, a, r, head)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 		return f.move(tx, r, transit.TakeNote, v.Clause, lines("verified", anchorWords(v), "rule", ruled))
 	}
 	detail := lines("opened", openedWords(a.opened), "verified", anchorWords(v), "addressed", addressed, "noted", agent.Findings(v), "file-set", fileSetWords(a.fileset), "disclosure", attestingWords(a),
-		"package", packageWords(a.found.Package), "context", contextWords(a.found), "rule", ruled)
+		"transfer", gathered, "package", packageWords(a.found.Package), "context", contextWords(a.found), "rule", ruled)
 	if oracle(a.opened) {
 		return f.move(tx, r, transit.TakeNote, v.Clause, detail+"\nnot answered: only its ciphertext is signed")
 	}
@@ -164,26 +165,29 @@ func (f *Flow) showTo(tx *store.Tx, a *arrival, r store.Recipient, head store.He
 
 // hand puts an opened message into its recipient's mailbox, unless a rule keeps it from there: for ever, or until a person releases it. failing
 // says that its sender is to be told that it did not get there.
-func (f *Flow) hand(tx *store.Tx, a *arrival, r store.Recipient, head store.Header) (ruled string, failing bool, err error) {
+func (f *Flow) hand(tx *store.Tx, a *arrival, r store.Recipient, head store.Header) (ruled string, failing bool, gathered string, err error) {
 	if o, no := head.Refused[r.ID]; no {
-		return "refused: " + o.Reason, true, f.refuse(tx, r, o)
+		return "refused: " + o.Reason, true, "", f.refuse(tx, r, o)
 	}
 	if why, holds := f.holding(a, r); holds && !a.isNews() {
 		if _, err = tx.Holder(r.Address); err == nil {
-			return "held until a person releases it", false, f.hold(tx, r, or(a.Work, a.ref.ID), why)
+			return "held until a person releases it", false, "", f.hold(tx, r, or(a.Work, a.ref.ID), why)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
-			return "", false, err
+			return "", false, "", err
 		}
 	}
 	err = f.Mailboxes.Deliver(tx, r.Address, mailbox.Inbox, a.mail(f.Clock(), head))
 	if errors.Is(err, mailbox.ErrNoAccount) {
-		return "", true, nil
+		return "", true, "", nil
 	}
 	if w, bad := a.warnings[r.ID]; bad && err == nil {
 		err = f.intoMailbox(tx, r.Address, w)
 	}
-	return "", false, err
+	if err == nil {
+		gathered, err = f.gather(tx, a.ID, r.Address, head.Part)
+	}
+	return "", false, gathered, err
 }
 
 // oracle says that an answer would tell the signer whether a ciphertext decrypts that may be another's, changed by him: where the

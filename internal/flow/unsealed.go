@@ -130,6 +130,9 @@ func (f *Flow) concludeUnsealed(tx *store.Tx, j *queue.Job, a *arrival) error {
 	head.Refused = f.objections(a)
 	s := a.subjects()
 	head.Subjects = &s
+	if head.Part = a.partOf(a.judged[a.trusted[0].ID].Address); head.Part != nil {
+		head.Part.Unprotected = true
+	}
 	for _, r := range a.trusted {
 		head.Unprotected = append(head.Unprotected, r.ID)
 	}
@@ -175,7 +178,7 @@ func (f *Flow) showUnsealed(tx *store.Tx, a *arrival, r store.Recipient, head st
 	if again {
 		return f.move(tx, r, transit.TakeNote, clauseUnprotected, "the same message was shown before")
 	}
-	ruled, failing, err := f.hand(tx, a, r, head)
+	ruled, failing, gathered, err := f.hand(tx, a, r, head)
 	if err != nil {
 		return err
 	}
@@ -185,7 +188,7 @@ func (f *Flow) showUnsealed(tx *store.Tx, a *arrival, r store.Recipient, head st
 		}
 	}
 	return f.move(tx, r, transit.TakeNote, clauseUnprotected, lines("unprotected", unprotectedWords(transit.Inbound),
-		"addressed", addressedWords(a.opened.Header, r.Address), "file-set", fileSetWords(a.fileset), "package", packageWords(a.found.Package), "rule", ruled)+
+		"addressed", addressedWords(a.opened.Header, r.Address), "file-set", fileSetWords(a.fileset), "transfer", gathered, "package", packageWords(a.found.Package), "rule", ruled)+
 		"\nnot answered: nobody knows who sent it")
 }
 

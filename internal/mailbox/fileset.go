@@ -22,6 +22,7 @@ var ErrNoFileSet = errors.New("mailbox: the message carries no DICOM.ZIP")
 type Attached struct {
 	Findings    []fileset.Finding // about the mail that carries it
 	Unprotected bool              // nobody vouches for it (ProtectionField)
+	Part        zipmail.Part      // of a large set that goes in several mails; zero: none, or none that can be read
 
 	draft *blob.Draft
 	body  *blob.Body
@@ -39,7 +40,14 @@ func FileSet(blobs *blob.Store, msg transit.Body) (*Attached, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attached(blobs, msg, part, findings)
+	a, err := attached(blobs, msg, part, findings)
+	if err != nil {
+		return nil, err
+	}
+	if a.Part, err = zipmail.ReadPart(root, part); err != nil {
+		a.Part = zipmail.Part{} // the set is judged all the same
+	}
+	return a, nil
 }
 
 // attached decodes the archive of a message.

@@ -222,7 +222,11 @@ func (s *session) hello(ctx context.Context, fallback bool) *fault {
 // fits asks whether the server can take the message as it is.
 func (s *session) fits() *fault {
 	if limit, ok := s.ext["SIZE"]; ok { // RFC 1870 §5; no number or 0 is no limit
-		if n, err := strconv.ParseInt(limit, 10, 64); err == nil && n > 0 && s.v.d.Body.Size() > n {
+		n, err := strconv.ParseInt(limit, 10, 64)
+		if err == nil && n > 0 && (s.v.out.Most == 0 || n < s.v.out.Most) {
+			s.v.out.Most = n
+		}
+		if err == nil && n > 0 && s.v.d.Body.Size() > n {
 			return &fault{result: transit.Rejected, enhanced: "5.3.4", text: "the message is bigger than the server takes", another: true}
 		}
 	}

@@ -39,6 +39,8 @@ type Header struct {
 	Subjects *transit.Subjects `json:"subjects,omitempty"`
 	// Unprotected are the recipients, by id, who got it neither encrypted nor signed (STD-GEN-ZIP-MAIL).
 	Unprotected []string `json:"unprotected,omitempty"`
+	// Part says which part of a large set it is that came in several mails; inbound only.
+	Part *MessagePart `json:"part,omitempty"`
 }
 
 // Message is one accepted message.

@@ -42,6 +42,7 @@ func sealedTables() []sealedTable {
 		{name: "pin", key: "id", columns: []string{"owner", "detail"}},
 		{name: "remembered", key: "id", columns: []string{"detail"}},
 		{name: "contact", key: "recipient", columns: []string{"detail"}},
+		{name: "transfer", key: "id", columns: []string{"detail"}},
 		{name: "status", key: "id", columns: []string{"about", "body"}},
 		{name: "issued", key: "id", columns: []string{"der"}},
 		{name: "account", key: "id", columns: []string{"addr", "password", "maildir", "studies"}},

@@ -69,6 +69,7 @@ type Outcome struct {
 	Host string // the server that answered last
 	TLS  string // protocol of the session, for example "TLS 1.3"; empty when in clear
 	At   []Answer
+	Most int64 // bytes that the server says it takes (SIZE of RFC 1870), the least where several were asked; 0: it does not say
 }
 
 // Answer is the last word on one recipient.
