@@ -13,9 +13,10 @@ const (
 	tagItem     Tag = 0xFFFEE000
 	tagItemEnd  Tag = 0xFFFEE00D
 	tagSeqEnd   Tag = 0xFFFEE0DD
-	toTheEnd        = -1 // a data set that ends with the file
-	toDelimiter     = -2 // a data set of undefined length
-	perElement      = 96 // bytes that keeping an element costs beside its value
+	tagSigned   Tag = 0xFFFAFFFA // Digital Signatures Sequence
+	toTheEnd        = -1         // a data set that ends with the file
+	toDelimiter     = -2         // a data set of undefined length
+	perElement      = 96         // bytes that keeping an element costs beside its value
 )
 
 // coding says how elements are written. The zero value is Explicit VR Little Endian.
@@ -147,6 +148,9 @@ func (p *parser) element(d *DataSet, h head, enc coding, kept bool, depth int) e
 		if _, twice := d.Get(h.tag); twice { // two readers could see two patients
 			return fmt.Errorf("%w: %v occurs twice", ErrSyntax, h.tag)
 		}
+	}
+	if h.tag == tagSigned && h.length != 0 {
+		p.f.Signed = true
 	}
 	if pixels(h.tag) && depth == 0 {
 		return p.pixelData(h, enc)

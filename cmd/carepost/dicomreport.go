@@ -103,7 +103,7 @@ func (p *dicomPrinter) leaves(indent string, xs []fileset.Instance) {
 		if x.Size >= 0 {
 			size = byteCount(x.Size)
 		}
-		p.line("%s%s%s", indent, branch, joinWords(strings.TrimSpace(x.Type+" "+x.Number), fileset.ClassName(x.SOPClass), size, x.FileID))
+		p.line("%s%s%s", indent, branch, joinWords(strings.TrimSpace(x.Type+" "+x.Number), fileset.ClassName(x.SOPClass), size, x.FileID, signedWord(x)))
 	}
 }
 
@@ -229,4 +229,11 @@ func (b *dicomBar) stop() {
 		b.bar.Abort(true)
 		b.p.Wait()
 	}
+}
+
+func signedWord(x fileset.Instance) string {
+	if x.Signed {
+		return "digitally signed"
+	}
+	return ""
 }

@@ -19,6 +19,20 @@ func (p *parcel) patients() []fileset.Patient {
 	return p.tree
 }
 
+// signed counts the instances with digital signatures, which are clinical attestations.
+func (p *parcel) signed() (n int) {
+	xs := p.set
+	if p.plan != nil {
+		xs = p.plan.Instances
+	}
+	for _, x := range xs {
+		if x.Signed {
+			n++
+		}
+	}
+	return n
+}
+
 // disclose says what the signature of a mail with a File-set attests, and refuses a subject that names a patient before a byte is sent.
 func (f *send) disclose(cmd *cobra.Command, l *letter, from addr.Address) error {
 	if !l.parcel.hasSet() {
@@ -33,6 +47,9 @@ func (f *send) disclose(cmd *cobra.Command, l *letter, from addr.Address) error 
 	}
 	if asJSON(cmd) {
 		return nil
+	}
+	if n := l.parcel.signed(); n > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s with digital signatures inside: these leave as they are.\n", count(n, "image"))
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "By its signature %s attests to be authorised to disclose these images to the\nrecipients (DICOM PS3.15 B.8); the audit has who sent them.\n", from)
 	return err

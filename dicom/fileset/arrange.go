@@ -193,7 +193,7 @@ func (a *arranger) leaf(m *member, up int, fileID string) {
 	a.add(up, n)
 	a.p.Instances = append(a.p.Instances, Instance{
 		FileID: fileID, Type: m.record.name, Number: keys(n.body).text(tagInstanceNo), SOPClass: m.class, SOPInstance: m.instance,
-		TransferSyntax: m.syntax, Size: m.src.size, Source: m.src.path, Image: m.image,
+		TransferSyntax: m.syntax, Size: m.src.size, Source: m.src.path, Image: m.image, Signed: m.signed,
 	})
 	a.p.sources = append(a.p.sources, m.src)
 	a.p.Bytes += m.src.size

@@ -115,6 +115,15 @@ func (c *checker) conclude() {
 	if c.l != nil {
 		c.found.merge(&c.l.findings)
 	}
+	signed := 0
+	for i := range c.contents {
+		if o := c.contents[i].obj; o != nil && o.signed {
+			signed++
+		}
+	}
+	if signed > 0 {
+		c.found.add(signedNote(signed))
+	}
 	c.report.Findings = c.found.all()
 	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
 	c.report.Verdict = verdict(c.report.Findings)

@@ -90,7 +90,7 @@ func (c *checker) instance(i int) Instance {
 	if f, ok := c.fileOf[i]; ok {
 		x.Size, x.SHA256 = c.contents[f].size, fmt.Sprintf("%x", c.contents[f].sum)
 		if o := c.contents[f].obj; o != nil {
-			x.Image = o.image
+			x.Image, x.Signed = o.image, o.signed
 		}
 	}
 	return x

@@ -22,6 +22,7 @@ type object struct {
 	seriesKeys              keys
 	date, time              string // for a study without date: of the first other date there is
 	image                   Image
+	signed                  bool      // it carries digital signatures
 	findings                []Finding // Where left empty
 }
 
@@ -68,6 +69,7 @@ func (r *reader) object(f *dicom.File) (*object, error) {
 		o.find(ruleUnknown, "SOP Class %s is none that this program knows; its record is %s", o.class, o.record.name)
 	}
 	o.checkMeta(f)
+	o.signed = f.Signed
 	for _, uid := range []string{o.class, o.instance, o.study, o.series} {
 		if uid != "" && !dicom.ValidUID(uid) {
 			o.find(ruleUID, "a UID is not well formed; it is kept as it is")

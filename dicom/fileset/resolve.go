@@ -75,7 +75,20 @@ func (b *builder) plan(ctx context.Context, paths, directories []string) (*Plan,
 	}
 	b.together()
 	slices.SortFunc(b.members, (*member).compare)
-	return b.arrange()
+	p, err := b.arrange()
+	if err != nil {
+		return nil, err
+	}
+	signed := 0
+	for i := range p.Instances {
+		if p.Instances[i].Signed {
+			signed++
+		}
+	}
+	if signed > 0 {
+		p.Findings = append(p.Findings, signedNote(signed))
+	}
+	return p, nil
 }
 
 // together gives the instances of a study, and of a series, one place in the order: what they say of date and number may differ.

@@ -35,6 +35,7 @@ var (
 	ruleMeta       = rule{"file-meta", Note, "PS3.10 7.1"}
 	rulePreamble   = rule{"preamble", Note, "PS3.10 7.1"}
 	ruleUnordered  = rule{"element-order", Note, "PS3.5 7.1"}
+	ruleSigned     = rule{"digital-signature", Note, "PS3.15 B.8"}
 	ruleUnknown    = rule{"unknown-sop-class", Note, "PS3.3 F.6"}
 	ruleNotDICOM   = rule{"not-part-10", Damage, "PS3.10 7.1"}
 	ruleCut        = rule{"object-cut", Damage, "PS3.5 7.1"}

@@ -39,6 +39,7 @@ type Instance struct {
 	Size           int64  `json:"size"`             // bytes; -1 when missing
 	SHA256         string `json:"sha256,omitempty"` // hex, of what was read (Report only)
 	Source         string `json:"-"`                // path of the file (Plan only)
+	Signed         bool   `json:"signed,omitempty"` // it carries digital signatures (PS3.15 C); nobody has judged them
 	Image          Image  `json:"-"`
 }
 

@@ -123,7 +123,7 @@ func (l *looseTree) add(i int) {
 	}
 	st.study.Series[k].Instances = append(st.study.Series[k].Instances, Instance{FileID: clean(name), Type: o.record.name,
 		Number: o.own.shown(tagInstanceNo, ""), SOPClass: clean(o.class), SOPInstance: clean(o.instance), TransferSyntax: clean(o.syntax),
-		Size: c.contents[i].size, SHA256: fmt.Sprintf("%x", c.contents[i].sum), Image: o.image})
+		Size: c.contents[i].size, SHA256: fmt.Sprintf("%x", c.contents[i].sum), Image: o.image, Signed: o.signed})
 	c.report.Found++
 	c.report.Bytes += c.contents[i].size
 }
