@@ -73,8 +73,8 @@ func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope
 		}
 	}
 	if p.tree != nil {
-		p.done.attests = string(by)
-		p.done.detail["attests"] = string(by)
+		p.done.attests = or(env.Responsible, string(by))
+		p.done.detail["attests"] = p.done.attests
 		if err := p.subject(); err != nil {
 			return p.done, err
 		}

@@ -98,7 +98,10 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 		return &holding{WhyProfile, strings.Split(err.Error(), "\n")}
 	}
 	env := transit.Envelope{To: slices.Concat(r.To, r.Cc)}
-	env.From.Address = r.From
+	env.From.Address, env.Responsible = r.From, "route:"+r.Name // PS3.15 B.8: the rule attests (DCM-26)
+	for _, c := range plan.Overruled {
+		env.Overruled = append(env.Overruled, string(c))
+	}
 	body, err := s.compose(ctx, j, *d, r, plan)
 	if err != nil {
 		return err

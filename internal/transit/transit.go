@@ -37,6 +37,8 @@ type Envelope struct {
 	Wishes map[string]Wish
 	// Overruled are contradictions in a File-set that its sender knows of (fileset.Conflict, zipmail.NamedSubject); they are audited, not kept.
 	Overruled []string
+	// Responsible is by which rule a message is sent that nobody sends himself: "route:NAME"; it answers for the disclosure (PS3.15 B.8).
+	Responsible string
 
 	// Facts of the session that brought it; zero for a message made inside the house.
 	Peer     netip.AddrPort
