@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -368,12 +369,14 @@ func (h handler) Store(_ context.Context, _ Association, _ Instance, r io.Reader
 // lastConn is a listener that knows who came last.
 type lastConn struct {
 	net.Listener
-	conn net.Conn
+	conn atomic.Value // net.Conn
 }
 
 func (l *lastConn) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	l.conn = conn
+	if err == nil {
+		l.conn.Store(conn)
+	}
 	return conn, err
 }
 
@@ -399,7 +402,7 @@ func TestPoison(t *testing.T) {
 		guest := &lastConn{Listener: l}
 		s := &Server{Handler: storeFunc(func(i Instance, r io.Reader) Status {
 			if always || i.SOPInstance == "1.2.3.2" {
-				guest.conn.Close()
+				guest.conn.Load().(net.Conn).Close()
 			}
 			_, _ = io.Copy(io.Discard, r)
 			return Success
