@@ -306,11 +306,13 @@ func rest(t testing.TB, all ...*practice) {
 		})
 		least = len(left)
 	}
-	for _, p := range all {
-		drafts, err := os.ReadDir(filepath.Join(p.data(), "drafts"))
-		if err != nil || len(drafts) > 0 {
-			t.Errorf("%s is at rest, with %d drafts (%v)", p.domain, len(drafts), err)
-		}
+	for _, p := range all { // work may be settled a moment before its draft is gone
+		var drafts []os.DirEntry
+		var err error
+		until(t, func() bool {
+			drafts, err = os.ReadDir(filepath.Join(p.data(), "drafts"))
+			return err == nil && len(drafts) == 0
+		}, func() string { return fmt.Sprintf("%s to be at rest without its %d drafts (%v)", p.domain, len(drafts), err) })
 	}
 }
 
