@@ -79,7 +79,7 @@ func TestNoControlCharacters(t *testing.T) {
 	}
 }
 
-// A directory of millions of records in an archive of some kilobytes costs neither memory nor time.
+// A directory of millions of records in an archive of some kilobytes costs neither memory nor time. ATT-39.
 func TestDirectoryBomb(t *testing.T) {
 	d, err := writeDirectory([]node{{}}, "EMPTY", "1.2.3")
 	if err != nil {

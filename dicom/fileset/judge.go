@@ -25,7 +25,8 @@ type checker struct {
 	fileOf   map[int]int    // record → file
 	idOf     map[int]string // file → File ID, of files that belong to the set
 	listed   map[string]hashed
-	manifest int // file, -1 when there is none
+	manifest int          // file, -1 when there is none
+	told     map[int]bool // records whose keys are those of some of their files only
 }
 
 func (c *checker) find(r rule, where, format string, args ...any) {
@@ -35,7 +36,8 @@ func (c *checker) find(r rule, where, format string, args ...any) {
 // check reads everything and comes to a verdict. x takes the files that are read, unless it is plain before that their set will not be
 // taken out; it may be nil. An error is of the disk or of ctx.
 func check(ctx context.Context, v *volume, o CheckOptions, x *extraction) (*checker, error) {
-	c := &checker{v: v, t: newTables(), report: &Report{}, fileOf: make(map[int]int), idOf: make(map[int]string), manifest: -1}
+	c := &checker{v: v, t: newTables(), report: &Report{}, fileOf: make(map[int]int), idOf: make(map[int]string), manifest: -1,
+		told: make(map[int]bool)}
 	c.found.merge(&v.findings)
 	defer c.conclude()
 	if v.fatal {
@@ -256,54 +258,3 @@ func (c *checker) miss(line string) {
 
 // maxMissing bounds the lines of Report.Missing.
 const maxMissing = 10_000
-
-// compare holds a record against its file. What a record supplies where the file has nothing is no difference.
-func (c *checker) compare(i, f int) {
-	r, x := &c.d.records[i], &c.contents[f]
-	if x.obj == nil {
-		if x.damaged == nil {
-			text, _ := reason(x.err)
-			c.find(x.fault(), r.fileID, "%s", text)
-		}
-		return
-	}
-	for _, n := range x.obj.findings {
-		n.Where = r.fileID
-		c.found.add(n)
-	}
-	x.obj.findings = nil
-	if r.instance != "" && r.instance != x.obj.instance {
-		c.find(ruleMissing, r.fileID, "it holds another SOP instance than the one the DICOMDIR names")
-		c.report.Found--
-		c.miss(fmt.Sprintf("%s: %s, SOP Instance UID %s", short(clean(r.fileID)), short(clean(r.typ)), short(clean(r.instance))))
-		return
-	}
-	if r.class != "" && r.class != x.obj.class {
-		c.find(ruleRecord, r.fileID, "(0004,1510) is not the SOP Class UID of the file")
-	}
-	if r.syntax != "" && r.syntax != x.obj.syntax {
-		c.find(ruleRecord, r.fileID, "(0004,1512) is not the transfer syntax of the file")
-	}
-	if want, known := recordFor(c.t, x.obj.class, true); known && want.name != r.typ {
-		c.find(ruleType, r.fileID, "a %s record for an instance that takes %s", clean(r.typ), want.name)
-	}
-	for up := r.up; up >= 0; up = c.d.records[up].up {
-		switch p := &c.d.records[up]; p.typ {
-		case "SERIES":
-			c.differ(r, "Series Instance UID", p.keys.text(tagSeriesUID), x.obj.series)
-		case "STUDY":
-			c.differ(r, "Study Instance UID", p.keys.text(tagStudyUID), x.obj.study)
-		case "PATIENT":
-			c.differ(r, "Patient ID", p.keys.exact(tagPatientID, p.charset), x.obj.patient.exact(tagPatientID, x.obj.charset))
-			if !dicom.SameName(p.keys.exact(tagName, p.charset), x.obj.patient.exact(tagName, x.obj.charset)) {
-				c.find(ruleNames, r.fileID, "the patient name of the record is not that of the file")
-			}
-		}
-	}
-}
-
-func (c *checker) differ(r *dirRecord, what, record, file string) {
-	if file != "" && file != record {
-		c.find(ruleRecord, r.fileID, "the %s of the record is not that of the file", what)
-	}
-}

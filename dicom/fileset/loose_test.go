@@ -22,7 +22,7 @@ func looseOf(t testing.TB, named ...string) (xs []Loose) {
 	return xs
 }
 
-// DCM-34, DCM-22: objects that came by themselves are listed and can be taken out, and are never called complete.
+// DCM-34, DCM-22: objects that came by themselves are listed and can be taken out, and are never called complete. ATT-39.
 func TestLoose(t *testing.T) {
 	check := func(xs []Loose) *Report {
 		r, err := CheckLoose(context.Background(), xs, CheckOptions{})

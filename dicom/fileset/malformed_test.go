@@ -227,7 +227,7 @@ func deep(es []zipped) []zipped {
 }
 
 // Malformed File-sets, by the rule they break (DCM-03, DCM-06, DCM-07, DCM-12, DCM-13, DCM-14, DCM-22; PS3.3 F.3 to F.5). Each is read to its end, in no
-// time and little memory, is not complete, and nobody's data are told in the findings.
+// time and little memory, is not complete, and nobody's data are told in the findings. ATT-39.
 func TestMalformedSets(t *testing.T) {
 	base := foreign(t)
 	if r := checkBytes(t, rezip(t, base)); r.Verdict != Complete || r.Hashed {

@@ -146,7 +146,7 @@ func (z *zipBender) archive(op []string) {
 	}
 }
 
-// The ZIP guard (DCM-15, DCM-22): what archive/zip and unzip let pass.
+// The ZIP guard (DCM-15, DCM-22): what archive/zip and unzip let pass. ATT-39.
 func TestMalformedZIPs(t *testing.T) {
 	es := entriesOf(t, smallSet(t))
 	if v := checkBytes(t, rezipStored(t, es)).Verdict; v != Complete {

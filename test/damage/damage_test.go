@@ -188,7 +188,7 @@ type form struct {
 func count(t *testing.T) (n int, seed uint64) {
 	n, seed = 300, random.Uint64()
 	if os.Getenv("CAREPOST_FULL") != "" {
-		n = 10_000
+		n = 12_000
 	}
 	if s := os.Getenv("CAREPOST_SEED"); s != "" {
 		var err error
@@ -200,7 +200,7 @@ func count(t *testing.T) (n int, seed uint64) {
 	return n, seed
 }
 
-// DCM-22: a partial or damaged delivery can never pass for a complete one.
+// DCM-22, ATT-39: a partial or damaged delivery can never pass for a complete one.
 func TestNoDamagePasses(t *testing.T) {
 	s := pack(t)
 	forms := s.forms()
