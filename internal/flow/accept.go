@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"carepost/addr"
+	"carepost/dicom/zipmail"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
@@ -120,6 +122,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 	if dir == transit.Outbound {
 		m.Header = shown(header)
 		m.Header.Attests = ready.attests
+		m.Header.Named = slices.Contains(env.Overruled, string(zipmail.NamedSubject))
 		if agent.IsReport(header) {
 			m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure
 		}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 
 	"carepost/addr"
 	"carepost/cms"
+	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/internal/agent"
 	"carepost/internal/rule"
@@ -100,7 +102,7 @@ type way struct {
 
 // tells are the failures of a group whose visible subject would name a patient (PS3.15 B.8 note 2, DIR-49).
 func (f *Flow) tells(m *outgoing, g agent.Group) (failed []failure) {
-	if !g.SMIME || f.visible(m, g.To[0]) != "" || m.Header.Subjects == nil || !m.Header.Subjects.NamedIn(m.header.Text("Subject")) {
+	if !g.SMIME || f.visible(m, g.To[0]) != "" || !m.names() {
 		return nil
 	}
 	for _, r := range m.of(g) {
@@ -108,6 +110,19 @@ func (f *Flow) tells(m *outgoing, g agent.Group) (failed []failure) {
 			map[string]string{"remedy": "send it again with a subject that names nobody."}})
 	}
 	return failed
+}
+
+// names says that the subject names somebody whom the message is about, and its sender has not taken that on himself.
+func (m *outgoing) names() bool {
+	if m.Header.Subjects == nil || m.Header.Named {
+		return false
+	}
+	var all []fileset.Patient
+	for _, p := range m.Header.Subjects.Patients {
+		number, _, _ := strings.Cut(p.ID, "^^^") // without who gave it (HL7 CX)
+		all = append(all, fileset.Patient{ID: number, Name: p.Name})
+	}
+	return zipmail.NamesPatient(m.header.Text("Subject"), all)
 }
 
 // unnameable are the failures of a group that takes only what is signed in the sender's own name.

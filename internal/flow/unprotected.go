@@ -91,7 +91,7 @@ func (m *outgoing) unprotectable() (root *message.Part, o rule.Objection, err er
 	case !zipmail.ChosenUnprotected(m.header):
 		return object("nothing is sealed for this partner, and the sender has not said that these objects need no protection",
 			sealing+"; or, if the objects need none, send them with --profile gen (from a mail program: with STD-GEN-ZIP-MAIL in the subject).")
-	case s != nil && s.NamedIn(m.header.Text("Subject")):
+	case m.names():
 		return object("the subject names a patient", "send it again with a subject that names nobody.")
 	}
 	return root, o, nil

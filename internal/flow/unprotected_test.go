@@ -59,10 +59,9 @@ func TestUnprotectedLeaves(t *testing.T) {
 		"another profile is named": {rule.Plain, zipmail.Gen, "STD-GEN-ZIP-MAIL", func(s string) string {
 			return strings.Replace(s, zipmail.ProfileField+": STD-GEN-ZIP-MAIL", zipmail.ProfileField+": STD-GEN-SEC-ZIP-MAIL", 1)
 		}, remedy},
-		"the operator has not":     {rule.Direct, zipmail.Gen, "phantom", nil, "sealed"},
-		"nothing is said":          {0, zipmail.Gen, "phantom", nil, "sealed"},
-		"a patient in the subject": {rule.Plain, zipmail.Gen, "for Testa TOOTH", nil, "names a patient"},
-		"a letter":                 {rule.Plain, zipmail.Gen, "", func(string) string { return zipmail.ProfileField + ": STD-GEN-ZIP-MAIL\r\n" + letter(desk, "x", lab) }, "File-set alone"},
+		"the operator has not": {rule.Direct, zipmail.Gen, "phantom", nil, "sealed"},
+		"nothing is said":      {0, zipmail.Gen, "phantom", nil, "sealed"},
+		"a letter":             {rule.Plain, zipmail.Gen, "", func(string) string { return zipmail.ProfileField + ": STD-GEN-ZIP-MAIL\r\n" + letter(desk, "x", lab) }, "File-set alone"},
 		"a package": {rule.Plain, zipmail.Gen, "", func(string) string {
 			return zipmail.ProfileField + ": STD-GEN-ZIP-MAIL\r\n" + parcelOf(t, "multipart/mixed", desk, lab, "4711")
 		}, "alone"},

@@ -37,6 +37,8 @@ type Header struct {
 	Attests string `json:"attests,omitempty"`
 	// Subjects are the patients and studies that it is about, as far as a file-set tells; nil: not looked for.
 	Subjects *transit.Subjects `json:"subjects,omitempty"`
+	// Named says that the sender takes it on himself that the subject names somebody whom it is about; outbound only.
+	Named bool `json:"named,omitempty"`
 	// Unprotected are the recipients, by id, who got it neither encrypted nor signed (STD-GEN-ZIP-MAIL).
 	Unprotected []string `json:"unprotected,omitempty"`
 	// Part says which part of a large set it is that came in several mails; inbound only.
