@@ -164,6 +164,7 @@ func (f *Flow) Handlers() []queue.Handler {
 	return append(hs,
 		queue.Handler{Kind: kindDelay, Workers: 1, Do: f.delay},
 		queue.Handler{Kind: kindPurge, Workers: 1, Do: f.purge},
+		queue.Handler{Kind: kindFragments, Workers: 1, Do: f.late},
 		queue.Handler{Kind: kindRelease, Workers: 1, Do: f.unreleased},
 	)
 }

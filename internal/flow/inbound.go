@@ -75,6 +75,9 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	}
 	defer draft.Discard()
 	if err := f.open(ctx, j, a, draft); err != nil {
+		if is, err := f.rejoin(ctx, j, a); is || err != nil {
+			return err
+		}
 		if errors.Is(err, smime.ErrPlain) {
 			return f.unsealed(ctx, j, a)
 		}

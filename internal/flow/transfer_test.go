@@ -101,7 +101,7 @@ func TestTransferResumed(t *testing.T) {
 	}
 }
 
-// Issue 7: the receiver shows which parts are there, what is still to come, and what does not fit together.
+// ATT-40: the receiver shows which parts are there, what is still to come, and what does not fit together.
 func TestTransferArrives(t *testing.T) {
 	s := newSide(t)
 	all := sets(t, "io8", "io12", "dx10")
