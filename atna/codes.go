@@ -10,6 +10,7 @@ func rfc3881(value, meaning string) Code { return Code{value, "RFC-3881", meanin
 var (
 	ApplicationActivity = dcm("110100", "Application Activity")
 	AuditLogUsed        = dcm("110101", "Audit Log Used")
+	Transferred         = dcm("110104", "DICOM Instances Transferred")
 	Export              = dcm("110106", "Export")
 	Import              = dcm("110107", "Import")
 	SecurityAlert       = dcm("110113", "Security Alert")

@@ -183,6 +183,7 @@ has overruled what. If it cannot be sent again, it waits again.`,
 	fl.BoolVar(&allow.Names, "allow-names", false, "though one Patient ID has different patient names")
 	fl.BoolVar(&allow.Parents, "allow-parents", false, "though one study stands under two patients, or one series under two studies")
 	fl.BoolVar(&allow.Versions, "allow-versions", false, "though one object came with different bytes: the first that came is sent")
+	fl.BoolVar(&allow.Subject, "allow-subject", false, "though the subject of the route holds a word of the patient's name")
 	return cmd
 }
 

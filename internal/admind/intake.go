@@ -55,6 +55,7 @@ type IntakeAllow struct {
 	Names    bool `json:"names"`    // one Patient ID with several names
 	Parents  bool `json:"parents"`  // one study under two patients, one series under two studies
 	Versions bool `json:"versions"` // one object with different bytes
+	Subject  bool `json:"subject"`  // the subject of the route names the patient
 }
 
 func (s *Server) intakeRoutes(m *http.ServeMux) {

@@ -19,11 +19,11 @@ type Source struct {
 }
 
 // Events are the kinds that are told; the zero value is all of them.
-type Events struct{ NoExport, NoImport, NoAlert, NoSignIn, NoActivity, NoLog bool }
+type Events struct{ NoExport, NoImport, NoTransfer, NoAlert, NoSignIn, NoActivity, NoLog bool }
 
 // wants says whether a kind is told.
 func (e Events) wants(id atna.Code) bool {
-	return !map[atna.Code]bool{atna.Export: e.NoExport, atna.Import: e.NoImport, atna.SecurityAlert: e.NoAlert, atna.UserAuthentication: e.NoSignIn,
+	return !map[atna.Code]bool{atna.Export: e.NoExport, atna.Import: e.NoImport, atna.Transferred: e.NoTransfer, atna.SecurityAlert: e.NoAlert, atna.UserAuthentication: e.NoSignIn,
 		atna.ApplicationActivity: e.NoActivity, atna.AuditLogUsed: e.NoLog}[id]
 }
 
@@ -40,6 +40,8 @@ const (
 	keyHost     = "host"       // of the server that took it
 	keyPeer     = "peer"       // IP address of who came
 	keyAccount  = "account"    // address of the account
+	keyCalling  = "calling"    // AE title of the device that handed objects in
+	keyCalled   = "called"     // AE title that it called
 	keyReason   = "reason"     // what was wrong
 	keyClause   = "clause"     // by which rule
 )
@@ -81,6 +83,8 @@ func (s Source) Messages(r audit.Record, most int) ([]atna.Message, error) {
 		return s.export(r, most)
 	case atna.Import:
 		return s.imported(r, most)
+	case atna.Transferred:
+		return s.transferred(r, most)
 	case atna.SecurityAlert:
 		return []atna.Message{s.alert(r, k.of, words(r))}, nil
 	case atna.UserAuthentication:
@@ -171,6 +175,21 @@ func (s Source) imported(r audit.Record, most int) ([]atna.Message, error) {
 		m.Event.Outcome, m.Event.Words = atna.SeriousFailure, "a rule keeps it from the mailbox"
 	}
 	return s.about(m, r, atna.Disclosure, most)
+}
+
+// transferred tells that a device of the house has handed a study in (A.5.3.7).
+func (s Source) transferred(r audit.Record, most int) ([]atna.Message, error) {
+	m := s.message(r, atna.Transferred, atna.Create)
+	device := place(atna.Participant{UserID: or(r.Detail[keyCalling], "unknown"), Requestor: true, Roles: []atna.Code{atna.SourceRole}}, r.Detail[keyPeer], atna.IP)
+	if title := r.Detail[keyCalling]; title != "" {
+		device.Alternative = "AETITLES=" + title
+	}
+	ours := s.us(false, atna.Destination)
+	if title := r.Detail[keyCalled]; title != "" {
+		ours.Alternative = "AETITLES=" + title
+	}
+	m.Participants = []atna.Participant{device, ours}
+	return s.about(m, r, atna.Imported, most)
 }
 
 // about adds the patients and studies, and which message it was.

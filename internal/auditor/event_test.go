@@ -21,8 +21,9 @@ func entry(action string, detail map[string]string) audit.Record {
 // What an act is told as; "" is nothing. Whatever is missing of its detail, what is told has all that its kind must have.
 func TestKinds(t *testing.T) {
 	for action, want := range map[string]string{
-		"recipient.hand-over": "Export", "recipient.open": "Import", "recipient.set-aside": "Security Alert/Node Authentication",
-		"account.sign-in": "User Authentication/Login", "account.sign-in-refuse": "User Authentication/Login",
+		"recipient.hand-over": "Export", "recipient.open": "Import", "intake.close": "DICOM Instances Transferred", "intake.send": "", "intake.show": "", "intake.drop": "",
+		"recipient.set-aside": "Security Alert/Node Authentication",
+		"account.sign-in":     "User Authentication/Login", "account.sign-in-refuse": "User Authentication/Login",
 		"gateway.start": "Application Activity/Application Start", "gateway.stop": "Application Activity/Application Stop",
 		"audit.export": "Audit Log Used", "key.export": "Security Alert/Use of Restricted Function",
 		"backup.create": "Security Alert/Use of Restricted Function", "body.damaged": "Security Alert/Object Security Attributes Changed",

@@ -21,6 +21,8 @@ func kindOf(action string) kind {
 		return kind{event: atna.Export}
 	case "recipient.open":
 		return kind{event: atna.Import}
+	case "intake.close":
+		return kind{event: atna.Transferred}
 	case "account.sign-in", "account.sign-in-refuse":
 		return kind{atna.UserAuthentication, atna.Login}
 	case "gateway.start":

@@ -24,7 +24,7 @@ type Audit struct {
 
 // AuditEvents are the kinds of audit messages, as [audit] names them.
 func AuditEvents() []string {
-	return []string{"export", "import", "alert", "sign-in", "activity", "log-used"}
+	return []string{"export", "import", "transfer", "alert", "sign-in", "activity", "log-used"}
 }
 
 // auditing is [audit].

@@ -73,7 +73,7 @@ func TestDICOMRefused(t *testing.T) {
 		"listen = \":104\"", "listen_tls = \":2762\"", "listen = \"0.0.0.0:104\"", "listen = \"nowhere\"", "ae_title = \"A TITLE THAT IS TOO LONG\"", "ae_title = \"A\\\\B\"",
 		"called = [\"\"]", "quiet = \"soon\"", "hosts = [\"0.0.0.0/0\"]", "color = \"red\"", "listen = \"127.0.0.1:104\"\nlisten_tls = \"127.0.0.1:104\"",
 		"[dicom.tls]\nca = \"x\"", "listen_tls = \"127.0.0.1:2762\"\n[dicom.tls]\ncertificate = \"x\"",
-		route, route + "from = \"a@north.example\"", route + "to = [\"b@south.example\"]", route + "hold = true\n" + whole, route + whole + "subject = \"a\\nb\"",
+		route, route + whole + "name = \"a@b\"", route + "from = \"a@north.example\"", route + "to = [\"b@south.example\"]", route + "hold = true\n" + whole, route + whole + "subject = \"a\\nb\"",
 		route + "from = \"a@south.example\"\nto = [\"b@south.example\"]", route + whole + "profile = \"other\"", route + whole + "via = [\"fax\"]", route + whole + "patient = [\"x\"]",
 		route + whole + "name = \"a\"\n" + route + whole + "name = \"a\"", route + "from = \"north.example\"\nto = [\"b@south.example\"]",
 	} {

@@ -65,6 +65,7 @@ func (z *zipFormat) UnmarshalText(text []byte) error {
 // Bounds of what people write.
 const (
 	maxRoutes  = 1000
+	maxName    = 100      // bytes
 	maxSubject = 200      // bytes
 	maxLetter  = 64 << 10 // bytes of a text
 )
@@ -85,6 +86,8 @@ func routes(c *Config, all []dicomRoute, wrong func(key, format string, a ...any
 		}
 		r.Study = f.attributes()
 		switch {
+		case len(r.Name) > maxName || strings.ContainsFunc(r.Name, func(x rune) bool { return x < ' ' || x == 0x7f || x == '@' }):
+			return nil, wrong("dicom.route", "route %d: name: one line of at most %d bytes, without @", i+1, maxName)
 		case slices.ContainsFunc(out, func(o intake.Route) bool { return o.Name == r.Name }):
 			return nil, bad("the name stands there twice")
 		case r.Keep && (len(f.To)+len(f.Cc) > 0 || !r.From.IsZero()):

@@ -102,7 +102,7 @@ type handler struct{ *Server }
 
 // Store hands one object on. Success is said when it is durable.
 func (s handler) Store(ctx context.Context, a dimse.Association, _ dimse.Instance, r io.Reader) dimse.Status {
-	_, err := s.o.Intake.Store(ctx, intake.Origin{Calling: string(a.Calling), Called: string(a.Called), Via: Via}, r)
+	_, err := s.o.Intake.Store(ctx, intake.Origin{Calling: string(a.Calling), Called: string(a.Called), Via: Via, Peer: a.RemoteIP.Unmap().String()}, r)
 	if err == nil {
 		s.counts.stored.Add(1)
 		return dimse.Success

@@ -75,7 +75,7 @@ func CheckAuditing(o Auditing) error {
 
 // EventsWithout are the kinds that are told when those named are not, by the names that the configuration has for them.
 func EventsWithout(names []string) (e auditor.Events) {
-	for name, not := range map[string]*bool{"export": &e.NoExport, "import": &e.NoImport, "alert": &e.NoAlert, "sign-in": &e.NoSignIn,
+	for name, not := range map[string]*bool{"export": &e.NoExport, "import": &e.NoImport, "transfer": &e.NoTransfer, "alert": &e.NoAlert, "sign-in": &e.NoSignIn,
 		"activity": &e.NoActivity, "log-used": &e.NoLog} {
 		*not = slices.Contains(names, name)
 	}

@@ -33,7 +33,9 @@ func (o DICOM) intake(g *Gateway) intake.Options {
 }
 
 // Route exchanges the routes of studies that devices hand in.
-func (g *Gateway) Route(ctx context.Context, routes []intake.Route) error { return g.intake.Use(ctx, routes) }
+func (g *Gateway) Route(ctx context.Context, routes []intake.Route) error {
+	return g.intake.Use(ctx, routes)
+}
 
 // Intake takes the objects of devices.
 func (g *Gateway) Intake() *intake.Service { return g.intake }

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +31,11 @@ func (h *holding) Error() string { return "intake: held: " + string(h.why) }
 
 // close sends a study once it is quiet. A study that is gone, sent or held meanwhile is done with.
 func (s *Service) close(ctx context.Context, j *queue.Job) error {
-	i, wait, err := s.quiet(ctx, j)
+	classes, err := s.classes(ctx, j.Ref)
+	if err != nil {
+		return err
+	}
+	i, wait, err := s.quiet(ctx, j, classes)
 	if err != nil || wait || i.State != store.IntakeClosing {
 		return err
 	}
@@ -51,7 +56,7 @@ func (s *Service) close(ctx context.Context, j *queue.Job) error {
 }
 
 // quiet closes a study to further objects, unless some came just now: then the work waits.
-func (s *Service) quiet(ctx context.Context, j *queue.Job) (i store.Intake, wait bool, err error) {
+func (s *Service) quiet(ctx context.Context, j *queue.Job, classes map[string]int) (i store.Intake, wait bool, err error) {
 	err = s.o.Store.Tx(ctx, func(tx *store.Tx) error {
 		wait = false
 		i, err = tx.Intake(j.Ref)
@@ -71,9 +76,69 @@ func (s *Service) quiet(ctx context.Context, j *queue.Job) (i store.Intake, wait
 		}
 		d.Closed = tx.Now().UTC().Truncate(time.Second)
 		i.State, i.Detail = store.IntakeClosing, d.raw()
-		return tx.MoveIntake(i.ID, store.IntakeOpen, store.IntakeClosing, i.Detail)
+		if err := tx.MoveIntake(i.ID, store.IntakeOpen, store.IntakeClosing, i.Detail); err != nil {
+			return err
+		}
+		return audit.Write(tx, closed(i, d, classes))
 	})
 	return i, wait, err
+}
+
+// closed is the entry of the end of a transfer (PS3.15 A.5.3.7).
+func closed(i store.Intake, d detail, classes map[string]int) audit.Entry {
+	study := transit.Study{UID: d.StudyUID, Classes: classes}
+	if all := d.Facts["accession"]; len(all) == 1 {
+		study.Accession = all[0]
+	}
+	var about transit.Subjects
+	for _, p := range d.Patients {
+		about.Patients = append(about.Patients, transit.Patient{ID: p.ID, Name: p.Name, Studies: []transit.Study{study}})
+	}
+	e := audit.Entry{Actor: actor, Action: "intake.close", Object: "intake:" + i.ID, Detail: map[string]string{
+		"via": d.Origin.Via, "calling": d.Origin.Calling, "called": d.Origin.Called, "objects": strconv.FormatInt(i.Objects, 10)}}
+	if d.Origin.Peer != "" {
+		e.Detail["peer"] = d.Origin.Peer
+	}
+	if text, err := json.Marshal(about.Bounded()); err == nil {
+		e.Detail["subjects"] = string(text)
+	}
+	return e
+}
+
+// classes counts the objects of each SOP class that have come to a study; none of a study that is closed already.
+func (s *Service) classes(ctx context.Context, intake string) (map[string]int, error) {
+	out := map[string]int{}
+	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
+		clear(out)
+		if i, err := tx.Intake(intake); err != nil || i.State != store.IntakeOpen || tx.Now().Sub(i.Last) < s.o.Quiet {
+			return ignoreNone(err)
+		}
+		for after := int64(0); ; {
+			list, err := tx.IntakeObjects(intake, after, page)
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			for _, row := range list {
+				var o object
+				if err := json.Unmarshal(row.Detail, &o); err != nil {
+					return errors.New("an object's row is not what was written")
+				}
+				out[o.SOPClass]++
+			}
+			after = list[len(list)-1].Seq
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	return out, nil
+}
+
+func ignoreNone(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // send makes the mail of a study and submits it. *holding where it cannot be sent as it is.
@@ -98,9 +163,12 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 		return &holding{WhyProfile, strings.Split(err.Error(), "\n")}
 	}
 	env := transit.Envelope{To: slices.Concat(r.To, r.Cc)}
-	env.From.Address, env.Responsible = r.From, "route:"+r.Name // PS3.15 B.8: the rule attests (DCM-26)
+	env.From.Address, env.Responsible = r.From, string(responsible(*d, r)) // PS3.15 B.8: who hands in or the rule attests (DCM-26)
 	for _, c := range plan.Overruled {
 		env.Overruled = append(env.Overruled, string(c))
+	}
+	if d.Allow.Subject {
+		env.Overruled = append(env.Overruled, string(zipmail.NamedSubject))
 	}
 	body, err := s.compose(ctx, j, *d, r, plan)
 	if err != nil {
@@ -115,6 +183,17 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 		return &holding{WhyDamaged, []string{"an object in the spool is not what was taken: have the device send the study again"}}
 	}
 	return err
+}
+
+// responsible is who answers for the disclosure (PS3.15 B.8 d): who handed the study in, where that is known, else the rule by which it goes.
+func responsible(d detail, r Route) audit.Actor {
+	switch {
+	case d.Origin.By != "":
+		return d.Origin.By
+	case r.Name != "":
+		return audit.Actor("route:" + r.Name)
+	}
+	return actor
 }
 
 // conflict tells a spool that is damaged from objects that contradict one another.

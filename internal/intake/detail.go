@@ -52,6 +52,7 @@ type Allow struct {
 	Names    bool `json:"names,omitempty"`    // one Patient ID with several names
 	Parents  bool `json:"parents,omitempty"`  // one study under two patients, or one series under two studies
 	Versions bool `json:"versions,omitempty"` // one instance with different bytes: the first that came is sent
+	Subject  bool `json:"subject,omitempty"`  // the subject of the route holds a word of the patient's name
 }
 
 // object is what the sealed row of an object says.
@@ -68,7 +69,7 @@ func (a Allow) names() string {
 	for _, x := range []struct {
 		given bool
 		name  string
-	}{{a.Names, "names"}, {a.Parents, "parents"}, {a.Versions, "versions"}} {
+	}{{a.Names, "names"}, {a.Parents, "parents"}, {a.Versions, "versions"}, {a.Subject, "subject"}} {
 		if x.given {
 			out = append(out, x.name)
 		}

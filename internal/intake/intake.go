@@ -156,8 +156,10 @@ func (s *Service) each(ctx context.Context, fn func(store.Intake) error, states 
 type Origin struct {
 	Calling, Called string // AE titles; of HTTP: the name of the client certificate or account, and the path
 	Via             string // "dimse", "stow"
+	Peer            string // IP address; it groups nothing
 
 	// Of a way that knows its user: the account that sends, and to whom. Zero: the routes say so.
+	By      audit.Actor // who answers for the disclosure; empty: the route does
 	From    addr.Address
 	To      []addr.Address
 	Subject string

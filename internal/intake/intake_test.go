@@ -56,7 +56,7 @@ func TestStudyIsSent(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	h.look(m, want)
-	if h.audited("intake.begin") != 1 || h.audited("intake.send") != 1 || h.audited("intake.hold") != 0 {
+	if h.audited("intake.begin") != 1 || h.audited("intake.close") != 1 || h.audited("intake.send") != 1 || h.audited("intake.hold") != 0 {
 		t.Error("the audit has other entries")
 	}
 }
@@ -206,7 +206,7 @@ func TestHeld(t *testing.T) {
 	}
 	h.must(h.Retry(t.Context(), "operator:0", s.ID, Allow{Names: true}))
 	h.run(kindClose)
-	if s := h.only(); s.State != store.IntakeSent || len(h.sentMails()) != 1 {
+	if s := h.only(); s.State != store.IntakeSent || len(h.sentMails()) != 1 || h.sentMails()[0].Header.Attests != "route:all" {
 		t.Errorf("%+v", s)
 	}
 	for name, err := range map[string]error{"retry": h.Retry(t.Context(), "operator:0", s.ID, Allow{}), "drop": h.Drop(t.Context(), "operator:0", s.ID)} {

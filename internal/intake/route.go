@@ -10,7 +10,7 @@ import (
 
 // Route says what becomes of studies.
 type Route struct {
-	Name string // for people: in lists and the audit
+	Name string // for people, in lists and the audit: no address
 
 	// Whom it is for. What is empty fits everything; of several patterns one is to fit.
 	Calling, Called []Pattern

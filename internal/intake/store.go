@@ -168,7 +168,11 @@ func (s *Service) join(tx *store.Tx, o Origin, x seen, ref blob.Ref) (Stored, er
 	}
 	if row.Seq == maxObjects && study.State == store.IntakeOpen { // what comes now is for the next one
 		d.Closed = tx.Now().UTC().Truncate(time.Second)
-		return out, tx.MoveIntake(study.ID, store.IntakeOpen, store.IntakeClosing, d.raw())
+		if err := tx.MoveIntake(study.ID, store.IntakeOpen, store.IntakeClosing, d.raw()); err != nil {
+			return out, err
+		}
+		study.Objects = row.Seq
+		return out, audit.Write(tx, closed(study, d, nil))
 	}
 	return out, nil
 }
