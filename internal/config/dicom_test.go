@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -80,5 +81,23 @@ func TestDICOMRefused(t *testing.T) {
 		if _, err := config.Parse("/x/carepost.toml", dicomHead+text); err == nil || !strings.HasPrefix(err.Error(), "/x/carepost.toml:") {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// What operators are shown is understood.
+func TestDICOMExample(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(page), "## Studies that devices hand in")
+	_, text, begins := strings.Cut(text, "```toml\n")
+	text, _, ends := strings.Cut(text, "```")
+	if !ok || !begins || !ends {
+		t.Fatal("there is no example")
+	}
+	c, err := config.Parse("/x/carepost.toml", "domain = \"north.example\"\n"+text)
+	if err != nil || len(c.DICOM.Routes) != 2 || c.DICOM.TLS.CA == "" {
+		t.Errorf("%v", err)
 	}
 }
