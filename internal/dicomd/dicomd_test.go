@@ -124,7 +124,7 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// Who calls from elsewhere, calls somebody else, or is somebody else, is told so and hands in nothing.
+// Who calls from elsewhere, calls somebody else, or is somebody else, is told so and hands in nothing. ATT-41.
 func TestAdmit(t *testing.T) {
 	h := newHouse(t, 0, func(o *Options) {
 		o.Called, o.Calling = []intake.Pattern{"TO_*"}, []intake.Pattern{"CT?"}
@@ -144,7 +144,7 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// A disk that is nearly full is out of resources: the device keeps the object and tries again. Nobody is named in the log.
+// A disk that is nearly full is out of resources: the device keeps the object and tries again. Nobody is named in the log. ATT-41.
 func TestStatuses(t *testing.T) {
 	h := newHouse(t, 1<<60, nil)
 	for _, r := range h.client("SECRET", "CAREPOST").Store(t.Context(), items(t), nil) {

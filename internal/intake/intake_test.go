@@ -92,7 +92,7 @@ func (h *house) look(m store.Message, want map[string]bool) {
 	}
 }
 
-// Each study goes for itself, and so does each way that it comes by; a route says where.
+// Each study goes for itself, and so does each way that it comes by; a route says where. ATT-41.
 func TestRoutes(t *testing.T) {
 	h := newHouse(t,
 		Route{Name: "mr", Study: map[string][]Pattern{"modality": {"MR"}}, From: imaging, To: []addr.Address{ward}},
@@ -125,7 +125,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// What its sender sends again is not taken twice, also when the mail has gone out meanwhile; unless that mail has reached nobody.
+// What its sender sends again is not taken twice, also when the mail has gone out meanwhile; unless that mail has reached nobody. ATT-41.
 func TestRepeat(t *testing.T) {
 	h := newHouse(t, everything())
 	o := made("1", "1", nil)
@@ -180,7 +180,7 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// What contradicts itself waits for a person, who lets it pass or drops it; what comes meanwhile joins it.
+// What contradicts itself waits for a person, who lets it pass or drops it; what comes meanwhile joins it. ATT-41.
 func TestHeld(t *testing.T) {
 	h := newHouse(t, everything())
 	h.take(device, made("1", "1", nil))
@@ -233,7 +233,7 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// One UID with other bytes is kept beside the first and not sent without a person; a profile that does not fit and an account that is gone wait too.
+// One UID with other bytes is kept beside the first and not sent without a person; a profile that does not fit and an account that is gone wait too. ATT-41.
 func TestOtherReasons(t *testing.T) {
 	dental := everything()
 	dental.Profile, dental.Called = zipmail.Dental, []Pattern{"DENTAL"}
@@ -274,7 +274,7 @@ func TestRouteComesLater(t *testing.T) {
 	}
 }
 
-// What cannot be sent ever is refused, each for its reason, and nothing is kept of it.
+// What cannot be sent ever is refused, each for its reason, and nothing is kept of it. ATT-41.
 func TestRefused(t *testing.T) {
 	good := made("1", "1", nil)
 	lie := bytes.Replace(good, []byte("1.2.840.10008.5.1.4.1.1.7\x00"), []byte("1.2.840.10008.5.1.4.1.1.4\x00"), 1)
