@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 )
 
 // File is what an Input is read from.
@@ -35,27 +34,24 @@ func (c candidate) open() (File, source, error) {
 		f, err := c.given.Open()
 		return f, source{path: c.path, given: c.given.Open, size: c.given.Size}, err
 	}
-	f, err := os.Open(c.path)
+	f, err := openRaw(c.path)
 	if err != nil {
 		return nil, source{}, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	size, mod, regular, err := f.(*rawFile).state()
+	if err == nil && !regular {
 		err = errors.New(irregular)
 	}
 	if err != nil {
 		f.Close()
 		return nil, source{}, err
 	}
-	return f, source{path: c.path, size: info.Size(), mod: info.ModTime()}, nil
+	return f, source{path: c.path, size: size, mod: mod}, nil
 }
 
 // open opens a source and makes sure that it is still the file Scan saw.
 func (s source) open() (File, error) {
-	if s.given != nil {
-		return s.given()
-	}
-	f, err := os.Open(s.path)
+	f, err := s.reopen()
 	if err != nil {
 		return nil, err
 	}
@@ -64,4 +60,12 @@ func (s source) open() (File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// reopen opens a source; whether it is still what it was is to be asked of same.
+func (s source) reopen() (File, error) {
+	if s.given != nil {
+		return s.given()
+	}
+	return openRaw(s.path)
 }

@@ -18,8 +18,10 @@ import (
 // busy, and memory is a few blocks whatever the size. The bytes depend on this number, not on the processors.
 const block = 1 << 20
 
-// job is one block on its way: read and hashed by the producer, deflated by a worker, written by the caller of WriteZIP.
+// job is one block on its way: read and hashed by the producer, deflated by a worker, written by the caller of WriteZIP. It is a piece of a
+// file, or several small files.
 type job struct {
+	small       []smallFile
 	file        int // index of the source
 	first, last bool
 	method      uint16
@@ -94,12 +96,8 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 		if j.err != nil {
 			return j.err
 		}
-		x := &k.p.Instances[j.file]
-		if err := k.writeBlock(z, x, j, &packed); err != nil {
+		if err := k.writeJob(z, m, j, &packed); err != nil {
 			return err
-		}
-		if j.last {
-			m.add(j.sum, x.Size, x.FileID)
 		}
 		if done += int64(len(j.raw)); progress != nil {
 			progress(done, k.p.Bytes)
@@ -127,12 +125,26 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 	return z.close()
 }
 
+func (k *packer) writeJob(z *zipWriter, m *manifestMaker, j *job, packed *int64) error {
+	if len(j.small) > 0 {
+		return k.writeSmall(z, m, j)
+	}
+	x := &k.p.Instances[j.file]
+	if err := k.writeBlock(z, x, j, packed); err != nil {
+		return err
+	}
+	if j.last {
+		m.add(j.sum, x.Size, x.FileID)
+	}
+	return nil
+}
+
 func (k *packer) writeBlock(z *zipWriter, x *Instance, j *job, packed *int64) error {
 	if j.first && j.last {
 		if j.method == stored {
-			return z.whole(x.FileID, j.raw, nil)
+			return z.known(x.FileID, j.crc, j.raw, nil)
 		}
-		return z.whole(x.FileID, j.raw, j.out.Bytes())
+		return z.known(x.FileID, j.crc, j.raw, j.out.Bytes())
 	}
 	if j.first {
 		*packed = 0
@@ -162,11 +174,20 @@ func (k *packer) writeBlock(z *zipWriter, x *Instance, j *job, packed *int64) er
 func (k *packer) produce() {
 	defer close(k.work)
 	defer close(k.order)
+	var batch *job
 	for i := range k.p.sources {
-		if !k.read(i) {
+		if k.p.sources[i].size <= smallSize {
+			if batch = k.gather(batch, i); batch == nil {
+				return
+			}
+			continue
+		}
+		k.passOn(batch)
+		if batch = nil; !k.read(i) {
 			return
 		}
 	}
+	k.passOn(batch)
 }
 
 // read cuts source i into blocks. It returns false when the work is over, with a last job that says why unless ctx does.
@@ -228,7 +249,7 @@ func (k *packer) job() *job {
 	case <-k.ctx.Done():
 		return nil
 	case j := <-k.free:
-		j.err, j.sum = nil, nil
+		j.err, j.sum, j.small = nil, nil, j.small[:0]
 		j.out.Reset()
 		return j
 	}
@@ -246,7 +267,10 @@ func (k *packer) failed(j *job, err error) bool {
 func (k *packer) deflate() {
 	fw, err := flate.NewWriter(io.Discard, flate.BestSpeed)
 	for j := range k.work {
-		if err == nil {
+		switch {
+		case err == nil && len(j.small) > 0:
+			j.err = j.deflateSmall(fw)
+		case err == nil:
 			fw.Reset(&j.out)
 			_, j.err = fw.Write(j.raw)
 			if j.last && j.err == nil {
@@ -254,7 +278,7 @@ func (k *packer) deflate() {
 			} else if j.err == nil {
 				j.err = fw.Flush()
 			}
-		} else {
+		default:
 			j.err = err
 		}
 		j.ready <- struct{}{}

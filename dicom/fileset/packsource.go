@@ -6,7 +6,6 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
-	"os"
 
 	"carepost/dicom"
 )
@@ -33,15 +32,15 @@ func (k *packer) crcOf(f File) (uint32, error) {
 
 // same says whether a file is what Scan saw. What an Input gives is known by its bytes alone.
 func (s source) same(f File) error {
-	file, ok := f.(*os.File)
+	file, ok := f.(*rawFile)
 	if s.given != nil || !ok {
 		return nil
 	}
-	info, err := file.Stat()
+	size, mod, _, err := file.state()
 	if err != nil {
 		return err
 	}
-	if info.Size() != s.size || !info.ModTime().Equal(s.mod) {
+	if size != s.size || !mod.Equal(s.mod) {
 		return fmt.Errorf("%w: %s", ErrChanged, s.path)
 	}
 	return nil

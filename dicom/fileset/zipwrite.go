@@ -102,7 +102,12 @@ func (z *zipWriter) end(crc uint32, size, packed int64) error {
 
 // whole writes a small entry at once, deflated if that makes it smaller.
 func (z *zipWriter) whole(name string, data, deflated []byte) error {
-	e := zipEntry{name: name, method: stored, crc: crc32.ChecksumIEEE(data), size: int64(len(data)), packed: int64(len(data))}
+	return z.known(name, crc32.ChecksumIEEE(data), data, deflated)
+}
+
+// known is whole of data whose CRC-32 is known.
+func (z *zipWriter) known(name string, crc uint32, data, deflated []byte) error {
+	e := zipEntry{name: name, method: stored, crc: crc, size: int64(len(data)), packed: int64(len(data))}
 	if deflated != nil && len(deflated) < len(data) {
 		e.method, e.packed, data = deflate, int64(len(deflated)), deflated
 	}

@@ -1,0 +1,122 @@
+package fileset
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// Files of up to smallSize octets share a block: handing each over on its own costs more than packing it.
+const (
+	smallSize = 64 << 10
+	mostOfJob = 512 // files of one block
+)
+
+// smallFile is a file in a block of several.
+type smallFile struct {
+	file     int // of the sources
+	from, to int // in raw
+	out      int // end of what it deflates to, in out; 0 where it is stored
+	method   uint16
+	crc      uint32
+	sum      [sha256.Size]byte
+}
+
+// gather reads file i into the block of small files, or into a new one where it is full. nil: the work is over.
+func (k *packer) gather(j *job, i int) *job {
+	src := k.p.sources[i]
+	if j != nil && (len(j.raw)+int(src.size) > block || len(j.small) == mostOfJob) {
+		k.passOn(j)
+		j = nil
+	}
+	if j == nil {
+		if j = k.job(); j == nil {
+			return nil
+		}
+		j.raw = j.raw[:0]
+	}
+	if err := j.take(k.p, i); err != nil {
+		j.small = j.small[:0]
+		k.failed(j, err)
+		return nil
+	}
+	return j
+}
+
+// take reads a small file whole; what Scan saw of it is looked at again afterwards.
+func (j *job) take(p *Plan, i int) error {
+	src := p.sources[i]
+	f, err := src.reopen()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	x := smallFile{file: i, from: len(j.raw), to: len(j.raw) + int(src.size), method: p.methodOf(i)}
+	j.raw = j.raw[:x.to]
+	data := j.raw[x.from:]
+	if n, err := f.ReadAt(data, 0); n < len(data) || err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %s: %v", ErrChanged, src.path, err)
+	}
+	if crc32.ChecksumIEEE(data[:min(headSize, len(data))]) != src.head {
+		return fmt.Errorf("%w: %s", ErrChanged, src.path)
+	}
+	x.crc, x.sum = crc32.ChecksumIEEE(data), sha256.Sum256(data)
+	j.small = append(j.small, x)
+	return src.same(f)
+}
+
+// passOn sends a block of small files on its way: to be deflated where any of them is.
+func (k *packer) passOn(j *job) {
+	if j == nil {
+		return
+	}
+	k.order <- j // never waits: as many places as jobs
+	for i := range j.small {
+		if j.small[i].method == deflate {
+			k.work <- j
+			return
+		}
+	}
+	j.ready <- struct{}{}
+}
+
+// deflateSmall packs each file on its own.
+func (j *job) deflateSmall(fw *flate.Writer) error {
+	for i := range j.small {
+		x := &j.small[i]
+		if x.method == deflate {
+			fw.Reset(&j.out)
+			if _, err := fw.Write(j.raw[x.from:x.to]); err != nil {
+				return err
+			}
+			if err := fw.Close(); err != nil {
+				return err
+			}
+		}
+		x.out = j.out.Len()
+	}
+	return nil
+}
+
+// writeSmall puts the files of a block into the archive, each an entry of its own.
+func (k *packer) writeSmall(z *zipWriter, m *manifestMaker, j *job) error {
+	from := 0
+	for i := range j.small {
+		s := &j.small[i]
+		x := &k.p.Instances[s.file]
+		var packed []byte
+		if s.method == deflate {
+			packed = j.out.Bytes()[from:s.out]
+		}
+		from = s.out
+		if err := z.known(x.FileID, s.crc, j.raw[s.from:s.to], packed); err != nil {
+			return err
+		}
+		m.add(s.sum[:], x.Size, x.FileID)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package fileset
+
+import (
+	"os"
+	"time"
+)
+
+// rawFile is a file as the runtime has it.
+type rawFile struct{ *os.File }
+
+func openRaw(path string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &rawFile{f}, nil
+}
+
+// state gives size, time of the last change and whether it is a regular file.
+func (f *rawFile) state() (size int64, mod time.Time, regular bool, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, time.Time{}, false, err
+	}
+	return info.Size(), info.ModTime(), info.Mode().IsRegular(), nil
+}
