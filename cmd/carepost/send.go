@@ -62,8 +62,12 @@ With --xdm the files go as an IHE XDM package: one ZIP with their metadata, for 
 DICOMDIR, beside it. --context attaches a Direct Context: what the message is about, for programs. Both hold patient data where
 you give it, sealed with the message.
 
-The subject is sealed with the message; the mail's own envelope shows nobody what it is about. A mail with a File-set says
-DICOM-ZIP in its subject, as the standard wants it, and does not leave if its subject names a patient of the set: say it in the text.
+The subject is sealed with the message; the mail's own envelope shows nobody what it is about. Partners who know plain S/MIME alone (a rule
+says who) get it outside, where everybody on the way can read it. A mail with a File-set says DICOM-ZIP in its subject, as the
+standard wants it, and does not leave if its subject names a patient of the set: say it in the text.
+
+--profile gen says that these objects need no protection, as phantoms and teaching files do. To partners for whom a rule says so they
+leave neither encrypted nor signed, and marked; to all others sealed, as ever.
 
 The message is signed for the account that sends. With a File-set in it, the signature attests that its sender is authorised to disclose
 the images to the recipients (PS3.15 B.8): that is said before it is sent, stands in the mail, and the audit has who sent it. It attests

@@ -51,6 +51,9 @@ func (f *send) disclose(cmd *cobra.Command, l *letter, from addr.Address) error 
 	if n := l.parcel.signed(); n > 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s with digital signatures inside: these leave as they are.\n", count(n, "image"))
 	}
+	if l.profile == zipmail.Gen {
+		fmt.Fprintln(cmd.OutOrStdout(), "To partners for whom a rule says so they leave neither encrypted nor signed\n(STD-GEN-ZIP-MAIL); to all others sealed.")
+	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "By its signature %s attests to be authorised to disclose these images to the\nrecipients (DICOM PS3.15 B.8); the audit has who sent them.\n", from)
 	return err
 }

@@ -52,7 +52,7 @@ func (m *outgoing) unwrapped(o smime.SealOptions, subject string) smime.SealOpti
 }
 
 // numbered is the phrase of PS3.11 X.3.2 e with which of several File-sets a mail holds.
-var numbered = regexp.MustCompile(`^` + zipmail.SubjectPhrase + ` +(\(?[0-9]{1,4} ?(/|of) ?[0-9]{1,4}\)?)( |$)`)
+var numbered = regexp.MustCompile(zipmail.SubjectPhrase + ` +(\(?[0-9]{1,4} ?(/|of) ?[0-9]{1,4}\)?)( |$)`)
 
 // visible is the subject that everybody on the way reads, of mail to a recipient in the form SMIME; empty where it is the sender's own. A
 // notice of ours has one that says nothing.

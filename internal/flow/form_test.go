@@ -164,6 +164,7 @@ func TestVisibleSubject(t *testing.T) {
 		{"DICOM-ZIP panoramic", true, 0, nil, "DICOM-ZIP panoramic"},
 		{"DICOM-ZIP 2/5 panoramic", true, rule.Neutral, nil, "DICOM-ZIP 2/5"},
 		{"DICOM-ZIP (2 of 5) panoramic", true, rule.Neutral, nil, "DICOM-ZIP (2 of 5)"},
+		{"Re: DICOM-ZIP (2/5) panoramic", true, rule.Neutral, nil, "DICOM-ZIP (2/5)"},
 	} {
 		s := newSide(t)
 		s.personal()

@@ -135,7 +135,9 @@ func (s *Service) do(ctx context.Context, j *queue.Job) error {
 	case !d.With.Has(it.from):
 		return s.forget(ctx, j, h)
 	case it.verdict != fileset.Complete:
-		return s.leave(ctx, j, h, it.verdict)
+		return s.leave(ctx, j, h, it.verdict, "only a COMPLETE file-set is handed over; this one is in the mail")
+	case it.set.Unprotected: // DCM-32: a PACS has no place for the mark
+		return s.leave(ctx, j, h, it.verdict, "the mail was neither encrypted nor signed, and nobody vouches for the set; it is in the mail")
 	}
 	r, err := newRun(s, j, h, it.all)
 	if err != nil {

@@ -83,9 +83,9 @@ func (s *Service) fail(ctx context.Context, j *queue.Job, h store.Handover, why 
 }
 
 // leave ends what is not COMPLETE: it stays in the mail.
-func (s *Service) leave(ctx context.Context, j *queue.Job, h store.Handover, v fileset.Verdict) error {
+func (s *Service) leave(ctx context.Context, j *queue.Job, h store.Handover, v fileset.Verdict, reason string) error {
 	h.State, h.Detail.Verdict = store.HandoverLeft, v.String()
-	h.Detail.Reason = "only a COMPLETE file-set is handed over; this one is in the mail"
+	h.Detail.Reason = reason
 	err := s.end(ctx, h, func(tx *store.Tx) error {
 		e := entry(actor, "study.leave", h)
 		e.Detail["verdict"], e.Detail["reason"] = h.Detail.Verdict, h.Detail.Reason
