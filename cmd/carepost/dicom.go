@@ -16,9 +16,10 @@ import (
 func newDicomCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dicom",
-		Short: "DICOM File-sets: packs, checks and unpacks DICOM.ZIP",
+		Short: "DICOM: packs, checks and unpacks DICOM.ZIP, speaks with PACS",
 		Long: `Works on DICOM File-sets without a server: packs images into a DICOM.ZIP with its directory, says whether one that arrived
-is whole and conforms, and unpacks it.`,
+is whole and conforms, and unpacks it. Asks a PACS whether it is there, and gives files to it; shows the studies of devices
+that wait, and those that go to archives.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

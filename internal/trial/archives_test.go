@@ -156,3 +156,30 @@ func elements(b []byte, pairs ...string) []byte {
 	}
 	return b
 }
+
+// samples are files of other makers and ours, of many classes, transfer syntaxes and character sets, as DCMTK writes them: an Orthanc
+// would write others anew.
+func samples(t *testing.T) map[string][]byte {
+	t.Helper()
+	from := os.Getenv("CAREPOST_TESTDATA")
+	if from == "" {
+		from = filepath.Join("..", "..", "..", "shared", "testdata")
+	}
+	out, to := map[string][]byte{}, filepath.Join(t.TempDir(), "file")
+	for _, name := range []string{"CT_small", "JPEG2000", "SC_rgb_jpeg_dcmtk", "chrH32", "chrX1", "waveform_ecg", "test-SR", "dx10", "io12",
+		"encpdf", "kos", "gsps"} {
+		if said, err := exec.Command("dcmconv", "-g", "-p", filepath.Join(from, "dicom", "files", name+".dcm"), to).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, said)
+		}
+		b, err := os.ReadFile(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, _, err := dimse.OpenPart10(bytes.NewReader(b))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		out[i.SOPInstance] = b
+	}
+	return out
+}

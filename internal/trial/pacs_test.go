@@ -24,7 +24,7 @@ import (
 func TestFromModalityToArchive(t *testing.T) {
 	t.Parallel()
 	w := newWards(t)
-	w.arrive(t, w.sent(t, w.study(2, 1<<10)))
+	w.arrive(t, w.sent(t, samples(t)))
 	for _, a := range crash.All() {
 		switch room, _, _ := strings.Cut(a.Name, "."); room {
 		case "intake":

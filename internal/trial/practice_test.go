@@ -312,7 +312,9 @@ func rest(t testing.TB, all ...*practice) {
 		until(t, func() bool {
 			drafts, err = os.ReadDir(filepath.Join(p.data(), "drafts"))
 			return err == nil && len(drafts) == 0
-		}, func() string { return fmt.Sprintf("%s to be at rest without its %d drafts (%v)", p.domain, len(drafts), err) })
+		}, func() string {
+			return fmt.Sprintf("%s to be at rest without its %d drafts (%v)", p.domain, len(drafts), err)
+		})
 	}
 }
 
