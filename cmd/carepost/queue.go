@@ -95,7 +95,7 @@ func listQueue(ctx context.Context, c *admind.Client, state string) (works []adm
 // isTimer says that work is of no interest as long as it does what it should: it waits for a time, and most often finds nothing to do.
 func isTimer(w admind.Work) bool {
 	switch w.Kind {
-	case "deadline", "delay", "purge", "sweep", "scrub":
+	case "deadline", "delay", "purge", "fragments", "sweep", "scrub":
 		return w.Error == "" && w.State != "dead" && w.State != "held"
 	}
 	return false

@@ -28,6 +28,7 @@ type demand struct {
 	Refuse   reason      `toml:"refuse"`
 	Accept   []mediaType `toml:"accept"`
 	Size     size        `toml:"size"`
+	Fragment size        `toml:"fragment"`
 	Instead  party       `toml:"instead"`
 	Readable *bool       `toml:"readable"`
 	Hold     *bool       `toml:"hold"`
@@ -167,7 +168,7 @@ func rules(all []demand, wrong func(key, format string, a ...any) error) (out ru
 	for i, d := range all {
 		r := rule.Rule{
 			For: who(d.For), With: who(d.With), Direction: transit.Direction(d.Direction), Notices: rule.Notices(d.Notices),
-			Patience: time.Duration(d.Patience), Failures: rule.Failures(d.Failures), Refuse: string(d.Refuse), Size: int64(d.Size), Instead: addr.Address(d.Instead),
+			Patience: time.Duration(d.Patience), Failures: rule.Failures(d.Failures), Refuse: string(d.Refuse), Size: int64(d.Size), Fragment: int64(d.Fragment), Instead: addr.Address(d.Instead),
 			Readable: d.Readable, Hold: d.Hold, Form: rule.Form(d.Form), Subject: rule.Subject(d.Subject),
 		}
 		if d.Profile != "" {

@@ -169,7 +169,7 @@ func (f *Flow) handOver(ctx context.Context, j *queue.Job, p *parcel) (transit.O
 		return out, nil
 	}
 	size := p.body.Size()
-	return f.Transport.Deliver(ctx, transit.Consignment{
+	c := transit.Consignment{
 		ID: p.ID, From: p.message.Envelope.From, To: to, Domain: p.Domain, Body: p.body,
 		Progress: func(sent int64) error {
 			f.Progress("send", sent, size)
@@ -180,7 +180,15 @@ func (f *Flow) handOver(ctx context.Context, j *queue.Job, p *parcel) (transit.O
 			}
 			return j.Progress()
 		},
-	}), nil
+	}
+	most, err := f.fragmentSize(ctx, p)
+	if err != nil {
+		return transit.Outcome{}, err
+	}
+	if most > 0 && size > most {
+		return f.inFragments(ctx, j, p, c, most)
+	}
+	return f.Transport.Deliver(ctx, c), nil
 }
 
 // noteAnswer writes down what a server said of one recipient, and what follows where it took the message.

@@ -2,11 +2,15 @@ package flow_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"carepost/addr"
+	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 )
@@ -151,5 +155,68 @@ func TestFragmentsHostile(t *testing.T) {
 	}
 	if s.works("notice")+s.works("outbound")+s.works("failure") > 0 {
 		t.Error("somebody is answered")
+	}
+}
+
+// DCM-16: by rule, to partners who know no Direct, a sealed message goes in fragments, which any reader puts together; what was taken is not sent
+// again when a delivery is tried anew.
+func TestInFragments(t *testing.T) {
+	s := newSide(t)
+	s.personal()
+	r := packed(rule.SMIME, lab.Domain)
+	r.Fragment = 100_000
+	s.Rules = rule.Rules{r}
+	var got []string
+	calls := 0
+	s.reply = func(c transit.Consignment) transit.Outcome {
+		if calls++; calls == 2 {
+			return answers(c, transit.Deferred, 451)
+		}
+		b, err := io.ReadAll(io.NewSectionReader(c.Body, 0, c.Body.Size()))
+		s.must(err)
+		got = append(got, string(b))
+		return answers(c, transit.Delivered, 250)
+	}
+	id := s.submit(strings.Repeat(large, 4), lab)
+	s.step("outbound")
+	j := s.claim("deliver")
+	s.must(s.run(t.Context(), j))
+	if len(got) != 1 || s.recipient(id, lab).State != transit.Sealed {
+		t.Fatalf("%d fragments were taken; %s", len(got), s.recipient(id, lab).State)
+	}
+	s.tx(func(tx *store.Tx) error { return tx.RetryWorkNow(j.ID) })
+	s.must(s.run(t.Context(), s.claim("deliver")))
+	if len(got) < 3 || calls != len(got)+1 || s.recipient(id, lab).State != transit.Relayed {
+		t.Fatalf("%d fragments in %d calls; %s", len(got), calls, s.recipient(id, lab).State)
+	}
+	for i, x := range got {
+		if len(x) > 100_000 || !strings.Contains(x, fmt.Sprintf("number=%d; total=%d\r\n", i+1, len(got))) || !strings.HasSuffix(x, "\r\n") {
+			t.Errorf("fragment %d has %d bytes and begins\n%s", i+1, len(x), x[:min(len(x), 700)])
+		}
+	}
+	// Whoever gets them puts them together to the sealed message: here we do, with Python's reader for the headers.
+	const peer = `
+import email, email.policy, json, sys
+parts = [email.message_from_string(x, policy=email.policy.SMTP) for x in json.load(sys.stdin)]
+ids = {p.get_param('id') for p in parts}
+assert len(ids) == 1 and all(p.get_content_type() == 'message/partial' for p in parts), ids
+raw = ''.join(p.as_string().split('\r\n\r\n', 1)[1] for p in parts)
+m = email.message_from_string(raw, policy=email.policy.SMTP)
+print(m.get_content_type(), len(m.get_payload()) > 300000)`
+	in, err := json.Marshal(got)
+	s.must(err)
+	cmd := exec.Command("/usr/bin/python3", "-c", peer)
+	cmd.Stdin = bytes.NewReader(in)
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "application/pkcs7-mime True\n" {
+		t.Errorf("%v %s", err, out)
+	}
+	// Never to Direct peers.
+	s.Rules = rule.Rules{{Fragment: 100_000}} // says nothing of the form
+	got, calls = nil, 10
+	s.submit(strings.Repeat(large, 3), ward)
+	s.step("outbound")
+	s.step("deliver")
+	if len(got) != 1 || strings.Contains(got[0], "message/partial") {
+		t.Errorf("%d pieces to a Direct peer", len(got))
 	}
 }

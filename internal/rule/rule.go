@@ -64,6 +64,7 @@ type Rule struct {
 	Refuse    string           // nothing passes, for this reason
 	Accept    []string         // media types that may be in it: "application/pdf", "image/*"; nil: any
 	Size      int64            // bytes, most, of a message as its sender wrote it
+	Fragment  int64            // bytes, most, of a sealed message, else it goes in fragments; never to partners of the form Direct
 	Instead   addr.Address     // takes what an address named here does not (Direct 2.1)
 	Readable  *bool            // what is structured comes with a text for people (Direct 2.1)
 	Hold      *bool            // a person releases it
@@ -97,6 +98,7 @@ func (rs Rules) Of(ours, theirs addr.Address, d transit.Direction) (out Rule) {
 		first(&out.Failures, r.Failures)
 		first(&out.Refuse, r.Refuse)
 		first(&out.Size, r.Size)
+		first(&out.Fragment, r.Fragment)
 		first(&out.Instead, r.Instead)
 		first(&out.Readable, r.Readable)
 		first(&out.Hold, r.Hold)

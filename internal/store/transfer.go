@@ -12,6 +12,7 @@ type TransferKind string
 const (
 	TransferOut TransferKind = "out"       // a large set of ours
 	TransferIn  TransferKind = "in"        // one of a partner
+	Divided     TransferKind = "divided"   // a delivery of ours in fragments; Of counts those that were taken
 	Fragments   TransferKind = "fragments" // a message in fragments (RFC 2046 §5.2.2), of which nothing is opened
 )
 
