@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -216,6 +217,9 @@ func (f *Flow) noteAnswer(tx *store.Tx, p *parcel, r store.Recipient, o transit.
 		}
 	}
 	detail := map[string]string{"host": o.Host, "tls": wire, "code": strconv.Itoa(a.Code)}
+	if slices.Contains(p.message.Header.Unprotected, r.ID) {
+		detail["protection"] = "none"
+	}
 	if err := disclosure(detail, p.message, p.message.Header, p.message.Envelope.From.Address, r.Address, ownNotice(p.message)); err != nil {
 		return err
 	}

@@ -105,6 +105,9 @@ func TestUnprotectedLeaves(t *testing.T) {
 			if r := s.recipient(id, lab); r.State != transit.Relayed || !strings.Contains(s.told(id), "unprotected: neither encrypted nor signed") {
 				t.Errorf("%q\n%s", r.State, s.told(id))
 			}
+			if d := s.detail("recipient.hand-over"); d["protection"] != "none" {
+				t.Errorf("audited: %v", d)
+			}
 			if s.audited("recipient.expose") != 1 || s.audited("recipient.seal") != 0 {
 				t.Error("the audit says otherwise")
 			}

@@ -30,7 +30,7 @@ const (
 
 // Events are what can be told: acts as the audit log names them.
 var events = [...]string{
-	"message.accept", "message.close", "recipient.seal", "recipient.hand-over", "recipient.fail", "recipient.delay", "recipient.open",
+	"message.accept", "message.close", "recipient.seal", "recipient.expose", "recipient.hand-over", "recipient.fail", "recipient.delay", "recipient.open",
 	"recipient.refuse", "recipient.set-aside", "recipient.hold", "recipient.release", "recipient.turn-away", "notice.receive", "notice.send",
 }
 
