@@ -20,6 +20,7 @@ with = ["south.example", "Desk@west.example"]
 direction = "in"
 accept = ["application/pdf", "image/*"]
 size = "25 MB"
+fragment = "10 MB"
 instead = "records@north.example"
 [[rule]]
 profile = "v1.3"
@@ -42,7 +43,7 @@ prohibit = ['\bborn\b']
 	ours := addr.Address{Endpoint: "lab", Domain: "north.example"}
 	for _, theirs := range []addr.Address{{Endpoint: "a", Domain: "south.example"}, {Endpoint: "desk", Domain: "west.example"}} {
 		r := c.Rules.Of(ours, theirs, transit.Inbound)
-		if len(r.Accept) != 2 || r.Size != 25e6 || r.Instead.Endpoint != "records" || *r.Profile != trust.V13 || r.Notices != rule.Never || r.Failures != rule.ByMDN ||
+		if len(r.Accept) != 2 || r.Size != 25e6 || r.Fragment != 10e6 || r.Instead.Endpoint != "records" || *r.Profile != trust.V13 || r.Notices != rule.Never || r.Failures != rule.ByMDN ||
 			r.Patience != 10*time.Minute || r.Refuse != "closed for the move" || !*r.Readable || !*r.Hold || len(r.Watch) != 1 || !r.Watch[0].MatchString("a Secret!") ||
 			r.Sets != rule.AsTheyAre || r.Statement != "For the addressee alone." || len(r.Prohibit) != 1 {
 			t.Errorf("%+v", r)

@@ -29,7 +29,7 @@ func (f *Flow) takesKey(d addr.Domain) string {
 
 // learnSize keeps what the servers of a domain said that they take, where that is news.
 func (f *Flow) learnSize(tx *store.Tx, d addr.Domain, bytes int64) error {
-	if bytes <= 0 {
+	if bytes < minFragment { // nothing, or nonsense that would keep images from a partner for a month
 		return nil
 	}
 	before, version, err := f.takes(tx, d)

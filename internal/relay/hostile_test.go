@@ -53,6 +53,9 @@ func TestBackupCannotReject(t *testing.T) {
 			if a := describe(got.At[0]); !strings.HasPrefix(a, c.want) {
 				t.Errorf("got %q, want %q", a, c.want)
 			}
+			if says := int64(strings.Count(c.primary+c.backup, "SIZE 3")); got.Most != min(says, 1)*3 {
+				t.Errorf("the servers take %d bytes at most", got.Most)
+			}
 		})
 	}
 }
