@@ -140,12 +140,22 @@ func (p *preparing) findSet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if papers(report) && !strings.EqualFold(part.Filename(), zipmail.AttachmentName) {
+		p.set = nil // papers in a ZIP, whatever the subject says: an answer to a mail with a set, say
+		return p.packLoose(ctx)
+	}
 	p.tree = report.Tree
 	if p.tree == nil {
 		p.tree = []fileset.Patient{}
 	}
 	p.done.detail["file-set"] = fileSetWords(report)
 	return p.fit(report)
+}
+
+// papers says that an archive is whole, and holds neither a DICOMDIR nor any DICOM object.
+func papers(r *fileset.Report) bool {
+	return r.Found == 0 && r.Instances == 0 && r.Verdict > fileset.Damaged &&
+		slices.ContainsFunc(r.Findings, func(x fileset.Finding) bool { return x.Rule == "no-dicomdir" })
 }
 
 // judge checks the set where it lies, or, where its lines do not allow for that, in a sealed draft.

@@ -7,16 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/internal/audit"
 	"carepost/internal/flow"
+	"carepost/internal/mailbox"
 	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -333,4 +338,94 @@ func (s *side) lastDetail(action string) (d map[string]string) {
 		return err
 	}))
 	return d
+}
+
+// What must not stand in subject or text is turned away, and the report says what to do; an attachment is not looked at. DCM-31.
+func TestProhibited(t *testing.T) {
+	s := newSide(t)
+	s.Rules = rule.Rules{{Prohibit: []*regexp.Regexp{regexp.MustCompile(`(?i)\bborn\b`)}}}
+	good := s.submitText(programLetter("x", 1, "mixed", words, attached("text/csv", "b.csv", []byte("reborn, unborn"), 76)), lab)
+	bad := s.submitText(programLetter("x", 2, "mixed", "Content-Type: text/html\r\n\r\n<b>Born</b> in May"), lab)
+	titled := s.submitText(programLetter("Born in May", 3, "mixed", words), lab)
+	for range 3 {
+		s.step("outbound")
+	}
+	if a, b, c := s.recipient(good, lab).State, s.recipient(bad, lab).State, s.recipient(titled, lab).State; a != transit.Sealed || b != transit.Failed || c != transit.Failed {
+		t.Errorf("%q, %q, %q", a, b, c)
+	}
+	mails := s.inbox()
+	if len(mails) != 2 {
+		t.Fatalf("%d reports", len(mails))
+	}
+	if r, text := s.status(mails[0]), strings.ReplaceAll(s.text(mails[0]), "=\r\n", ""); r.Recipients[0].Code != "5.7.1" || !strings.Contains(text, "expression 1") || !strings.Contains(text, "leave it out") {
+		t.Errorf("%s", text)
+	}
+}
+
+// Whatever a mail program writes: what leaves can be read in one way, and a set in it is exact and COMPLETE.
+func TestPreparesAnything(t *testing.T) {
+	seed := uint64(29)
+	if os.Getenv("CAREPOST_FULL") != "" {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("seed %d", seed)
+	r := mathrand.New(mathrand.NewPCG(seed, 29))
+	s := newSide(t)
+	s.Rules = rule.Rules{{Statement: "For the addressee alone."}}
+	archive := studyZIP(t)
+	image, err := os.ReadFile("../demo/study/files/periapical.dcm")
+	s.must(err)
+	if len(image) > 1<<20 {
+		t.Fatal("too long an image for so many tries")
+	}
+	taken := 0
+	for i := range 60 {
+		parts := []string{words, attached("application/octet-stream", "a.dcm", image, 76), attached("application/zip", "b.zip", archive, 76), alike}
+		r.Shuffle(len(parts), func(a, b int) { parts[a], parts[b] = parts[b], parts[a] })
+		b := []byte(programLetter("x", 1000+i, []string{"mixed", "related", "signed"}[r.IntN(3)], parts[:1+r.IntN(len(parts))]...))
+		for range r.IntN(3) {
+			at := bytes.Index(b, []byte("\r\n\r\n")) + r.IntN(1200) - 300
+			at = max(0, min(at, len(b)-20))
+			switch r.IntN(3) {
+			case 0:
+				b[at] = "\r\n-;= \"Az"[r.IntN(9)]
+			case 1:
+				b = append(b[:at], b[at+1+r.IntN(10):]...)
+			case 2:
+				b = slices.Insert(b, at, []byte([]string{"--cut here\r\n", "--cut here--\r\n", "\r\n\r\n", "Content-Type: text/plain\r\n"}[r.IntN(4)])...)
+			}
+		}
+		id, err := s.trySubmit(string(b), lab)
+		if isRefusal(err) {
+			continue
+		}
+		s.must(err)
+		taken++
+		text := s.raw(id)
+		rd := strings.NewReader(text)
+		root, err := message.Parse(rd, rd.Size(), message.Limits{})
+		if err != nil {
+			if text != completedText(string(b), text) {
+				t.Fatalf("changed into what cannot be read: %v\n%.1500s", err, text)
+			}
+			continue
+		}
+		if _, _, err := mailbox.FindSet(root, rd); err == nil && !strings.Contains(text, "multipart/signed") {
+			if _, report := exactly(t, text); report.Verdict != fileset.Complete {
+				t.Fatalf("%v left:\n%.1500s", report.Verdict, text)
+			}
+		}
+	}
+	if taken < 5 {
+		t.Errorf("only %d were taken", taken)
+	}
+}
+
+// completedText is text where it is what was submitted, but for fields that were left out in it.
+func completedText(submitted, text string) string {
+	_, want, _ := strings.Cut(submitted, "\r\n\r\n")
+	if _, got, ok := strings.Cut(text, "\r\n\r\n"); ok && got == want {
+		return text
+	}
+	return submitted
 }

@@ -68,7 +68,11 @@ func TestUnprotectedLeaves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSide(t)
-			s.Rules = rule.Rules{packed(tc.form, lab.Domain)}
+			r := packed(tc.form, lab.Domain)
+			if tc.want == "names a patient" {
+				r.Sets = rule.AsTheyAre // else it is refused when it is submitted (DCM-31)
+			}
+			s.Rules = rule.Rules{r}
 			wire := s.wire()
 			text := study(t, desk, lab, tc.profile, tc.subject)
 			if tc.edit != nil {
