@@ -53,7 +53,7 @@ var Arrows = map[string][]string{
 	"discovery":        {"trust"},        // a certificate bound to somebody else is no hit (Direct 5.1)
 	"dicom/zipmail":    {"dicom/fileset"},
 	"dicom/statement":  {"dicom/fileset", "dicom/zipmail", "dicom/dimse"}, // their tables
-	"xdm":              {"dicom/fileset"},                  // the guard of archives, and the set beside a package
+	"xdm":              {"dicom/fileset"},                                 // the guard of archives, and the set beside a package
 	"internal/rule":    {"internal/transit"},
 	"internal/agent":   {"internal/transit", "internal/rule"},
 	"internal/store":   {"internal/vault"},

@@ -170,3 +170,21 @@ func TestEvents(t *testing.T) {
 		}
 	}
 }
+
+// A study that a device has handed in is told with both titles, the patient and what was transferred (A.5.3.7).
+func TestTransferred(t *testing.T) {
+	ms, err := us.Messages(entry("intake.close", map[string]string{"calling": "CT1", "called": "TO_SOUTH", "peer": "10.1.0.9", "via": "dimse",
+		"subjects": `{"patients":[{"id":"4711","name":"Berg^Ann","studies":[{"uid":"2.25.1","classes":{"1.2.840.10008.5.1.4.1.1.2":3}}]}]}`}), atna.MaxMessage)
+	if err != nil || len(ms) != 1 || ms[0].Check() != nil {
+		t.Fatal(ms, err)
+	}
+	text, err := ms[0].XML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"110104", "AETITLES=CT1", "AETITLES=TO_SOUTH", "10.1.0.9", "4711", "2.25.1", "1.2.840.10008.5.1.4.1.1.2"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("it does not tell %s: %s", want, text)
+		}
+	}
+}

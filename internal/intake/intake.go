@@ -107,8 +107,20 @@ func (s *Service) Handlers() []queue.Handler {
 	}
 }
 
-// Start has studies that no route fitted looked at again: the routes may be others now.
+// Start has studies that no route fitted looked at again: the routes may be others now. Those that are to be sent get their work back,
+// where an operator has taken it off the queue.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.each(ctx, func(i store.Intake) error {
+		err := s.o.Store.Tx(ctx, func(tx *store.Tx) error {
+			return tx.InsertWork(&store.Work{Kind: kindClose, Ref: i.ID, Unique: kindClose + ":" + i.ID})
+		})
+		if errors.Is(err, store.ErrDuplicate) {
+			return nil
+		}
+		return err
+	}, store.IntakeOpen, store.IntakeClosing); err != nil {
+		return fmt.Errorf("intake: %w", err)
+	}
 	err := s.each(ctx, func(i store.Intake) error {
 		d, err := read(i)
 		if err != nil || d.Why != WhyRoute {

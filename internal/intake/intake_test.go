@@ -274,6 +274,39 @@ func TestRouteComesLater(t *testing.T) {
 	}
 }
 
+// A study whose work somebody has taken off the queue is sent after the next start.
+func TestWorkComesBack(t *testing.T) {
+	h := newHouse(t, everything())
+	h.take(device, made("1", "1", nil))
+	jobs, err := h.queue.Claim(t.Context(), kindClose, store.Small, 1)
+	if err != nil || len(jobs) != 0 {
+		t.Fatalf("%d pieces of work are due, %v", len(jobs), err)
+	}
+	h.must(h.o.Store.Tx(t.Context(), func(tx *store.Tx) error {
+		all, err := tx.Works("", 10)
+		for _, w := range all {
+			err = errors.Join(err, tx.RetryWorkNow(w.ID))
+		}
+		return err
+	}))
+	jobs, err = h.queue.Claim(t.Context(), kindClose, store.Small, 1)
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("%d pieces of work, %v", len(jobs), err)
+	}
+	h.must(h.o.Store.Tx(t.Context(), jobs[0].Finish))
+	h.quietly()
+	if len(h.sentMails()) != 0 {
+		t.Fatal("sent without work")
+	}
+	for range 2 {
+		h.must(h.Start(t.Context()))
+	}
+	h.quietly()
+	if len(h.sentMails()) != 1 {
+		t.Error("not sent")
+	}
+}
+
 // What cannot be sent ever is refused, each for its reason, and nothing is kept of it. ATT-41.
 func TestRefused(t *testing.T) {
 	good := made("1", "1", nil)

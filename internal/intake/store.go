@@ -125,13 +125,19 @@ var errRepeat = errors.New("intake: here already")
 
 // take writes the rows of an object whose bytes are durable.
 func (s *Service) take(ctx context.Context, o Origin, x seen, ref blob.Ref) (out Stored, err error) {
+	const tries = 3 // another node may take the same object, or begin the same study, at the same moment
 	doubt := false
-	err = s.o.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		doubt = false // an earlier try was rolled back
-		out, err = s.join(tx, o, x, ref)
-		doubt = err == nil
-		return err
-	})
+	for try := 1; ; try++ {
+		err = s.o.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+			doubt = false // an earlier try was rolled back
+			out, err = s.join(tx, o, x, ref)
+			doubt = err == nil
+			return err
+		})
+		if try == tries || !errors.Is(err, store.ErrDuplicate) {
+			break
+		}
+	}
 	if err != nil && !doubt && ref.Key != "" { // surely rolled back: no row can refer to it
 		_ = s.o.Blobs.Remove(ref) // what cannot be removed is sealed, and its key is nowhere
 	}
