@@ -186,6 +186,9 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	if o.Webhooks, o.HookPlaces, err = webhooksOf(c); err != nil {
 		return nil, usage(err)
 	}
+	if o.Web, err = webOf(c.DICOM.Web); err != nil {
+		return nil, usage(err)
+	}
 	if o.Outs, err = outsOf(c); err != nil {
 		return nil, usage(err)
 	}

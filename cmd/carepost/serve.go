@@ -182,7 +182,7 @@ func listen(all *config.Config) (l gateway.Listeners, err error) {
 		key, at string
 		to      *net.Listener
 	}{{"mx", c.MX, &l.MX}, {"submission", c.Submission, &l.Submission}, {"submissions", c.Submissions, &l.Submissions},
-		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}, {"ldap", c.LDAP, &l.LDAP}, {"dicom.listen", d.Listen, &l.DICOM}, {"dicom.listen_tls", d.ListenTLS, &l.DICOMTLS}} {
+		{"dns", c.DNS, &l.DNSTCP}, {"http", c.HTTP, &l.HTTP}, {"ldap", c.LDAP, &l.LDAP}, {"dicom.listen", d.Listen, &l.DICOM}, {"dicom.listen_tls", d.ListenTLS, &l.DICOMTLS}, {"dicom.web.listen", d.Web.Listen, &l.DICOMWeb}} {
 		if x.at == "" {
 			continue
 		}
@@ -208,11 +208,11 @@ func listenError(key, at string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		remedy = "this machine has no such address"
 	}
-	table, key, ok := strings.Cut(key, ".")
-	if !ok {
-		table, key = "listen", table
+	table, name := "listen", key
+	if i := strings.LastIndexByte(key, '.'); i >= 0 {
+		table, name = key[:i], key[i+1:]
 	}
-	return fmt.Errorf("carepost.toml, [%s] %s = %q: cannot listen there: %s (%v)", table, key, at, remedy, errors.Unwrap(err))
+	return fmt.Errorf("carepost.toml, [%s] %s = %q: cannot listen there: %s (%v)", table, name, at, remedy, errors.Unwrap(err))
 }
 
 // hears names the listeners for people.
@@ -221,7 +221,7 @@ func hears(l gateway.Listeners) string {
 	for _, x := range []struct {
 		name string
 		l    net.Listener
-	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"LDAP", l.LDAP}, {"DICOM", l.DICOM}, {"DICOM by TLS", l.DICOMTLS}, {"certificates", l.HTTP}} {
+	}{{"mail", l.MX}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"DNS", l.DNSTCP}, {"LDAP", l.LDAP}, {"DICOM", l.DICOM}, {"DICOM by TLS", l.DICOMTLS}, {"DICOMweb", l.DICOMWeb}, {"certificates", l.HTTP}} {
 		if x.l != nil {
 			out = append(out, x.name+" "+x.l.Addr().String())
 		}

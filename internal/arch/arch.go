@@ -34,6 +34,7 @@ var Rooms = map[string]Layer{
 	"internal/intake": Services,
 
 	"internal/handover": Services,
+	"internal/dicomweb": Edges,
 
 	"internal/smtpd": Edges, "internal/relay": Edges, "internal/dnsd": Edges, "internal/ldapd": Edges, "internal/certd": Edges, "internal/fetch": Edges,
 	"internal/admind": Edges, "internal/auditor": Edges, "internal/dicomd": Edges,

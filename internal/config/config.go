@@ -340,7 +340,7 @@ func (c *Config) listeners(wrong func(key, format string, a ...any) error) error
 	seen := map[string]string{}
 	l, d := c.Listen, c.DICOM
 	for _, x := range []struct{ key, address string }{{"listen.mx", l.MX}, {"listen.submission", l.Submission}, {"listen.submissions", l.Submissions},
-		{"listen.dns", l.DNS}, {"listen.http", l.HTTP}, {"listen.ldap", l.LDAP}, {"dicom.listen", d.Listen}, {"dicom.listen_tls", d.ListenTLS}} {
+		{"listen.dns", l.DNS}, {"listen.http", l.HTTP}, {"listen.ldap", l.LDAP}, {"dicom.listen", d.Listen}, {"dicom.listen_tls", d.ListenTLS}, {"dicom.web.listen", d.Web.Listen}} {
 		if _, port, _ := net.SplitHostPort(x.address); x.address == "" || port == "0" {
 			continue
 		}

@@ -25,6 +25,7 @@ type DICOM struct {
 	Remember time.Duration // how long a repeat is known as such; 0 = default
 	Routes   Routes
 	Outs     []DICOMOut
+	Web      DICOMWeb
 }
 
 // DICOMTLS names PEM files. Without a certificate that of the installation is shown.
@@ -50,6 +51,7 @@ type dicomSection struct {
 	Remember duration     `toml:"remember"`
 	Routes   []dicomRoute `toml:"route"`
 	Outs     []dicomOut   `toml:"out"`
+	Web      dicomWeb     `toml:"web"`
 }
 
 // defaultTitle is our AE title where nobody gives another.
@@ -107,6 +109,9 @@ func (f dicomSection) checked(c *Config, within func(string) string, wrong func(
 		return d, wrong("dicom.listen_tls", "whose objects are to be sent? Name the authority of the devices' certificates with ca, or their networks with hosts")
 	}
 	if d.Outs, err = dicomOuts(f.Outs, d.AETitle, within, wrong); err != nil {
+		return d, err
+	}
+	if d.Web, err = f.Web.checked(c, within, wrong); err != nil {
 		return d, err
 	}
 	d.Routes, err = routes(c, f.Routes, wrong)

@@ -41,6 +41,9 @@ func (g *Gateway) edges(rooms map[string]func(context.Context) error) {
 	if l.DICOMTLS != nil {
 		rooms["dicom by TLS"] = func(ctx context.Context) error { return g.dicom.ServeTLS(ctx, l.DICOMTLS) }
 	}
+	if l.DICOMWeb != nil {
+		rooms["dicomweb"] = func(ctx context.Context) error { return g.web.Serve(ctx, l.DICOMWeb) }
+	}
 	if l.HTTP != nil {
 		rooms["certd"] = func(ctx context.Context) error { return g.http.Serve(ctx, l.HTTP) }
 	}

@@ -26,6 +26,7 @@ import (
 	"carepost/internal/bundle"
 	"carepost/internal/certd"
 	"carepost/internal/dicomd"
+	"carepost/internal/dicomweb"
 	"carepost/internal/dnsd"
 	"carepost/internal/drop"
 	"carepost/internal/fetch"
@@ -81,6 +82,7 @@ type Options struct {
 	HookPlaces []netip.AddrPort // hosts inside the house that Webhooks lead to
 	DICOM      DICOM            // devices and PACS of the house
 	Outs       []Out
+	Web        Web
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -135,6 +137,7 @@ type Gateway struct {
 	ldap       *ldapd.Server
 	http       *certd.Server
 	dicom      *dicomd.Server
+	web        *dicomweb.Server
 	admind     *admind.Server
 
 	showing    sync.Mutex // held from choosing the server certificate until it is shown
@@ -336,6 +339,9 @@ func (g *Gateway) build(ctx context.Context) error {
 	face := &tls.Config{GetCertificate: g.certificate}
 	g.mx = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Rcpt: g.rcpt, Accept: g.accept})
 	g.submission = smtpd.New(smtpd.Options{Hostname: o.Hostname, TLS: face, Log: o.Log, Auth: g.signIn, Host: g.host, Sender: g.sender, Rcpt: g.sealable, Accept: g.submit})
+	if g.web, err = g.newWeb(); err != nil {
+		return err
+	}
 	if g.dicom, err = g.newDICOM(); err != nil {
 		return err
 	}

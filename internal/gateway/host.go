@@ -112,7 +112,7 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 	}
 	l := g.opts.Listeners
 	for name, x := range map[string]net.Listener{"mx": l.MX, "submission": l.Submission, "submissions": l.Submissions, "dns": l.DNSTCP, "ldap": l.LDAP, "http": l.HTTP,
-		"dicom": l.DICOM, "dicom by TLS": l.DICOMTLS} {
+		"dicom": l.DICOM, "dicom by TLS": l.DICOMTLS, "DICOMweb": l.DICOMWeb} {
 		if x != nil {
 			s.Listeners[name] = x.Addr().String()
 		}

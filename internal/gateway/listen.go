@@ -16,6 +16,7 @@ type Listeners struct {
 	HTTP        net.Listener // AIA and CRL of the pilot CA
 	DICOM       net.Listener // devices, in clear
 	DICOMTLS    net.Listener // and by TLS; the listener itself knows nothing of it
+	DICOMWeb    net.Listener // programs of the house, by STOW-RS; the listener itself knows nothing of TLS
 	Admin       net.Listener // unix socket of the operator's commands
 }
 
@@ -39,7 +40,7 @@ func Loopback() (Listeners, error) {
 
 // Close closes those that are there. Run has done so when it returns; who never comes to run them does it himself.
 func (l Listeners) Close() {
-	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.LDAP, l.DICOM, l.DICOMTLS, l.Admin} {
+	for _, x := range []net.Listener{l.MX, l.Submission, l.Submissions, l.HTTP, l.DNSTCP, l.LDAP, l.DICOM, l.DICOMTLS, l.DICOMWeb, l.Admin} {
 		if x != nil {
 			x.Close()
 		}
