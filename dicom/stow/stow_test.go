@@ -52,7 +52,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// What a server says of the request, of each instance, or not at all.
+// What a server says of the request, of each instance, or not at all. ATT-42.
 func TestOutcomes(t *testing.T) {
 	objects := []Object{object("c", "1", []byte("x")), object("c", "2", []byte("y"))}
 	item := func(instance string, reason int) string {
@@ -132,7 +132,7 @@ func TestSourceFails(t *testing.T) {
 	}
 }
 
-// A request is read part by part, as it was written; what is no DICOM object is said to be none.
+// A request is read part by part, as it was written; what is no DICOM object is said to be none. ATT-42.
 func TestReader(t *testing.T) {
 	b := newBody([]Object{object("", "", []byte("first\r\n--x")), object("", "", []byte("")), object("", "", bytes.Repeat([]byte("12345678"), 100_000))}, nil)
 	text, err := io.ReadAll(b)
@@ -201,14 +201,14 @@ func readAll(text string) error {
 	return err
 }
 
-// Whatever comes is read to an end, in bounds.
+// Whatever comes is read to an end, in bounds. ATT-42.
 func FuzzReader(f *testing.F) {
 	f.Add("--x\r\nContent-Type: application/dicom\r\n\r\nabc\r\n--x--\r\n")
 	f.Add("--x\r\n\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\n--x--")
 	f.Fuzz(func(t *testing.T, text string) { _ = readAll(text) })
 }
 
-// Whatever answers is read, or is none.
+// Whatever answers is read, or is none. ATT-42.
 func FuzzAnswer(f *testing.F) {
 	var b bytes.Buffer
 	_ = example.JSON(&b)

@@ -223,7 +223,7 @@ func body(t *testing.T, all ...stow.Object) string {
 	return b.String() + "--x--\r\n"
 }
 
-// Requests that are refused as a whole, and statuses of PS3.18 §10.5.3.2.
+// Requests that are refused as a whole, and statuses of PS3.18 §10.5.3.2. ATT-42.
 func TestStatuses(t *testing.T) {
 	h := newHouse(t, 0, nil)
 	all := objects(t)
@@ -300,7 +300,7 @@ func read(t *testing.T, x stow.Object) string {
 	return string(b)
 }
 
-// Where there is no room, who stores is told to come again, and nothing is kept.
+// Where there is no room, who stores is told to come again, and nothing is kept. ATT-42.
 func TestNoRoom(t *testing.T) {
 	h := newHouse(t, 1<<62, nil)
 	status, _, header := h.do(t, "POST", "/dicom-web/studies", related, body(t, objects(t)...), basic)
@@ -350,7 +350,7 @@ func get(t *testing.T, url, body string, out any) {
 	}
 }
 
-// By TLS a certificate signs in; another authority's does not, and neither does none.
+// By TLS a certificate signs in; another authority's does not, and neither does none. ATT-42.
 func TestCertificate(t *testing.T) {
 	ours, others := authority(t), authority(t)
 	pool := x509.NewCertPool()
