@@ -13,11 +13,7 @@ import (
 )
 
 // attacks is how many rows docs/attacks.md has, counted here so that none vanishes unseen.
-<<<<<<< HEAD
 const attacks = 42
-=======
-const attacks = 42
->>>>>>> 4db9a95 (docs, arch: STOW-RS and its attacks)
 
 var (
 	attackLine = regexp.MustCompile(`^\| (ATT-\d\d) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$`)
