@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -209,5 +210,24 @@ func TestRoom(t *testing.T) {
 	s.now = s.now.Add(31 * 24 * time.Hour)
 	if r := room(); r.Sealed != 0 {
 		t.Errorf("much later: %+v", r)
+	}
+}
+
+// DCM-16: a part that has the room of a mail makes a mail that is no larger once it is sealed, and fills most of it.
+func TestArchiveRoom(t *testing.T) {
+	s := newSide(t)
+	set := sets(t, "io8")[0]
+	for _, limit := range []int64{300_000, 2_000_000} {
+		room := zipmail.ArchiveRoom(0, limit, 0)
+		var b bytes.Buffer
+		err := zipmail.ComposeSet(&b, zipmail.Letter{From: lab, To: []addr.Address{desk}, Date: s.now, MessageID: "<1@south.example>", Part: zipmail.Part{Transfer: "T", N: 1, Of: 9},
+			Parts: zipmail.List(sets(t, "io8", "io12", "dx10"))}, set.Instances, func(w io.Writer) error { _, err := w.Write(make([]byte, room)); return err }, "b1")
+		s.must(err)
+		if n := int64(len(s.seal(b.String(), s.others[lab.Domain]))); n > limit || n < limit*7/10 {
+			t.Errorf("an archive of %d bytes makes a mail of %d, where %d are allowed", room, n, limit)
+		}
+	}
+	if zipmail.ArchiveRoom(0, 0, 0) >= 0 || zipmail.ArchiveRoom(1000, 0, 0) != 0 || zipmail.ArchiveRoom(1e6, 1e9, 0) >= 750_000 {
+		t.Error("no limit, no room, or a message larger than its sender may write it")
 	}
 }
