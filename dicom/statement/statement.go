@@ -153,7 +153,7 @@ type Option struct {
 // New makes the statement of a version. What rooms of other layers do is added by the caller.
 func New(version string) *Statement {
 	t := fileset.NewTables()
-	s := &Statement{Product: "Carepost", Version: version, Limits: limits(t.Limits), Network: entities(), Security: security(), Conflicts: conflicts(), Headers: headers(),
+	s := &Statement{Product: "Carepost", Version: version, Limits: limits(t.Limits), Network: append(entities(), web()), Security: security(), Conflicts: conflicts(), Headers: headers(),
 		Identity: Identity{t.ImplementationUID, t.ImplementationName, t.PrivateRecordUID},
 		Unknown: "An instance of any other SOP Class is packed too, with a note: under IMAGE where it has pixel data, else under PRIVATE. " +
 			"Nothing is left out in silence. Inventories and protocols that belong to no study are refused.",
@@ -178,7 +178,7 @@ func New(version string) *Statement {
 	for _, c := range dicom.CharacterSets() {
 		s.Characters = append(s.Characters, CharacterSet{c.Term, c.Extended, c.Description})
 	}
-	s.Dental = dental(t)
+	s.Dental, s.Privacy = dental(t), privacy()
 	return s
 }
 

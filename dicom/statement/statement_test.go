@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"carepost/dicom"
+	"carepost/dicom/deid"
+	"carepost/dicom/dimse"
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 )
@@ -48,6 +50,14 @@ func TestSaysWhatTheTablesSay(t *testing.T) {
 			t.Errorf("%s has no record, or another name: %+v", c.UID, c)
 		}
 	}
+	for _, o := range deid.Options() {
+		once("| " + o.Code + " | " + o.Meaning + " |")
+	}
+	for _, c := range tables.Classes {
+		if !dimse.IsStorage(c.UID) {
+			t.Errorf("%s is packed, and is not taken from devices", c.Name)
+		}
+	}
 	for _, x := range dicom.Syntaxes() {
 		once("| " + x.Name + " | " + x.UID + " | ")
 	}
@@ -77,6 +87,9 @@ func TestSaysWhatTheTablesSay(t *testing.T) {
 // Every table has as many cells in each row as its head has, and JSON says what the text says.
 func TestForms(t *testing.T) {
 	s := New("1")
+	if len(s.Network) == 0 || len(s.Privacy) == 0 {
+		t.Error("nothing of the network, or of de-identification")
+	}
 	s.Network = []Entity{{Name: "STORE", Purpose: "takes images", Services: []Service{{Name: "Verification", UID: "1.2.840.10008.1.1", Provider: true}},
 		Parameters: []Parameter{{"PDU", "16 KiB"}}}}
 	s.Privacy = []Option{{"113100", "Basic Application Confidentiality Profile"}}

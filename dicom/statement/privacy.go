@@ -1,0 +1,11 @@
+package statement
+
+import "carepost/dicom/deid"
+
+// privacy are the profile and the options of de-identification.
+func privacy() (out []Option) {
+	for _, o := range deid.Options() {
+		out = append(out, Option{o.Code, o.Meaning})
+	}
+	return out
+}
