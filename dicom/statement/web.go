@@ -10,7 +10,7 @@ func web() Entity {
 		},
 		Parameters: []Parameter{
 			{"representation", `multipart/related; type="application/dicom", one instance in each part`},
-			{"answers that are read", "application/dicom+json and application/dicom+xml"},
+			{"answer", "asked for as application/dicom+json"},
 			{"instances that are not taken", "listed; those that may be taken later are tried again on their own"},
 		},
 	}
