@@ -102,12 +102,17 @@ func (f *Flow) inbound(ctx context.Context, j *queue.Job) error {
 	if undecided != "" && expired(a.Message, f.Clock()) {
 		undecided = "" // it stays aside: nobody could ever say whether to trust it
 	}
+	return f.concluded(ctx, a, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) })
+}
+
+// concluded writes the rows about an arrival whose bodies lie durable.
+func (f *Flow) concluded(ctx context.Context, a *arrival, conclude func(*store.Tx) error) error {
 	if a.report {
 		crash.Point("report.verified")
 	} else {
 		crash.Point("open.body-durable")
 	}
-	err = f.commit(ctx, func(tx *store.Tx) error { return f.conclude(tx, j, a, undecided) }, a.made()...)
+	err := f.commit(ctx, conclude, a.made()...)
 	if a.report {
 		crash.Point("report.noted")
 	} else {

@@ -237,12 +237,17 @@ func (f *Flow) dispatch(ctx context.Context, j *queue.Job, m *outgoing, d agent.
 		i := slices.IndexFunc(m.waiting, func(w store.Recipient) bool { return w.ID == r.ID })
 		s.judged = append(s.judged, d.Recipients[i])
 	}
+	return f.deliverable(ctx, j, m, s)
+}
+
+// deliverable writes the rows of what lies durable.
+func (f *Flow) deliverable(ctx context.Context, j *queue.Job, m *outgoing, s sealed) error {
 	if err := j.Progress(); err != nil {
 		_ = f.Blobs.Remove(s.ref) // another worker has the message
 		return err
 	}
 	crash.Point("seal.body-durable")
-	err = f.commit(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) }, s.ref)
+	err := f.commit(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) }, s.ref)
 	crash.Point("seal.rows-durable")
 	return err
 }

@@ -7,7 +7,6 @@ import (
 
 	"carepost/dicom/zipmail"
 	"carepost/internal/agent"
-	"carepost/internal/crash"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/rule"
@@ -127,14 +126,7 @@ func (f *Flow) expose(ctx context.Context, j *queue.Job, m *outgoing, root *mess
 	if s.ref, err = d.Commit(); err != nil {
 		return fmt.Errorf("flow: outbound: %w", err)
 	}
-	if err := j.Progress(); err != nil {
-		_ = f.Blobs.Remove(s.ref) // another worker has the message
-		return err
-	}
-	crash.Point("seal.body-durable")
-	err = f.commit(ctx, func(tx *store.Tx) error { return f.enqueue(tx, m, s) }, s.ref)
-	crash.Point("seal.rows-durable")
-	return err
+	return f.deliverable(ctx, j, m, s)
 }
 
 // leaves says whether a field of a message goes to strangers as it is: not what tells of the ways inside the house, nor a mark of ours that

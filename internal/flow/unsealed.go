@@ -12,7 +12,6 @@ import (
 	"carepost/dicom/zipmail"
 	"carepost/internal/agent"
 	"carepost/internal/audit"
-	"carepost/internal/crash"
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/rule"
@@ -65,10 +64,7 @@ func (f *Flow) unsealed(ctx context.Context, j *queue.Job, a *arrival) error {
 	if err := f.warn(a); err != nil {
 		return err
 	}
-	crash.Point("open.body-durable")
-	err = f.commit(ctx, func(tx *store.Tx) error { return f.concludeUnsealed(tx, j, a) }, a.made()...)
-	crash.Point("open.rows-durable")
-	return err
+	return f.concluded(ctx, a, func(tx *store.Tx) error { return f.concludeUnsealed(tx, j, a) })
 }
 
 // kept says that a field stays in a mail that came, though none of ours would show it to strangers.
