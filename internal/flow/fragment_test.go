@@ -59,10 +59,9 @@ func late(s *side) {
 // DCM-18: fragments are put together after receipt, in whatever order they come; nothing is shown before all are there.
 func TestFragments(t *testing.T) {
 	s := newSide(t)
-	sealed := s.seal(letter(lab, "in fragments "+large, desk), s.others[lab.Domain])
 	for _, order := range [][]int{{0, 1, 2, 3}, {3, 1, 0, 2}, {2, 2, 3, 3, 1, 0}} {
 		before := len(s.inbox())
-		sealed = s.seal(letter(lab, fmt.Sprint("in fragments ", order, large), desk), s.others[lab.Domain])
+		sealed := s.seal(letter(lab, fmt.Sprint("in fragments ", order, large), desk), s.others[lab.Domain])
 		parts := fragments(t, sealed, fmt.Sprintf("x%v@south.example", order), 4, order[0] == 3)
 		var ids []string
 		seen := map[int]bool{}

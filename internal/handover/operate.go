@@ -144,8 +144,8 @@ func again(tx *store.Tx, h store.Handover) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range works {
-		if err := tx.RetryWorkNow(w.ID); !errors.Is(err, store.ErrConflict) { // it is being done
+	if len(works) > 0 {
+		if err := tx.RetryWorkNow(works[0].ID); !errors.Is(err, store.ErrConflict) { // it is being done
 			return err
 		}
 		return nil
