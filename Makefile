@@ -9,7 +9,7 @@ FUZZ ?= .
 # Rooms whose goroutines meet are tested under the race detector by `make test`, and only so; `make check` tests all rooms plain, and races
 # whatever can be. The trials drive processes of their own: they have nothing to race with. Power cuts are raced at small counts, for what
 # they are after is the disk, and so is smime, for its messages are long.
-RACE = $(shell go list ./dicom/dimse ./resolver/... ./trust/... ./discovery/... $(addprefix ./internal/,admin admind agent audit auditor backup blob certd dicomd dnsd drop fetch flow gateway hook intake keyring ldapd mailbox pilot queue relay smtpd store sweep vault))
+RACE = $(shell go list ./dicom/dimse ./resolver/... ./trust/... ./discovery/... $(addprefix ./internal/,admin admind agent audit auditor blob certd dicomd dnsd fetch flow gateway intake keyring ldapd mailbox pilot queue relay smtpd store sweep vault))
 RACED = $(filter-out carepost/internal/trial% carepost/internal/crashfs%,$(shell go list ./dicom/... ./resolver/... ./trust/... ./discovery/... ./internal/...))
 PLAIN = $(filter-out $(RACE),$(shell go list ./...))
 
