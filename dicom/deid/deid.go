@@ -172,11 +172,9 @@ type Report struct {
 
 // Warnings that callers may branch on.
 const (
-	WarnSignature   = "digital-signature"   // PS3.15 C: would be broken, was taken out
-	WarnBurnedIn    = "burned-in"           // PS3.3 C.7.6.1
-	WarnRecognised  = "recognizable-visual" // PS3.15 E.3.2
-	WarnStructured  = "structured-content"
-	WarnTransferLie = "transfer-syntax"
+	WarnSignature  = "digital-signature"   // PS3.15 C: would be broken, was taken out
+	WarnBurnedIn   = "burned-in"           // PS3.3 C.7.6.1
+	WarnRecognised = "recognizable-visual" // PS3.15 E.3.2
 )
 
 // lookedAt is what is asked before anything is written.
@@ -184,7 +182,6 @@ var lookedAt = []dicom.Tag{tagSOPClass, tagModality, tagSafe, tagPatientID, tagB
 
 // Tags that are more to this package than a row of the table.
 const (
-	tagCharset     dicom.Tag = 0x00080005
 	tagSOPClass    dicom.Tag = 0x00080016
 	tagSafe        dicom.Tag = 0x00080300
 	tagModality    dicom.Tag = 0x00080060
