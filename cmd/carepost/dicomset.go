@@ -135,7 +135,10 @@ func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
 		}
 		return s, nil // something stands before the archive: it is judged
 	}
-	part, findings := zipmail.Find(root)
+	part, findings, err := s.archive(root)
+	if err != nil {
+		return nil, notNow(err)
+	}
 	if part == nil {
 		if root.Type.Is("application", "pkcs7-mime") || root.Type.Is("application", "x-pkcs7-mime") {
 			return nil, refused(fmt.Errorf("%s is a sealed mail: open it first (carepost open)", name))
@@ -153,6 +156,20 @@ func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
 			Text: "the attachment is not whole base64"}}
 	}
 	return got, nil
+}
+
+// archive finds the archive of a mail: the File-set, else one of images, else the ZIP that there is.
+func (s *setFile) archive(root *message.Part) (*message.Part, []fileset.Finding, error) {
+	for _, find := range []func(*message.Part, io.ReaderAt) (*message.Part, []fileset.Finding, error){zipmail.FindSet, zipmail.FindObjects} {
+		if part, findings, err := find(root, s.file); err != nil || part != nil {
+			return part, findings, err
+		}
+	}
+	if parts, _, err := zipmail.Objects(root, s.file); err != nil || len(parts) > 0 {
+		return nil, nil, err // papers beside images
+	}
+	part, findings := zipmail.Find(root)
+	return part, findings, nil
 }
 
 // objects finds the objects of a mail that has no DICOM.ZIP, or says why it has none.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"path/filepath"
 	"strings"
 )
 
@@ -90,35 +89,3 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// HoldsObjects says whether a ZIP holds a DICOM object by its first bytes, whatever it is called; it looks at so many of its files and no
-// more. An error is of the disk.
-func HoldsObjects(r io.ReaderAt, size int64) (bool, error) {
-	a, err := OpenArchive(r, size, Limits{})
-	if err != nil {
-		return false, err
-	}
-	looks := 0
-	for _, f := range a.Files() {
-		if litter(path.Base(filepath.ToSlash(f.Name))) || f.Size < 132 {
-			continue
-		}
-		if looks++; looks > maxLooks {
-			break
-		}
-		var head [132]byte
-		rc := f.Open()
-		_, err := io.ReadFull(rc, head[:])
-		rc.Close()
-		if err == nil && string(head[128:]) == "DICM" {
-			return true, nil
-		}
-		if err != nil && !broken(err) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-			return false, fmt.Errorf("fileset: %w", err)
-		}
-	}
-	return false, nil
-}
-
-// maxLooks is how many files of an archive are looked at before it is none of ours.
-const maxLooks = 64

@@ -95,11 +95,11 @@ func TestZIPWithoutDirectory(t *testing.T) {
 	if r := checkBytes(t, b); r.Verdict != Unverifiable || r.Instances != 2 || r.Patients != 1 || r.Studies != 1 || r.Series != 1 || len(r.Other) != 1 {
 		t.Errorf("%+v", r)
 	}
-	if holds, err := HoldsObjects(bytes.NewReader(b), int64(len(b))); !holds || err != nil {
-		t.Errorf("%v %v", holds, err)
+	if g, err := GlanceZIP(bytes.NewReader(b), int64(len(b))); g != (Glance{Objects: true}) || err != nil {
+		t.Errorf("%+v %v", g, err)
 	}
 	papers := rezip(t, []zipped{{"a.txt", bytes.Repeat([]byte("x"), 200)}, {"b.txt", nil}})
-	if holds, err := HoldsObjects(bytes.NewReader(papers), int64(len(papers))); holds || err != nil {
+	if holds, err := GlanceZIP(bytes.NewReader(papers), int64(len(papers))); holds != (Glance{}) || err != nil {
 		t.Errorf("papers: %v %v", holds, err)
 	}
 	dir := filepath.Join(t.TempDir(), "out")

@@ -117,7 +117,7 @@ func lay(v *volume) *layout {
 			top = ""
 		}
 		tops[top] = true
-		if strings.EqualFold(strings.TrimSuffix(strings.ToLower(base), ".dcm"), DirectoryName) {
+		if isDirectoryName(base) {
 			directories = append(directories, i)
 		}
 	}

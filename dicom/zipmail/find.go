@@ -2,6 +2,7 @@ package zipmail
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"carepost/dicom/fileset"
@@ -13,13 +14,25 @@ type candidate struct {
 	part *message.Part
 	rank int
 	name string
+
+	fileset.Glance // what it holds, where somebody has looked
 }
 
-// Find gives the attachment that carries the File-set, or nil, and how mail and attachment depart from PS3.11 X.3.2.
+// Find gives the attachment that carries the File-set, or nil, and how mail and attachment depart from PS3.11 X.3.2, by their headers alone:
+// see FindSet.
 //
 // An attachment named DICOM.ZIP is it, whatever its type; failing that, the only ZIP in the mail.
 func Find(root *message.Part) (*message.Part, []fileset.Finding) {
-	var found []candidate
+	found := candidates(root)
+	if len(found) == 0 {
+		return nil, nil
+	}
+	two := len(found) > 1 && found[1].rank == found[0].rank
+	return found[0].part, found[0].findings(root, two)
+}
+
+// candidates are the attachments that may be the File-set, the surest first.
+func candidates(root *message.Part) (found []candidate) {
 	for p := range root.Walk() {
 		if len(p.Parts) > 0 || p.Type.Type == "multipart" {
 			continue
@@ -28,26 +41,16 @@ func Find(root *message.Part) (*message.Part, []fileset.Finding) {
 			found = append(found, c)
 		}
 	}
-	if len(found) == 0 {
-		return nil, nil
-	}
-	best := found[0]
-	for _, c := range found[1:] {
-		if c.rank < best.rank {
-			best = c
-		}
-	}
-	var out []fileset.Finding
+	slices.SortStableFunc(found, func(x, y candidate) int { return x.rank - y.rank })
+	return found
+}
+
+// findings say how a mail departs from X.3.2 of which c is taken for the File-set; two: another may be it.
+func (c candidate) findings(root *message.Part, two bool) (out []fileset.Finding) {
 	find := func(rule, source, text string) {
 		out = append(out, fileset.Finding{Severity: fileset.Violation, Rule: rule, Source: source, Text: text})
 	}
-	same := 0
-	for _, c := range found {
-		if c.rank == best.rank {
-			same++
-		}
-	}
-	if same > 1 {
+	if two {
 		find("mail-two-sets", "PS3.12 Y.1.1", "more than one attachment may be the File-set; the first is taken")
 	}
 	if !HasPhrase(root.Header.Text("Subject")) {
@@ -56,23 +59,18 @@ func Find(root *message.Part) (*message.Part, []fileset.Finding) {
 	if len(root.Parts) > 0 && !root.Closed {
 		out = append(out, cutMail)
 	}
-	departures(best, find)
-	return best.part, out
+	departures(c, find)
+	return out
 }
 
 // cutMail is found where a mail ends too early.
 var cutMail = fileset.Finding{Severity: fileset.Violation, Rule: "mail-cut", Source: "RFC 2046 5.1.1", Text: "the last boundary is missing: the mail may be cut"}
 
-// Claims says that a mail claims part to be a File-set: by its name (PS3.11 X.3.2 b, c) or by its subject (e). Any other ZIP that
-// Find gives may as well hold somebody's papers.
-func Claims(root, part *message.Part) bool {
-	c, ok := consider(part)
-	return ok && c.rank == 0 || HasPhrase(root.Header.Text("Subject"))
-}
-
 // Doubt says that a finding of Find leaves it open whether the attachment is the set that was sent, and all of it. The others are about the
 // form of the mail alone: what ordinary mail programs write is a violation of PS3.11 X.3.2, and the set in it may be whole.
-func Doubt(f fileset.Finding) bool { return f.Rule == "mail-two-sets" || f.Rule == "mail-cut" }
+func Doubt(f fileset.Finding) bool {
+	return f.Rule == "mail-two-sets" || f.Rule == "mail-objects-beside" || f.Rule == "mail-cut"
+}
 
 // consider ranks a part.
 func consider(p *message.Part) (candidate, bool) {

@@ -132,6 +132,8 @@ func (p *preparing) findSet(ctx context.Context) error {
 		switch x.Rule {
 		case "mail-two-sets":
 			return &Refusal{"PS3.12 Y.1.1", "more than one attachment may be the File-set; send each in a mail of its own"}
+		case "mail-objects-beside":
+			return &Refusal{"PS3.11 X.3.3", "DICOM files are attached beside the File-set, which does not name them; put all images into one DICOM.ZIP, or send them in a mail of their own"}
 		case "mail-cut":
 			return &Refusal{"RFC 2046 §5.1.1", "the mail is cut: its last boundary is missing; send it again"}
 		}

@@ -244,6 +244,10 @@ func TestSetsThatDoNotLeave(t *testing.T) {
 			one = f.Name
 		}
 	}
+	image, err := os.ReadFile("../demo/study/files/periapical.dcm")
+	if err != nil {
+		t.Fatal(err)
+	}
 	set := func(b []byte) string { return attached("application/zip", "images.zip", b, 76) }
 	cut := programLetter("x", 8, "mixed", words, set(archive))
 	signed := strings.ReplaceAll(programLetter("x", 9, "signed", "Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n"+words+"\r\n--in\r\n"+set(archive)+"\r\n--in--",
@@ -258,6 +262,8 @@ func TestSetsThatDoNotLeave(t *testing.T) {
 		"in a folder": {programLetter("x", 6, "mixed", words, set(rezipped(t, archive, func(n string) string { return "study/" + n }))), "PS3.12 Y.1.2.2",
 			"zip what is in the folder"},
 		"two sets":       {programLetter("x", 7, "mixed", words, attached("application/zip", "DICOM.ZIP", archive, 76), attached("application/zip", "DICOM.ZIP", archive, 76)), "PS3.12 Y.1.1", "of its own"},
+		"another set":    {programLetter("x", 11, "mixed", words, attached("application/zip", "DICOM.ZIP", archive, 76), attached("application/zip", "more.zip", archive, 76)), "PS3.12 Y.1.1", "of its own"},
+		"images beside":  {programLetter("x", 12, "mixed", words, set(archive), attached("application/octet-stream", "a.dcm", image, 76)), "PS3.11 X.3.3", "one DICOM.ZIP"},
 		"cut mail":       {strings.TrimSuffix(cut, "--cut here--\r\n"), "RFC 2046 §5.1.1", "send it again"},
 		"signed":         {signed, "PS3.11 X.3.2", "switch signing off"},
 		"names somebody": {programLetter("Molar, 47", 10, "mixed", words, set(archive)), "PS3.15 B.8", "say it in the text"},

@@ -1,7 +1,6 @@
 package mailbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,48 +72,17 @@ func attached(blobs *blob.Store, msg transit.Body, part *message.Part, findings 
 // FindSet finds the part of a message that carries a File-set, and how the mail departs from the standard; ErrNoFileSet. A ZIP that the
 // mail does not claim to be one, and that names no DICOMDIR, is an attachment like any other.
 func FindSet(root *message.Part, msg transit.Body) (*message.Part, []fileset.Finding, error) {
-	part, findings := zipmail.Find(root)
+	part, findings, err := zipmail.FindSet(root, msg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mailbox: file-set: %w", err)
+	}
 	if part == nil {
 		return nil, nil, ErrNoFileSet
-	}
-	if !zipmail.Claims(root, part) {
-		named, err := names(part.Open(msg), fileset.DirectoryName)
-		if err != nil && !errors.Is(err, message.ErrEncoding) {
-			return nil, nil, fmt.Errorf("mailbox: file-set: %w", err)
-		}
-		if !named {
-			return nil, nil, ErrNoFileSet
-		}
 	}
 	if Unprotected(root.Header) {
 		findings = append(findings, unprotectedFinding)
 	}
 	return part, findings, nil
-}
-
-// names looks for a name of capitals anywhere in an archive, in any case of letters: whoever names it is judged.
-func names(r io.Reader, name string) (bool, error) {
-	buf := make([]byte, 64<<10)
-	kept := 0 // of the octets before, for a name that lies across
-	for {
-		n, err := r.Read(buf[kept:])
-		n += kept
-		for i, c := range buf[kept:n] {
-			if c >= 'a' && c <= 'z' {
-				buf[kept+i] = c - 'a' + 'A'
-			}
-		}
-		if bytes.Contains(buf[:n], []byte(name)) {
-			return true, nil
-		}
-		kept = copy(buf, buf[max(0, n-len(name)+1):n])
-		if err == io.EOF {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-	}
 }
 
 // Check judges the set.

@@ -82,7 +82,7 @@ func namesPackage(r io.Reader) (bool, error) {
 	if string(head) != "PK" {
 		return false, nil
 	}
-	return names(br, xdm.FolderName)
+	return fileset.Mentions(br, xdm.FolderName)
 }
 
 // judgePackage decodes an attachment into a sealed draft and judges it; nil where it is no package.

@@ -3,7 +3,6 @@ package mailbox
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
@@ -58,14 +57,12 @@ func FindStudy(root *message.Part, msg transit.Body) (*Found, error) {
 	if !errors.Is(err, ErrNoFileSet) {
 		return nil, err
 	}
-	if part, findings = zipmail.Find(root); part != nil {
-		holds, err := holdsObjects(part, msg)
-		if err != nil {
-			return nil, fmt.Errorf("mailbox: study: %w", err)
-		}
-		if holds {
-			return &Found{Archive: part, Findings: findings}, nil
-		}
+	part, findings, err = zipmail.FindObjects(root, msg)
+	if err != nil {
+		return nil, fmt.Errorf("mailbox: study: %w", err)
+	}
+	if part != nil {
+		return &Found{Archive: part, Findings: findings}, nil
 	}
 	objects, findings, err := zipmail.Objects(root, msg)
 	if err != nil {
@@ -75,20 +72,4 @@ func FindStudy(root *message.Part, msg transit.Body) (*Found, error) {
 		return nil, ErrNoFileSet
 	}
 	return &Found{Objects: objects, Findings: findings}, nil
-}
-
-// holdsObjects looks into an archive where it lies. One in lines of a strange composer is not looked into.
-func holdsObjects(part *message.Part, msg io.ReaderAt) (bool, error) {
-	at, err := part.At(msg)
-	if errors.Is(err, message.ErrEncoding) {
-		return false, nil
-	}
-	if err != nil || at == nil {
-		return false, err
-	}
-	holds, err := fileset.HoldsObjects(at, at.Size())
-	if errors.Is(err, message.ErrEncoding) {
-		return false, nil
-	}
-	return holds, err
 }

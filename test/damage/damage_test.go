@@ -137,8 +137,8 @@ func attached(mail []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	part, findings := zipmail.Find(root)
-	if part == nil {
+	part, findings, err := zipmail.FindSet(root, r)
+	if err != nil || part == nil {
 		return nil
 	}
 	for _, f := range findings {
