@@ -153,7 +153,7 @@ func (l *Link) Echo() error {
 	var answer command
 	err := l.within(l.limits.Answer, func() (err error) {
 		if err = l.send(id, command{field: cEcho, id: l.next(), class: Verification}); err == nil {
-			answer, err = l.answer(id, cEcho)
+			answer, err = l.answer(id, cEcho, "")
 		}
 		return err
 	})
@@ -174,8 +174,8 @@ func (l *Link) next() uint16 {
 	return l.message
 }
 
-// answer reads the response to the operation under way.
-func (l *Link) answer(id byte, field uint16) (command, error) {
+// answer reads the response to the operation under way, which is about an instance or none.
+func (l *Link) answer(id byte, field uint16, instance string) (command, error) {
 	if err := l.fragment(); err != nil {
 		return command{}, unfinished(err)
 	}
@@ -183,7 +183,7 @@ func (l *Link) answer(id byte, field uint16) (command, error) {
 		return command{}, broken(unexpectedParam, "an answer in another presentation context")
 	}
 	c, err := l.order()
-	if err == nil && (c.field != field|response || c.id != l.message || c.data) {
+	if err == nil && (c.field != field|response || c.id != l.message || c.data || c.instance != "" && c.instance != instance) {
 		err = broken(unexpectedParam, "an answer to something else")
 	}
 	return c, err
@@ -201,27 +201,25 @@ func (l *Link) Release() error {
 	return err
 }
 
+// released waits for the A-RELEASE-RP. Where both ask at once (PS3.8 §9.2, states 9 and 11), the other's request is answered, once.
 func (l *Link) released() error {
-	kind, length, err := l.header()
-	if err != nil {
-		return err
-	}
-	switch kind {
-	case pduAbort:
-		return l.aborted(length)
-	case pduReleased:
-		_, err := l.body(length, maxComment)
-		return err
-	case pduRelease: // both at once (PS3.8 §9.2, state 7): its own request is answered, then ours
-		if _, err := l.body(length, maxComment); err != nil {
+	for collided := false; ; collided = true {
+		kind, length, err := l.header()
+		switch {
+		case err != nil:
+			return err
+		case kind == pduAbort:
+			return l.aborted(length)
+		case kind != pduReleased && (kind != pduRelease || collided):
+			return broken(unexpectedPDU, "no answer to a release")
+		}
+		if _, err := l.body(length, maxComment); err != nil || kind == pduReleased {
 			return err
 		}
 		if err := l.write(pdu(pduReleased, make([]byte, 4))); err != nil {
 			return err
 		}
-		return l.released()
 	}
-	return broken(unexpectedPDU, "no answer to a release")
 }
 
 // Abort breaks the association off.

@@ -85,7 +85,7 @@ func readCommand(b []byte) (c command, err error) {
 		}
 		b = b[8+n:]
 	}
-	if !seen[0x0100] || !seen[0x0800] {
+	if !seen[0x0100] || !seen[0x0800] || c.field&response != 0 && !seen[0x0900] {
 		return c, broken(invalidParam, "a command without its fields")
 	}
 	return c, nil

@@ -8,7 +8,7 @@
 // It departs from them in what it offers: the Client proposes each instance in its own transfer syntax alone, for nothing is ever
 // converted (PS3.5 §10.1 would have Implicit VR Little Endian offered beside it), and so a data set arrives byte for byte. The Server
 // takes every Storage SOP class, those it has never heard of too, and every transfer syntax of the standard that has its pixels in the
-// data set; where several are offered in one context it takes the first that keeps value representations and byte order. There is one
+// data set; where several are offered in one context it takes the first, unless that gives up value representations or byte order. There is one
 // operation at a time (PS3.7 §D.3.3.3), and no storage commitment. User identities (§D.3.3.7) are read over: whoever must be known shows
 // a certificate.
 //
@@ -31,6 +31,7 @@ var (
 	ErrNotAccepted = errors.New("dimse: class or transfer syntax not accepted") // the other side will not take this instance as it is
 	ErrSource      = errors.New("dimse: no instance to send")                   // what was to be sent cannot be read, or is none
 	ErrProtocol    = errors.New("dimse: broken protocol")
+	ErrTLS         = errors.New("dimse: no TLS") // of a Server, with the reason
 )
 
 // AETitle names an application (PS3.8 §9.3.2, PS3.5 VR AE), without padding.

@@ -157,3 +157,8 @@ func same(t testing.TB, sent map[string][]byte, got []taken) {
 		}
 	}
 }
+
+// dialer gives a connection that is there already.
+type dialer func() (net.Conn, error)
+
+func (d dialer) DialContext(context.Context, string, string) (net.Conn, error) { return d() }

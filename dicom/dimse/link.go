@@ -72,7 +72,7 @@ func (l *link) until(ctx context.Context) (stop func() bool) {
 // lost makes the errors of a network what callers branch on. What the network says names addresses, so it is not repeated.
 func lost(err error) error {
 	var no Reject
-	if err == nil || errors.As(err, &no) || errors.Is(err, ErrProtocol) || errors.Is(err, ErrLost) || errors.Is(err, errReleased) {
+	if err == nil || errors.As(err, &no) || errors.Is(err, ErrProtocol) || errors.Is(err, ErrTLS) || errors.Is(err, ErrLost) || errors.Is(err, errReleased) {
 		return err
 	}
 	return ErrLost
@@ -239,7 +239,7 @@ func (l *link) part(err error, patience time.Duration) {
 	var b *breach
 	var a Abort
 	switch {
-	case errors.As(err, &a), errors.Is(err, ErrLost), l.torn:
+	case errors.As(err, &a), errors.Is(err, ErrLost), errors.Is(err, ErrTLS), l.torn:
 	case errors.As(err, &b):
 		l.farewell(pdu(pduAbort, []byte{0, 0, byProvider, b.reason}), patience)
 	default:

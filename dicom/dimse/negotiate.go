@@ -1,6 +1,7 @@
 package dimse
 
 import (
+	"slices"
 	"strings"
 
 	"carepost/dicom"
@@ -38,20 +39,30 @@ func IsTransferSyntax(syntax string) bool {
 	return syntax == dicom.ImplicitLittle || strings.HasPrefix(syntax, standardUIDs+"1.2.") && dicom.ValidUID(syntax)
 }
 
-// choose picks from what one context offers: the first that is neither implicit nor big endian, else the first. Where the caller has
-// to convert, that loses least.
+// choose picks from what one context offers: the first, which is how the caller has the instance or would have it; where that is implicit
+// or big endian, the first of the others that gives back every pixel. Where the caller has to convert, that loses least.
 func choose(syntaxes []string, verification bool) string {
-	second := ""
+	first := ""
 	for _, s := range syntaxes {
+		odd := s == dicom.ImplicitLittle || s == dicom.ExplicitBig
 		switch {
-		case !IsTransferSyntax(s), verification && s != dicom.ImplicitLittle && s != dicom.ExplicitLittle && s != dicom.ExplicitBig:
-		case s != dicom.ImplicitLittle && s != dicom.ExplicitBig:
+		case !IsTransferSyntax(s), verification && !odd && s != dicom.ExplicitLittle:
+		case !odd && (first == "" || reversible(s)):
 			return s
-		case second == "":
-			second = s
+		case first == "":
+			first = s
 		}
 	}
-	return second
+	return first
+}
+
+// reversible says that a transfer syntax gives back every pixel (PS3.5 §8.2, §A.4). Of those that are not known that is not known.
+func reversible(syntax string) bool {
+	if dicom.Plain(syntax) || syntax == dicom.Deflated {
+		return true
+	}
+	return slices.Contains([]string{"4.57", "4.70", "4.80", "4.90", "4.92", "4.110", "4.201", "4.202", "5", "8.1"},
+		strings.TrimPrefix(syntax, standardUIDs+"1.2."))
 }
 
 // pcontext is an accepted presentation context.

@@ -51,7 +51,7 @@ func (l *Link) Store(i Instance, data io.Reader) (Status, string, error) {
 	}
 	var answer command
 	err := l.within(l.limits.Answer, func() (err error) {
-		answer, err = l.answer(id, cStore)
+		answer, err = l.answer(id, cStore, i.SOPInstance)
 		return err
 	})
 	if err != nil {

@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"carepost/dicom"
@@ -56,7 +59,13 @@ func (s *Server) one(ctx, late context.Context, conn net.Conn, addr netip.Addr, 
 // establish reads the A-ASSOCIATE-RQ and answers it (PS3.8 §9.2, AE-5 to AE-8).
 func (x *session) establish(room bool) error {
 	var a associate
-	if err := x.within(x.limits.Artim, func() error { return x.request(&a) }); err != nil {
+	err := x.within(x.limits.Artim, func() error {
+		if err := x.secure(); err != nil {
+			return err
+		}
+		return x.request(&a)
+	})
+	if err != nil {
 		return err
 	}
 	if err := x.judge(&a, room); err != nil {
@@ -67,6 +76,34 @@ func (x *session) establish(room bool) error {
 	answers, open := x.s.negotiate(&a)
 	x.open = open
 	return x.within(x.limits.Artim, func() error { return x.write(x.s.accept(&a, answers, open, x.limits.PDU)) })
+}
+
+// secure does the handshake of TLS, where there is TLS. What keeps it from being is told without names of certificates.
+func (x *session) secure() error {
+	c, ok := x.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	err := c.Handshake()
+	var plain tls.RecordHeaderError
+	var op *net.OpError
+	switch unknown, invalid := (x509.UnknownAuthorityError{}), (x509.CertificateInvalidError{}); {
+	case err == nil:
+		return nil
+	case errors.As(err, &plain):
+		return fmt.Errorf("%w: the caller does not speak TLS", ErrTLS)
+	case errors.As(err, &op) && op.Op == "remote error": // an alert
+		return fmt.Errorf("%w: the caller refused: %v", ErrTLS, op.Err)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w: the caller's certificate is of an authority that is not named", ErrTLS)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("%w: the caller's certificate has expired, or is not valid yet", ErrTLS)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return fmt.Errorf("%w: the caller's certificate is not valid for this", ErrTLS)
+	case strings.HasPrefix(err.Error(), "tls: "):
+		return fmt.Errorf("%w: %v", ErrTLS, err)
+	}
+	return err
 }
 
 // agreed is how long PDUs to a peer may be. Whoever takes any length (0) gets no endless ones.

@@ -30,6 +30,7 @@ type Server struct {
 
 	TLS     *tls.Config                // certificates, and the authorities of callers; nil = no TLS. PS3.15 §B.12 comes on top
 	Storage func(sopClass string) bool // classes that are taken; nil = IsStorage
+	Known   func(netip.Addr) bool      // where callers are to be: others get no place of theirs, and Admit says what becomes of them. nil = anywhere
 	Admit   func(Association) error    // a Reject goes to the caller; other errors are NoReason. nil = everybody
 	Ended   func(Association, error)   // is told of every association that ends; nil error: it was released. A caller without
 	Limits  Limits                     // titles never got as far as to say them
@@ -50,7 +51,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limits := s.Limits.defaulted()
 	late, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { l.Close() })
-	c := &crowd{most: limits.Associations, by: map[netip.Addr]int{}}
+	c := s.crowds(limits)
 	var all sync.WaitGroup
 	var failed error
 	for {
@@ -128,6 +129,27 @@ func (c *crowd) leave(a netip.Addr) {
 		delete(c.by, a)
 	}
 }
+
+// crowds are those whom the Server knows, and all others, who keep no place from them.
+type crowds struct {
+	known             func(netip.Addr) bool
+	guests, strangers crowd
+}
+
+func (s *Server) crowds(limits Limits) *crowds {
+	return &crowds{known: s.Known, guests: crowd{most: limits.Associations, by: map[netip.Addr]int{}},
+		strangers: crowd{most: max(1, limits.Associations/4), by: map[netip.Addr]int{}}}
+}
+
+func (c *crowds) of(a netip.Addr) *crowd {
+	if c.known == nil || c.known(a) {
+		return &c.guests
+	}
+	return &c.strangers
+}
+
+func (c *crowds) enter(a netip.Addr) (room, ok bool) { return c.of(a).enter(a) }
+func (c *crowds) leave(a netip.Addr)                 { c.of(a).leave(a) }
 
 func remote(conn net.Conn) netip.Addr {
 	if a, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
