@@ -63,7 +63,12 @@ func (s *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Server) server(c *tls.Config) *dimse.Server {
-	return &dimse.Server{Handler: handler{s}, TLS: c, Admit: s.admit, Ended: s.ended, Limits: s.o.Limits}
+	return &dimse.Server{Handler: handler{s}, TLS: c, Known: s.known, Admit: s.admit, Ended: s.ended, Limits: s.o.Limits}
+}
+
+// known says that a caller is where devices are.
+func (s *Server) known(a netip.Addr) bool {
+	return len(s.o.Hosts) == 0 || slices.ContainsFunc(s.o.Hosts, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }
 
 // Counts tells what has happened.
@@ -74,7 +79,7 @@ func (s *Server) Counts() Counts {
 // admit decides who is let in.
 func (s *Server) admit(a dimse.Association) error {
 	reject := func(r dimse.Reject) error { s.counts.rejected.Add(1); return r }
-	if len(s.o.Hosts) > 0 && !slices.ContainsFunc(s.o.Hosts, func(p netip.Prefix) bool { return p.Contains(a.RemoteIP.Unmap()) }) {
+	if !s.known(a.RemoteIP) {
 		return reject(dimse.NoReason)
 	}
 	if a.Called != s.o.AETitle && !fits(s.o.Called, a.Called) {

@@ -17,14 +17,15 @@ import (
 	"carepost/internal/crash"
 )
 
-// A modality hands in studies by C-STORE, they go by mail, and the other side gives them to two archives: DCMTK's dcmsend and storescp,
-// and Orthanc. Each side dies at every point of intake and of handing over, and at random moments while it is busy: every instance
+// Modalities hand in studies by C-STORE, they go by mail, and the other side gives them to two archives: DCMTK's storescu and dcmsend, its
+// storescp, and Orthanc. Each side dies at every point of intake and of handing over, and at random moments while it is busy: every instance
 // arrives in both archives with its data set as it was, byte for byte, and lies in the folder of studies once. Nobody's data directory
 // or log ever holds a patient's name. DCM-02, DCM-22.
 func TestFromModalityToArchive(t *testing.T) {
 	t.Parallel()
 	w := newWards(t)
 	w.arrive(t, w.sent(t, samples(t)))
+	w.arrive(t, w.sent(t, w.study(3, 20<<10)))
 	for _, a := range crash.All() {
 		switch room, _, _ := strings.Cut(a.Name, "."); room {
 		case "intake":
@@ -122,7 +123,7 @@ func (w *wards) sent(t *testing.T, study map[string][]byte) map[string][]byte {
 	return study
 }
 
-// modality begins to hand a study in; the function it returns waits for the end of that.
+// modality begins to hand a study in, by one program or the other in turn; the function it returns waits for the end of that.
 func (w *wards) modality(t *testing.T, study map[string][]byte) (wait func()) {
 	t.Helper()
 	maps.Copy(w.all, study)
@@ -133,11 +134,15 @@ func (w *wards) modality(t *testing.T, study map[string][]byte) (wait func()) {
 		}
 	}
 	host, port, _ := strings.Cut(w.device, ":")
+	args := []string{"dcmsend", "-aet", "CT1", "-aec", "CAREPOST", "--scan-directories", host, port, dir} // offers what each file is written in
+	if w.count%2 == 1 {
+		args = []string{"storescu", "-aet", "CT2", "-aec", "CAREPOST", "--required", "+sd", host, port, dir}
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for end := time.Now().Add(patience); ; <-time.After(100 * time.Millisecond) {
-			out, err := exec.Command("dcmsend", "-aet", "CT1", "-aec", "CAREPOST", "--scan-directories", host, port, dir).CombinedOutput()
+			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 			if err == nil {
 				return
 			}
