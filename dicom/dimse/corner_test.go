@@ -52,7 +52,7 @@ func answered(t *testing.T, stored, released []byte) (r Result, release error) {
 	return r, release
 }
 
-// PS3.7 §9.3.1.2: an answer without a status, or to something else, is no answer that says success.
+// ATT-38, PS3.7 §9.3.1.2: an answer without a status, or to something else, is no answer that says success.
 func TestAnswers(t *testing.T) {
 	yes := command{field: cStore | response, id: 1, class: testClass, instance: testInstance}
 	with := func(change func(*command)) []byte {
@@ -83,7 +83,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// PS3.8 §9.2.3, states 7, 9 and 11: both may ask for the release at once; who asks twice breaks the protocol, however long it could go on.
+// ATT-38, PS3.8 §9.2.3, states 7, 9 and 11: both may ask for the release at once; who asks twice breaks the protocol, however long it could go on.
 func TestReleaseAtOnce(t *testing.T) {
 	yes := command{field: cStore | response, id: 1, class: testClass, instance: testInstance}
 	ask, answer := pdu(pduRelease, make([]byte, 4)), pdu(pduReleased, make([]byte, 4))
