@@ -64,7 +64,7 @@ func behind(tx *store.Tx, w store.Work) (b Backlog, err error) {
 		var d store.Delivery
 		d, err = tx.Delivery(w.Ref)
 		b.Message = d.Message
-	case kindNotice, kindFailure, kindDeadline, kindRelease:
+	case kindNotice, kindFailure, kindDeadline, kindRelease, kindWarn:
 		var r store.Recipient
 		r, err = tx.Recipient(w.Ref)
 		b.Message = r.Message

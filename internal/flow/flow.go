@@ -47,6 +47,7 @@ const (
 	kindDelay    = "delay"    // not handed over yet: its sender is told; about a message
 	kindPurge    = "purge"    // what was set aside has been kept long enough; about a message
 	kindRelease  = "release"  // nobody has released it in time; about a recipient
+	kindWarn     = "warn"     // it was released: look whether its file-set is whole; about a recipient
 )
 
 const actor = audit.Actor("flow")
@@ -166,6 +167,7 @@ func (f *Flow) Handlers() []queue.Handler {
 		queue.Handler{Kind: kindPurge, Workers: 1, Do: f.purge},
 		queue.Handler{Kind: kindFragments, Workers: 1, Do: f.late},
 		queue.Handler{Kind: kindRelease, Workers: 1, Do: f.unreleased},
+		queue.Handler{Kind: kindWarn, Workers: 1, Do: f.warnLate},
 	)
 }
 

@@ -74,7 +74,7 @@ func (f *Flow) about(ctx context.Context, w store.Work) (m store.Message, waitin
 				return err
 			}
 			id, in = d.Message, []transit.State{transit.Sealed}
-		case kindNotice, kindFailure, kindDelivery, kindDeadline, kindSuccess, kindRelease:
+		case kindNotice, kindFailure, kindDelivery, kindDeadline, kindSuccess, kindRelease, kindWarn:
 			r, err := tx.Recipient(w.Ref)
 			if err != nil {
 				return err

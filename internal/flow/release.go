@@ -88,6 +88,9 @@ func (f *Flow) arrive(tx *store.Tx, m store.Message, r store.Recipient) error {
 	if _, err := f.gather(tx, m.ID, r.Address, m.Header.Part); err != nil {
 		return err
 	}
+	if err := tx.InsertWork(&store.Work{Kind: kindWarn, Ref: r.ID, Unique: kindWarn + ":" + r.ID}); err != nil {
+		return err
+	}
 	if failing, err := failingAlready(tx, r); err != nil || failing {
 		return err
 	}

@@ -1,7 +1,9 @@
 package flow
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
+	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/message"
 )
@@ -22,7 +25,7 @@ func (f *Flow) warn(a *arrival) error {
 	}
 	a.warnings = map[string]bounced{}
 	for _, r := range a.trusted {
-		w, err := f.warning(a, a.home(r), f.Clock())
+		w, err := f.warning(shown(a.opened.Header), a.fileset, a.home(r), f.Clock())
 		if err != nil {
 			return err
 		}
@@ -31,14 +34,56 @@ func (f *Flow) warn(a *arrival) error {
 	return nil
 }
 
-func (f *Flow) warning(a *arrival, to addr.Address, now time.Time) (w bounced, err error) {
-	h := shown(a.opened.Header)
+// warnLate does so where mail was held, and a person has released it: its set is judged again, for nothing of it was kept.
+func (f *Flow) warnLate(ctx context.Context, j *queue.Job) error {
+	var m store.Message
+	var to addr.Address
+	err := f.Store.View(ctx, func(tx *store.Tx) error {
+		r, err := tx.Recipient(j.Ref)
+		if err != nil {
+			return err
+		}
+		if to, _, err = home(tx, r.Address); err != nil {
+			return err
+		}
+		m, err = tx.Message(r.Message)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("flow: warning: %w", err)
+	}
+	body, err := f.body(ctx, m.Work)
+	if errors.Is(err, store.ErrNotFound) { // he has deleted it since
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	r, _, err := f.checkFileSet(ctx, j, body)
+	if err != nil || r == nil || r.Verdict == fileset.Complete {
+		return err
+	}
+	w, err := f.warning(m.Header, r, to, f.Clock())
+	if err != nil {
+		return err
+	}
+	return f.commit(ctx, func(tx *store.Tx) error {
+		if err := f.intoMailbox(tx, to, w); err != nil {
+			return err
+		}
+		return j.Finish(tx)
+	}, w.ref)
+}
+
+// warning composes the letter about a message with header h, of which only what a person sees of it is named.
+func (f *Flow) warning(h store.Header, set *fileset.Report, to addr.Address, now time.Time) (w bounced, err error) {
 	from := addr.Address{Endpoint: "postmaster", Domain: to.Domain}
 	id, err := message.NewMessageID(rand.Reader, to.Domain)
 	if err != nil {
 		return w, fmt.Errorf("flow: warning: %w", err)
 	}
-	w.head = store.Header{MessageID: id, Subject: a.fileset.Verdict.String() + ": " + or(h.Subject, "(no subject)"), Sender: from.String(), Date: now}
+	w.head = store.Header{MessageID: id, Subject: set.Verdict.String() + ": " + or(h.Subject, "(no subject)"), Sender: from.String(), Date: now}
 	w.ref, err = f.keep(func(out io.Writer, boundary string) error {
 		var b message.Builder
 		b.AddMailboxes("From", message.Mailbox{Address: from}).AddMailboxes("To", message.Mailbox{Address: to})
@@ -49,7 +94,7 @@ func (f *Flow) warning(a *arrival, to addr.Address, now time.Time) (w bounced, e
 		if err := b.Err(); err != nil {
 			return err
 		}
-		return message.WriteLetter(out, &b, warningText(h, a.fileset), boundary)
+		return message.WriteLetter(out, &b, warningText(h, set), boundary)
 	})
 	return w, err
 }
