@@ -114,7 +114,7 @@ func header(l Letter) *message.Builder {
 
 // Subject gives a subject that holds the phrase of PS3.11 X.3.2 e, in plain ASCII whatever the rest is.
 func Subject(s string) string {
-	s = strings.TrimSpace(s)
+	s = strings.ReplaceAll(strings.TrimSpace(s), "=?", "= ?") // it is text: nobody shall decode it once more and find another
 	if s == "" {
 		return SubjectPhrase
 	}

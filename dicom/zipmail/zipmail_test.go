@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"mime"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,6 +153,9 @@ func TestSubject(t *testing.T) {
 	l.Subject = "x\r\nBcc: spy@evil.example"
 	if err := Compose(context.Background(), io.Discard, l, plan(t, "io8"), "b", nil); err == nil {
 		t.Error("a line end in the subject")
+	}
+	if got, err := new(mime.WordDecoder).DecodeHeader(Subject("=?utf-8?q?Berg?= hip")); err != nil || strings.Contains(got, " Berg ") {
+		t.Errorf("text that is decoded once more: %q %v", got, err)
 	}
 }
 
