@@ -11,7 +11,10 @@
 // that has not been seen to be there, and an inflated data set ends at MaxInflated bytes.
 package dicom
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Limits that are no options. Depth is that of PS3.5 §7.5 sequences inside one another.
 const (
@@ -32,4 +35,9 @@ var (
 	ErrCut      = errors.New("dicom: cut or damaged")        // an element reaches past the end of the file
 	ErrSyntax   = errors.New("dicom: broken data set")       // PS3.5 §7
 	ErrLimit    = errors.New("dicom: limit exceeded")
+
+	// ErrBare is an ErrNotDICOM too: a data set that nobody wrapped in a file. It may be the image of somebody.
+	ErrBare = fmt.Errorf("%w: a DICOM data set without the preamble and DICM of PS3.10 §7.1", ErrNotDICOM)
+	// ErrEmpty is an ErrNotDICOM too: a file of no bytes.
+	ErrEmpty = fmt.Errorf("%w: empty", ErrNotDICOM)
 )

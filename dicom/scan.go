@@ -122,14 +122,14 @@ func (p *parser) preamble() error {
 	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	case len(b) == 0:
-		return fmt.Errorf("%w: empty", ErrNotDICOM)
+		return ErrEmpty
 	case len(b) >= 132 && string(b[128:132]) == "DICM":
 		copy(p.f.Preamble[:], b)
 		p.src.pass(132)
 		return nil
 	}
 	if len(b) >= 8 && (b[0] == 2 || b[0] == 8) && b[1] == 0 || len(b) >= 4 && string(b[:4]) == "DICM" {
-		return fmt.Errorf("%w: a DICOM data set without the preamble and DICM of PS3.10 §7.1", ErrNotDICOM)
+		return ErrBare
 	}
 	return ErrNotDICOM
 }

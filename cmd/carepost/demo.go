@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -99,18 +99,9 @@ func demoError(err error) error {
 
 // badInput lists every file that is in the way, with its reason and the clause.
 func badInput(bad *fileset.InputError) error {
-	var b strings.Builder
-	b.WriteString("nothing was sent, because of")
-	damaged := false
-	for _, p := range bad.Problems {
-		fmt.Fprintf(&b, "\n  %s: %s", strings.Join(p.Files, ", "), p.Reason)
-		if p.Source != "" {
-			fmt.Fprintf(&b, " [%s]", p.Source)
-		}
-		damaged = damaged || p.Damaged
+	err := errors.New("nothing was sent, because of" + bad.List())
+	if slices.ContainsFunc(bad.Problems, func(p fileset.Problem) bool { return p.Damaged }) {
+		return incomplete(err)
 	}
-	if damaged {
-		return incomplete(errors.New(b.String()))
-	}
-	return refused(errors.New(b.String()))
+	return refused(err)
 }

@@ -150,7 +150,7 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 	if err := zipmail.Allow(profile, plan.Instances); err != nil {
 		return refused(err)
 	}
-	if err := f.beside(plan, f.contact); err != nil {
+	if err := f.beside(plan, f.contact, f.deid.options != ""); err != nil {
 		return err
 	}
 	if f.dry {

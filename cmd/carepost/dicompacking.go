@@ -59,8 +59,8 @@ func (p *packing) adds() bool { return len(p.with) > 0 || p.readme != "" || p.pd
 // mostReadme is how long README.TXT may be, in bytes.
 const mostReadme = 1 << 20
 
-// beside puts what was asked for beside a set. contact is whom a reader may ask.
-func (p *packing) beside(plan *fileset.Plan, contact string) error {
+// beside puts what was asked for beside a set. contact is whom a reader may ask; changed says that the images are not as they were.
+func (p *packing) beside(plan *fileset.Plan, contact string, changed bool) error {
 	for _, path := range p.with {
 		info, err := os.Stat(path)
 		switch {
@@ -82,7 +82,7 @@ func (p *packing) beside(plan *fileset.Plan, contact string) error {
 	}
 	switch {
 	case p.pdi:
-		err = plan.AddPDI(fileset.PDI{Contact: contact, Readme: text})
+		err = plan.AddPDI(fileset.PDI{Contact: contact, Readme: text, Changed: changed})
 	case text != nil:
 		err = plan.AddExtras(fileset.Extra{Name: fileset.ReadmeName, Size: int64(len(text)), Source: p.readme,
 			Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(text))), nil }})
@@ -136,8 +136,15 @@ func (p *packing) advice(bad *fileset.InputError, verb string) string {
 			flags = append(flags, "--allow-"+string(c))
 		}
 	}
-	if len(flags) == 0 {
-		return ""
+	var says string
+	if len(flags) > 0 {
+		says = fmt.Sprintf("\nto %s all the same, if you are sure whose images they are: %s", verb, strings.Join(flags, " "))
 	}
-	return fmt.Sprintf("\nto %s all the same, if you are sure whose images they are: %s", verb, strings.Join(flags, " "))
+	if !p.skip && slices.ContainsFunc(bad.Problems, func(x fileset.Problem) bool { return x.Foreign }) {
+		says += "\n--skip-foreign leaves such files out"
+		if verb == "send" {
+			says += "; one that is named itself is attached as it is"
+		}
+	}
+	return says
 }

@@ -86,7 +86,7 @@ func complain(w io.Writer, cmd *cobra.Command, err error) {
 	for _, said := range []string{name, strings.TrimPrefix(name, "carepost ")} {
 		text = strings.TrimPrefix(text, said+": ")
 	}
-	fmt.Fprintf(w, "%s: %s\n", name, text)
+	fmt.Fprintf(w, "%s: %s\n", name, plainLines(text)) // names of files are anybody's
 	if exitCode(err) == exitUsage {
 		fmt.Fprintf(w, "%s --help tells more.\n", name)
 	}

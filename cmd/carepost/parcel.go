@@ -156,7 +156,7 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 		if p.plan, p.sealed, err = f.deid.apply(ctx, p.plan, f.options()); err != nil {
 			return err
 		}
-		if err := f.beside(p.plan, f.from); err != nil {
+		if err := f.beside(p.plan, f.from, f.deid.options != ""); err != nil {
 			return err
 		}
 		p.size += p.plan.Bytes
@@ -179,14 +179,7 @@ func (p *parcel) close() {
 // hint tells what is wrong with the input, and what can be done about it.
 func (f *send) hint(bad *fileset.InputError) error {
 	err := badInput(bad)
-	if advice := f.advice(bad, "send"); advice != "" {
-		err = &exitError{exitCode(err), fmt.Errorf("%w%s", err, advice)}
-	}
-	foreign := func(p fileset.Problem) bool { return p.Source == "PS3.10 7.1" && !p.Damaged }
-	if f.skip || !slices.ContainsFunc(bad.Problems, foreign) {
-		return err
-	}
-	return &exitError{exitCode(err), fmt.Errorf("%w\n--skip-foreign leaves such files out; one that is named itself is attached as it is", err)}
+	return &exitError{exitCode(err), fmt.Errorf("%w%s", err, f.advice(bad, "send"))}
 }
 
 // judge looks whether an archive is fit to be sent: what the recipient would refuse does not leave.

@@ -20,6 +20,7 @@ type arranger struct {
 	patientNo, studyNo     int
 	seriesNo, imageNo      int
 	studyDate, studyTime   string
+	undated                bool // nothing in the study has a date: studyDate is ScanOptions.NoDate, or plainly none
 	scopes                 map[int]*scope
 }
 
@@ -107,6 +108,7 @@ func (a *arranger) place(i int, m *member) {
 	if m.record.root {
 		if a.patientNo >= 0 {
 			a.patientNo, a.imageNo = -1, 0
+			a.dateOf(nil)
 		}
 		a.imageNo++
 		a.leaf(m, 0, fmt.Sprintf("DICOM/OTHER/I%05d", a.imageNo))
@@ -151,15 +153,18 @@ func (a *arranger) place(i int, m *member) {
 	a.leaf(m, a.series, fmt.Sprintf("DICOM/P%04d/S%04d/R%04d/I%05d", a.patientNo, a.studyNo, a.seriesNo, a.imageNo))
 }
 
-// dateOf finds the date and time that stand in for missing ones in a study.
+// dateOf finds the date and time that stand in for missing ones in a study. What stands at the root has no study, and takes none from those before it.
 func (a *arranger) dateOf(ms []*member) {
-	a.studyDate, a.studyTime = ms[0].studyKeys.text(tagStudyDate), ms[0].studyKeys.text(tagStudyTime)
-	for _, m := range ms {
+	a.studyDate, a.studyTime = "", ""
+	for i, m := range ms {
+		if i == 0 {
+			a.studyDate, a.studyTime = m.studyKeys.text(tagStudyDate), m.studyKeys.text(tagStudyTime)
+		}
 		if a.studyDate == "" && m.date != "" {
 			a.studyDate, a.studyTime = m.date, m.time
 		}
 	}
-	if a.studyDate == "" {
+	if a.undated = a.studyDate == ""; a.undated {
 		a.studyDate = a.b.o.NoDate
 	}
 	if a.studyDate == "" {

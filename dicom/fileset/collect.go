@@ -241,6 +241,22 @@ func litter(name string) bool {
 	return strings.HasPrefix(name, "._")
 }
 
+// isForeign says that a file is no image of anybody, as far as its beginning and its name tell. A data set that lost its file header, and an empty
+// file that is called as images are, may have been meant to be in the set: they are never left out in silence.
+func isForeign(path string, err error) bool {
+	switch {
+	case errors.Is(err, dicom.ErrEmpty):
+		switch strings.ToLower(filepath.Ext(path)) {
+		case "", ".dcm", ".dicom", ".dic", ".ima", ".img":
+			return false
+		}
+		return true
+	case errors.Is(err, dicom.ErrBare):
+		return false
+	}
+	return errors.Is(err, dicom.ErrNotDICOM)
+}
+
 // Scan reads the headers of every file named, and of every file in the folders named, and plans the File-set. Nothing is written.
 // *InputError says what keeps the set from being packed; other errors are of ctx.
 func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
@@ -271,12 +287,12 @@ func (found *collector) scan(ctx context.Context, o ScanOptions, paths []string)
 			b.note(ruleSkipped.at(c.path, "the MANIFEST of an earlier set: the new set gets its own"))
 		case !c.named && (litter(filepath.Base(c.path)) || strings.Contains(filepath.ToSlash(c.path), "/__MACOSX/")):
 			b.note(ruleForeign.at(c.path, "left behind by a system; left out"))
-		case !c.named && o.SkipForeign && errors.Is(l.err, dicom.ErrNotDICOM):
+		case !c.named && o.SkipForeign && isForeign(c.path, l.err):
 			b.note(ruleForeign.at(c.path, "no DICOM object; left out as asked"))
 		default:
 			text, source := reason(l.err)
 			b.problems = append(b.problems, Problem{Files: []string{c.path}, Reason: text, Source: source,
-				Damaged: errors.Is(l.err, dicom.ErrCut) || errors.Is(l.err, dicom.ErrSyntax)})
+				Damaged: errors.Is(l.err, dicom.ErrCut) || errors.Is(l.err, dicom.ErrSyntax), Foreign: !c.named && isForeign(c.path, l.err)})
 		}
 	}
 	return b.plan(ctx, paths, directories)

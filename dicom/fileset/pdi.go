@@ -22,6 +22,7 @@ var rulePDI = rule{"pdi-transfer-syntax", Note, "RAD TF-2 4.47"}
 type PDI struct {
 	Contact string // of the institution: one line, to be asked about the images; may be empty
 	Readme  []byte // the text of README.TXT; nil: one is made
+	Changed bool   // the images are not as their makers made them: they were de-identified
 }
 
 // AddPDI puts README.TXT and INDEX.HTM beside the set, so that whoever opens the archive without a DICOM program learns what it is and
@@ -35,7 +36,7 @@ func (p *Plan) AddPDI(o PDI) error {
 	}
 	readme := o.Readme
 	if readme == nil {
-		readme = p.readme(o.Contact)
+		readme = p.readme(o)
 	}
 	return p.AddExtras(wholeExtra(ReadmeName, readme), wholeExtra(PageName, p.page(o.Contact)))
 }
@@ -45,11 +46,11 @@ func wholeExtra(name string, b []byte) Extra {
 }
 
 // readme is ASCII and names no patient.
-func (p *Plan) readme(contact string) []byte {
+func (p *Plan) readme(o PDI) []byte {
 	lines := []string{
 		"This archive holds DICOM images and documents (a DICOM File-set), as IHE PDI has",
 		"it: Portable Data for Imaging.", "",
-		"Institution:  " + contact,
+		"Institution:  " + o.Contact,
 		"Made by:      Carepost (" + implementationName + ")",
 		fmt.Sprintf("Contents:     %d instances, %d series, %d studies, %d patients", len(p.Instances), p.Series, p.Studies, p.Patients),
 		"Viewer:       none is enclosed", "",
@@ -58,14 +59,19 @@ func (p *Plan) readme(contact string) []byte {
 		"INDEX.HTM     the same for people: open it with a browser",
 		"MANIFEST      SHA-256 of every file: the set is complete only if all agree",
 	}
-	if contact == "" {
+	if o.Contact == "" {
 		lines = append(lines[:3], lines[4:]...)
 	}
 	for _, x := range p.extras {
 		lines = append(lines, x.Name)
 	}
-	lines = append(lines, "", "The images are as their makers made them: nothing in them was changed. Whoever",
-		"made this archive answers for its contents, not the makers of the program.", "")
+	lines = append(lines, "")
+	if o.Changed {
+		lines = append(lines, "The images were de-identified: what tells whose they are was taken out of them, or", "replaced. Whoever")
+	} else {
+		lines = append(lines, "The images are as their makers made them: nothing in them was changed. Whoever")
+	}
+	lines = append(lines, "made this archive answers for its contents, not the makers of the program.", "")
 	return []byte(strings.Map(func(r rune) rune {
 		if r >= 0x80 {
 			return '?'

@@ -54,6 +54,11 @@ func TestPDI(t *testing.T) {
 	if err := again.AddPDI(PDI{}); err == nil {
 		t.Error("twice")
 	}
+	changed := scan(t, dir)
+	if err := changed.AddPDI(PDI{Changed: true}); err != nil || !strings.Contains(string(unzipped(t, packed(t, changed))[ReadmeName]), "de-identified") ||
+		strings.Contains(string(unzipped(t, packed(t, changed))[ReadmeName]), "nothing in them was changed") {
+		t.Errorf("README.TXT of a set that was de-identified: %v\n%s", err, unzipped(t, packed(t, changed))[ReadmeName])
+	}
 	jpeg := scan(t, filepath.Join(shared(t), "files", "JPEG2000.dcm"))
 	if err := jpeg.AddPDI(PDI{Readme: []byte("ours")}); err != nil || !hasRule(jpeg.Findings, "pdi-transfer-syntax") || string(unzipped(t, packed(t, jpeg))[ReadmeName]) != "ours" {
 		t.Errorf("%v %v", err, jpeg.Findings)

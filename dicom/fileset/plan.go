@@ -45,6 +45,7 @@ type Problem struct {
 	Reason  string
 	Source  string // clause
 	Damaged bool   // a file is cut or broken, rather than out of place
+	Foreign bool   // ScanOptions.SkipForeign would leave it out
 
 	Conflict Conflict // what ScanOptions would have to allow; "" where nothing helps
 }
@@ -59,8 +60,21 @@ func (e *InputError) Error() string {
 		b.Reset()
 		b.WriteString("fileset: not packed; nothing was written")
 	}
-	for _, p := range e.Problems {
-		fmt.Fprintf(&b, "\n  %s: %s", strings.Join(p.Files, ", "), p.Reason)
+	return b.String() + e.List()
+}
+
+// maxProblems is how many lines are told of what is in the way: whoever mends those sees the others next.
+const maxProblems = 200
+
+// List has a line for each problem, after a line end. Names of files are made printable: a folder may come from anybody.
+func (e *InputError) List() string {
+	var b strings.Builder
+	for i, p := range e.Problems {
+		if i == maxProblems {
+			fmt.Fprintf(&b, "\n  and %d more", len(e.Problems)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\n  %s: %s", clean(strings.Join(p.Files, ", ")), clean(p.Reason))
 		if p.Source != "" {
 			fmt.Fprintf(&b, " [%s]", p.Source)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -207,9 +208,47 @@ func TestScanTakes(t *testing.T) {
 		t.Errorf("names allowed: %v", err)
 	}
 	writeFile(t, dir, "VIEWER.EXE", []byte("MZ"))
+	writeFile(t, dir, "AUTORUN.TAG", nil)
 	p, err = Scan(context.Background(), ScanOptions{SkipForeign: true, AllowNames: true}, dir)
 	if err != nil || len(p.Instances) != 2 || !hasRule(p.Findings, "foreign-file-left-out") {
 		t.Errorf("foreign files left out: %v", err)
+	}
+	for name, b := range map[string][]byte{"IM0007": nil, "IM0008.DCM": nil, "headless": io8[132:]} { // somebody's image, perhaps
+		path := writeFile(t, filepath.Join(dir, "sub"), name, b)
+		_, err = Scan(context.Background(), ScanOptions{SkipForeign: true, AllowNames: true}, dir)
+		if in, ok := err.(*InputError); !ok || len(in.Problems) != 1 || in.Problems[0].Files[0] != path || in.Problems[0].Foreign {
+			t.Errorf("%s was left out: %v", name, err)
+		}
+		os.Remove(path)
+	}
+}
+
+// What stands at the root has no study: where it has no date, none of a patient's is given to it, nor an empty one (PS3.3 F.5.31: Type 1).
+func TestRootDates(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "hp", bare(classRoot+"38.1", "1.2.3.1"))
+	alone := scan(t, dir)
+	writeFile(t, dir, "ct", ct("P1", "Berg^Ann", "1.1", "1.2", "1.3", appendText(nil, tagStudyDate, "20260102")))
+	for name, p := range map[string]*Plan{"alone": alone, "beside a patient": scan(t, dir)} {
+		d := p.directory
+		if i := bytes.Index(d, appendText(nil, 0x0072000A, "19000101")); i < 0 {
+			t.Errorf("%s: no date of its own", name)
+		}
+		if r := checkBytes(t, packed(t, p)); r.Verdict != Complete || !slices.ContainsFunc(p.Findings, func(f Finding) bool { return strings.Contains(f.Text, "nothing there has a date") }) {
+			t.Errorf("%s: %v %v %v", name, r.Verdict, r.Findings, p.Findings)
+		}
+	}
+}
+
+// A list of problems ends somewhere, and names of files are nobody's way to a terminal.
+func TestProblemsAreListed(t *testing.T) {
+	var e InputError
+	for range maxProblems + 7 {
+		e.Problems = append(e.Problems, Problem{Files: []string{"a\x1b]0;x\a\n  b"}, Reason: "no\x9bthing"})
+	}
+	text := e.Error()
+	if n := strings.Count(text, "\n"); n != maxProblems+1 || !strings.HasSuffix(text, "and 7 more") || strings.ContainsAny(text, "\x1b\a") || !strings.Contains(text, "a?]0;x??  b: no?thing") {
+		t.Errorf("%d lines: %q", n, text[:min(len(text), 200)])
 	}
 }
 

@@ -49,6 +49,9 @@ func (a *arranger) supply(b []byte, r *record, k key, m *member, up int) []byte 
 		value, how = a.running(up, k.tag), "a running number"
 	case date:
 		value, how = a.studyDate, "the date of its study or of another element"
+		if a.undated {
+			how = a.studyDate + ", for nothing there has a date"
+		}
 	case clock:
 		value, how = a.studyTime, "a time to go with the date"
 	case unknownCode:
