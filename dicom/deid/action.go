@@ -42,23 +42,25 @@ var exceptions = map[dicom.Tag]action{
 	0x00340001: keep, 0x0040A073: keep, // flows and verifying observers: what is in them stands in the table
 }
 
-// act decides about an element. Of sequences inside a masked one, texts are the concern of mask.
-func (a *Act) act(t dicom.Tag, v dicom.VR, known bool) action {
-	group := t >> 16
-	switch {
-	case t&0xFFFF == 0, group&1 == 1, group&0xFF00 == 0x5000, group&0xFF00 == 0x6000: // group lengths, private elements, curves, overlays
-		return remove
+// act decides about an element. What it is goes by PS3.6 where that knows it, whatever the file says: a name is one in any representation.
+func (a *Act) act(h head) action {
+	t, v, group := h.tag, h.vr, h.tag>>16
+	if t&0xFFFF == 0 || group&1 == 1 || group&0xFF00 == 0x5000 || group&0xFF00 == 0x6000 || group < 8 {
+		return remove // group lengths, private elements, curves, overlays, and what belongs to no data set (PS3.5 §7.1)
+	}
+	if h.known {
+		if v, _ = vrOf(t); !pixels(t) && h.sequence() != (v == vr("SQ")) {
+			return remove // nobody knows what is in it
+		}
 	}
 	r, listed := profile[t]
 	switch {
 	case !listed && exceptions[t] != keep:
 		return exceptions[t]
-	case !listed && !known:
+	case !listed && !h.known:
 		return remove
-	case !listed && v == vr("PN"):
-		return empty
 	case !listed:
-		return keep
+		return a.beyond(t, v)
 	}
 	if a.options&r.keep != 0 && (!temporal(v) || a.options&r.keep&RetainFullDates != 0 || r.keep&RetainFullDates == 0) {
 		return keep
@@ -102,8 +104,20 @@ func basic(t dicom.Tag, r row, v dicom.VR) action {
 func temporal(v dicom.VR) bool { return v == vr("DA") || v == vr("TM") || v == vr("DT") }
 
 // mask is the action for an element inside a masked sequence: no free text, no name, no time stays, but codes and numbers do.
-func mask(t dicom.Tag, v dicom.VR, was action) action {
-	if was != keep {
+func mask(h head, was action) action {
+	v, _ := vrOf(h.tag)
+	if first := maskBy(h.tag, v, was); first != keep || v == h.vr {
+		return first
+	}
+	return maskBy(h.tag, h.vr, was)
+}
+
+func maskBy(t dicom.Tag, v dicom.VR, was action) action {
+	switch was {
+	case keep:
+	case words:
+		return dummy
+	default:
 		return was
 	}
 	switch v.String() {

@@ -221,7 +221,7 @@ func TestAct(t *testing.T) {
 	if u := "1.2.840.10008.1.4.1.1"; a.uid(u) != u {
 		t.Error("a UID of the standard was mapped")
 	}
-	if a.patient("1") == a.patient("2") || a.patient("1") == b.patient("1") || a.patient("1") != again.patient("1") {
+	if a.pseudonym("patient", "1") == a.pseudonym("patient", "2") || a.pseudonym("patient", "1") == b.pseudonym("patient", "1") || a.pseudonym("patient", "1") != again.pseudonym("patient", "1") {
 		t.Error("pseudonyms")
 	}
 	for _, c := range []struct {

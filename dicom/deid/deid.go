@@ -3,10 +3,12 @@
 //
 // Table E.1-1 is data (table.go), and so is the dictionary of PS3.6 (dictionary.go); both are made by dicom/deid/gen. An element goes the
 // way its row says. Where a row leaves a choice by the type of the attribute ("X/Z/D"), the choice is the one that any type allows: a
-// dummy before an empty value, an empty value before none. Elements that are not in the table stay if PS3.6 knows them.
+// dummy before an empty value, an empty value before none. Elements that are not in the table stay if PS3.6 knows them and nobody can stand
+// in them.
 //
-// What it does beyond the table, always to the safer side: elements that neither the table nor PS3.6 knows go; names of persons that are
-// not in the table are emptied; overlays and curves go whole, and so do graphic annotations, for no program knows what is written in
+// What it does beyond the table, always to the safer side: elements that neither the table nor PS3.6 knows go, and so do those that the
+// file has in a form that PS3.6 does not; names of persons, UIDs, dates, addresses and free texts that are not in the table (beyond.go) are
+// treated as those are that stand there, but for texts of the words of anatomy and technique; overlays and curves go whole, and so do graphic annotations, for no program knows what is written in
 // them; codes of persons are replaced by one that says "Removed"; digital signatures go, for they would be broken (PS3.15 B.8 and
 // DCM-25), and that is told. What it cannot do is refused: an encapsulated document, and pixels that are said to have names burned in.
 //
@@ -142,7 +144,7 @@ func (a *Act) mac(use, value string) []byte {
 
 // uid gives the UID that stands for another in this act: of the form of PS3.5 B.2. Those of the standard itself are nobody's.
 func (a *Act) uid(of string) string {
-	if of == "" || strings.HasPrefix(of, "1.2.840.10008.") {
+	if of == "" || standard(of) {
 		return of
 	}
 	b := a.mac("uid", of)[:16]
@@ -150,9 +152,26 @@ func (a *Act) uid(of string) string {
 	return "2.25." + new(big.Int).SetBytes(b).String()
 }
 
-// patient gives the pseudonym of a Patient ID.
-func (a *Act) patient(id string) string {
-	return "ANON-" + strings.ToUpper(hex.EncodeToString(a.mac("patient", id)[:5]))
+// standard knows the UIDs of PS3.6 Annex A, which are registered one by one: a long number under their root is some device's invention.
+func standard(uid string) bool {
+	rest, ok := strings.CutPrefix(uid, "1.2.840.10008.")
+	for part := range strings.SplitSeq(rest, ".") {
+		ok = ok && len(part) <= 4
+	}
+	return ok
+}
+
+// patient gives the pseudonym of whose the instance is. Without a Patient ID a study is one patient's, and two studies are two patients'.
+func (a *Act) patient(f *dicom.File) string {
+	use, id := "patient", f.Data.String(tagPatientID)
+	if id == "" {
+		use, id = "study", f.Data.String(tagStudy)
+	}
+	return a.pseudonym(use, id)
+}
+
+func (a *Act) pseudonym(use, id string) string {
+	return "ANON-" + strings.ToUpper(hex.EncodeToString(a.mac(use, id)[:5]))
 }
 
 // Warning is something a person should know before the result is given away. It holds no value of the instance.
@@ -178,7 +197,7 @@ const (
 )
 
 // lookedAt is what is asked before anything is written.
-var lookedAt = []dicom.Tag{tagSOPClass, tagModality, tagSafe, tagPatientID, tagBurned, tagRecognised, tagMIME}
+var lookedAt = []dicom.Tag{tagSOPClass, tagModality, tagSafe, tagPatientID, tagStudy, tagBurned, tagRecognised, tagMIME}
 
 // Tags that are more to this package than a row of the table.
 const (
@@ -187,6 +206,7 @@ const (
 	tagModality    dicom.Tag = 0x00080060
 	tagPatientName dicom.Tag = 0x00100010
 	tagPatientID   dicom.Tag = 0x00100020
+	tagStudy       dicom.Tag = 0x0020000D
 	tagRemoved     dicom.Tag = 0x00120062
 	tagMethod      dicom.Tag = 0x00120063
 	tagMethodCodes dicom.Tag = 0x00120064

@@ -19,8 +19,13 @@ func marked(t dicom.Tag) bool {
 	return t == tagRemoved || t == tagMethod || t == tagMethodCodes || t == tagTemporal
 }
 
-// marks says in the data set what was done (PS3.15 E.1.1 step 6, PS3.3 C.7.1.1 and C.12.1).
-func (a *Act) marks() []added {
+// marks says in the data set what was done (PS3.15 E.1.1 step 6, PS3.3 C.7.1.1 and C.12.1). Of pixels that are said to show names nobody
+// says that the identity is gone.
+func (a *Act) marks(f *dicom.File) []added {
+	gone := "YES"
+	if burnedIn(f) {
+		gone = "NO"
+	}
 	text := func(s string) func(*rewriter, coding, head) error {
 		return func(x *rewriter, c coding, h head) error { return x.out.value(c, h, []byte(s)) }
 	}
@@ -32,7 +37,7 @@ func (a *Act) marks() []added {
 		temporal = "MODIFIED"
 	}
 	return []added{
-		{tagRemoved, text("YES")},
+		{tagRemoved, text(gone)},
 		{tagMethod, text("Carepost, PS3.15 Annex E")},
 		{tagMethodCodes, func(x *rewriter, c coding, h head) error { return x.methods(c, h) }},
 		{tagTemporal, text(temporal)},
@@ -115,25 +120,33 @@ func (b blocks) keeps(t dicom.Tag) bool {
 	return t>>16&1 == 1 && t&0xFFFF > 0xFF && b.at[t>>16<<16|t>>8&0xFF]
 }
 
+// burnedIn says that an instance itself says so (PS3.3 C.7.6.1).
+func burnedIn(f *dicom.File) bool { return strings.EqualFold(f.Data.String(tagBurned), "YES") }
+
+// captured are the modalities whose pixels come from a screen, from paper or from a camera more often than not.
+var captured = []string{"US", "XC", "SC", "OT", "ES", "GM", "OP", "RF", "XA", "IVUS", "ECG", "DOC"}
+
 // examine refuses what a program cannot do, and warns of what it cannot see.
 func (a *Act) examine(f *dicom.File, r *Report) error {
-	class, modality := f.SOPClass, f.Data.String(tagModality)
+	class, under := strings.CutPrefix(f.SOPClass, "1.2.840.10008.5.1.4.1.1.")
+	class += "."
 	switch {
-	case strings.HasPrefix(class, "1.2.840.10008.5.1.4.1.1.104."), f.Data.String(tagMIME) != "":
+	case under && strings.HasPrefix(class, "104."), f.Data.String(tagMIME) != "":
 		return fmt.Errorf("%w: an encapsulated document", ErrRefused)
-	case f.Data.String(tagBurned) == "YES" && !a.burned:
+	case under && strings.HasPrefix(class, "9.4."): // basic and general audio
+		return fmt.Errorf("%w: a recording of voices", ErrRefused)
+	case burnedIn(f) && !a.burned:
 		return fmt.Errorf("%w: its pixels are said to show names (Burned In Annotation, PS3.3 C.7.6.1)", ErrRefused)
 	case f.Lied:
 		return fmt.Errorf("%w: it is not written in the transfer syntax that it names", dicom.ErrSyntax)
 	}
 	switch {
-	case f.Data.String(tagBurned) == "YES":
-		r.warn(WarnBurnedIn, "PS3.3 C.7.6.1", "its pixels are said to show names; they stay as they are")
-	case f.Data.String(tagBurned) != "NO" && slices.Contains([]string{"US", "XC", "SC", "OT", "ES", "GM", "OP", "RF", "XA", "IVUS", "ECG", "DOC"}, modality),
-		strings.HasPrefix(class, "1.2.840.10008.5.1.4.1.1.7"):
+	case burnedIn(f):
+		r.warn(WarnBurnedIn, "PS3.3 C.7.6.1", "its pixels are said to show names; they stay as they are, and it is marked as not without identity")
+	case f.Data.String(tagBurned) != "NO" && slices.Contains(captured, f.Data.String(tagModality)), under && strings.HasPrefix(class, "7."):
 		r.warn(WarnBurnedIn, "PS3.3 C.7.6.1", "names may stand in its pixels: look at it")
 	}
-	if f.Data.String(tagRecognised) == "YES" {
+	if strings.EqualFold(f.Data.String(tagRecognised), "YES") {
 		r.warn(WarnRecognised, "PS3.15 E.3.2", "a face can be recognised in its pixels")
 	}
 	return nil

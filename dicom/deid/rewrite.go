@@ -19,11 +19,11 @@ type rewriter struct {
 	r    *Report
 	safe blocks  // private blocks of the main data set
 	add  []added // elements that the main data set gets, in the order of their tags
-	of   string  // the Patient ID it had
+	of   string  // the pseudonym of its patient
 }
 
 // Rewrite writes the de-identified instance of the Part 10 file r to w, in the same transfer syntax. ErrRefused where a person has to do
-// it, before anything is written; errors of dicom where r is no whole instance, when w has got a part that must not be used.
+// it; errors of dicom where r is no whole instance. After an error w may have got a part that must not be used.
 func (a *Act) Rewrite(w io.Writer, r io.ReaderAt, size int64) (*Report, error) {
 	report, err := a.rewrite(w, r, size)
 	if err != nil {
@@ -53,7 +53,7 @@ func (a *Act) rewrite(w io.Writer, r io.ReaderAt, size int64) (*Report, error) {
 	if err := writeMeta(out, f, report.SOPInstance); err != nil {
 		return nil, err
 	}
-	x := &rewriter{a: a, in: in, out: out, r: report, safe: a.declared(f.Data), add: a.marks(), of: f.Data.String(tagPatientID)}
+	x := &rewriter{a: a, in: in, out: out, r: report, safe: a.declared(f.Data), add: a.marks(f), of: a.patient(f)}
 	c := coding{big: f.Encoding == dicom.ExplicitBig, implicit: f.Encoding == dicom.ImplicitLittle}
 	if f.Encoding == dicom.Deflated {
 		err = x.deflated()
@@ -78,6 +78,10 @@ func (x *rewriter) deflated() error {
 	x.in = &input{r: bufio.NewReader(&bounded{fr, dicom.MaxInflated})}
 	x.out.w = bufio.NewWriter(fw)
 	if err := x.main(coding{}); err != nil {
+		var bad flate.CorruptInputError
+		if errors.As(err, &bad) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("%w: deflated data set", dicom.ErrCut)
+		}
 		return err
 	}
 	err = errors.Join(x.out.w.Flush(), fw.Close())
@@ -112,8 +116,8 @@ func (x *rewriter) main(c coding) error {
 			}
 			return x.marks(c, 0xFFFFFFFF)
 		}
-		if zeros(b) { // padding at the end of the file
-			return x.marks(c, 0xFFFFFFFF)
+		if zeros(b) {
+			return errors.Join(x.padding(), x.marks(c, 0xFFFFFFFF))
 		}
 		h, err := x.in.head(c)
 		if err != nil {
@@ -126,6 +130,24 @@ func (x *rewriter) main(c coding) error {
 			return err
 		}
 		if err := x.element(c, h, place{}); err != nil {
+			return err
+		}
+	}
+}
+
+// padding passes over zeros at the end of the file; whatever else follows would be lost.
+func (x *rewriter) padding() error {
+	for {
+		b, err := x.in.r.Peek(1)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case b[0] != 0:
+			return fmt.Errorf("%w: data after zero padding", dicom.ErrSyntax)
+		}
+		if _, err := x.in.r.Discard(1); err != nil {
 			return err
 		}
 	}
@@ -148,9 +170,9 @@ type place struct {
 
 // element rewrites one element.
 func (x *rewriter) element(c coding, h head, at place) error {
-	what := x.a.act(h.tag, h.vr, h.known)
+	what := x.a.act(h)
 	if at.masked {
-		what = mask(h.tag, h.vr, what)
+		what = mask(h, what)
 	}
 	if at.depth == 0 && x.safe.keeps(h.tag) {
 		what = keep
@@ -162,11 +184,10 @@ func (x *rewriter) element(c coding, h head, at place) error {
 		what = remove // ours stand there instead
 	}
 	x.note(h, what)
-	sequence := h.vr == vr("SQ") || h.length == undefined && h.vr == vr("UN") || h.vr == vr("UN") && isSequence(h)
 	switch {
 	case pixels(h.tag) && h.length == undefined:
 		return x.fragments(c, h, what)
-	case sequence:
+	case h.sequence():
 		return x.sequence(c, h, what, at)
 	case h.length == undefined:
 		return fmt.Errorf("%w: %v of %v has no length", dicom.ErrSyntax, h.tag, h.vr)
@@ -174,9 +195,13 @@ func (x *rewriter) element(c coding, h head, at place) error {
 	return x.value(c, h, what)
 }
 
-func isSequence(h head) bool {
+// sequence says that items follow: by the file's own word, or by PS3.6's where the file has none (PS3.5 §6.2.2 note).
+func (h head) sequence() bool {
+	if h.vr != vr("UN") {
+		return h.vr == vr("SQ")
+	}
 	v, _ := vrOf(h.tag)
-	return v == vr("SQ")
+	return h.length == undefined || v == vr("SQ")
 }
 
 // block decides about the element that reserves a private block, by its value.
@@ -202,7 +227,7 @@ func (x *rewriter) note(h head, what action) {
 	default:
 		x.r.Replaced++
 	}
-	if h.tag == tagSignatures && x.out.muted == 0 {
+	if h.tag == tagSignatures {
 		x.r.warn(WarnSignature, "PS3.15 B.8", "a digital signature in it would be broken and was taken out: the attestation is lost")
 	}
 }
@@ -237,6 +262,7 @@ func (x *rewriter) sequence(c coding, h head, what action, at place) error {
 		if err := x.quiet(func() error { return x.items(inner, h, in) }); err != nil {
 			return err
 		}
+		h.vr = vr("SQ")
 		return x.instead(c, h, what)
 	}
 	if err := x.out.head(c, head{tag: h.tag, vr: h.vr, length: undefined}); err != nil {

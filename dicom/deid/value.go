@@ -59,18 +59,17 @@ func (x *rewriter) changed(c coding, h head, what action) error {
 	if known(was) {
 		return x.out.value(c, h, v)
 	}
-	r := profile[h.tag]
-	what = basic(h.tag, r, h.vr)
-	if what == remove {
-		return nil
+	r, listed := profile[h.tag]
+	if !listed {
+		return x.instead(c, h, dummy)
 	}
-	return x.instead(c, h, what)
+	return x.instead(c, h, basic(h.tag, r, h.vr))
 }
 
 // shift moves dates by the days of the act (PS3.15 E.3.6). A value that names no whole day is not ok.
 func (a *Act) shift(v dicom.VR, was string) (string, bool) {
 	if v == vr("TM") {
-		return was, true
+		return was, only(was, `0123456789:.\ `)
 	}
 	all := strings.Split(was, `\`)
 	for i, s := range all {
@@ -83,13 +82,17 @@ func (a *Act) shift(v dicom.VR, was string) (string, bool) {
 			s, rest = s[:8], s[8:]
 		}
 		day, err := time.Parse("20060102", strings.ReplaceAll(s, ".", ""))
-		if err != nil {
+		moved := day.AddDate(0, 0, a.days)
+		if err != nil || moved.Year() < 1 || !only(rest, "0123456789.+-") {
 			return "", false
 		}
-		all[i] = day.AddDate(0, 0, a.days).Format("20060102") + rest
+		all[i] = moved.Format("20060102") + rest
 	}
 	return strings.Join(all, `\`), true
 }
+
+// only says that s is made of these characters.
+func only(s, of string) bool { return strings.Trim(s, of) == "" }
 
 // instead writes what stands for a value or a sequence that nobody is to see.
 func (x *rewriter) instead(c coding, h head, what action) error {
@@ -99,7 +102,7 @@ func (x *rewriter) instead(c coding, h head, what action) error {
 	case empty:
 		return x.out.value(c, h, nil)
 	case alias:
-		return x.out.value(c, h, []byte(x.a.patient(x.of)))
+		return x.out.value(c, h, []byte(x.of))
 	case coded:
 		return x.one(c, h, [][2]any{{dicom.Tag(0x00080100), "REMOVED"}, {dicom.Tag(0x00080102), "99CAREPOST"}, {dicom.Tag(0x00080104), "Removed"}})
 	case emptied:
@@ -107,7 +110,11 @@ func (x *rewriter) instead(c coding, h head, what action) error {
 	case refused:
 		return fmt.Errorf("%w: %v is a document of its own", ErrRefused, h.tag)
 	}
-	return x.out.value(c, h, dummyOf(h.vr))
+	v := h.vr
+	if v == vr("UN") {
+		v, _ = vrOf(h.tag)
+	}
+	return x.out.value(c, h, dummyOf(v))
 }
 
 // dummyOf gives a value that a VR allows and that says nothing.
