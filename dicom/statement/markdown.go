@@ -188,11 +188,14 @@ func (s *Statement) securityPart(p page) {
 		return
 	}
 	p.line("\nApplication Level Confidentiality Profiles (PS3.15 Annex E), by the choice of who sends:\n")
-	p.table("code|profile or option", func(row func(...string)) {
+	p.table("code|profile or option|offered", func(row func(...string)) {
 		for _, x := range s.Privacy {
-			row(x.Code, x.Name)
+			row(x.Code, x.Name, yes(x.Offered))
 		}
 	})
+	p.line("\nPixels are never changed: an instance that says that names are burned into its pixels is refused unless the sender wants it all the same, and then keeps " +
+		"Patient Identity Removed NO. Encapsulated documents and recordings of voices are refused. Free texts, UIDs, dates and addresses that Table E.1-1 does not list are " +
+		"treated as listed ones are; private elements go, but for those that the instance itself declares safe, where that option is chosen.")
 }
 
 func (s *Statement) annexes(p page) {
@@ -230,5 +233,6 @@ func (s *Statement) annexes(p page) {
 		row("Implementation Version Name (0002,0013)", s.Identity.VersionName)
 	})
 	p.line("\nStandard Extended, Specialized or Private SOP Classes: none. Private Transfer Syntaxes: none. Private attributes: none are written. " +
-		"Coded terminology: the code (UNKNOWN, 99CAREPOST, \"Unknown\") stands in records where a required code is missing.")
+		"Coded terminology: the code (UNKNOWN, 99CAREPOST, \"Unknown\") stands in records where a required code is missing, " +
+		"and (REMOVED, 99CAREPOST, \"Removed\") in de-identified instances where a code named a person.")
 }

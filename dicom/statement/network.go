@@ -16,6 +16,7 @@ func entities() []Entity {
 	l := t.Limits
 	const verification, every = "Verification", "Storage: every SOP Class of 3.4, and those that are not known"
 	common := []Parameter{
+		{"Application Entity Title", "as configured; CAREPOST where nothing is"},
 		{"Application Context", "1.2.840.10008.3.1.1.1"},
 		{"Implementation Class UID, Version Name", dicom.ImplementationUID + ", " + dicom.ImplementationName},
 		{"maximum PDU that is received", strconv.Itoa(l.PDU) + " octets"},

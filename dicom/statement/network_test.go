@@ -28,11 +28,14 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := New("1").Markdown(&b); err != nil {
+	s := New("1")
+	s.AddStoreServer(StoreServer{Objects: 50, Within: 1 << 20, Reasons: []uint16{0xA700, 0x0110}})
+	if err := s.Markdown(&b); err != nil {
 		t.Fatal(err)
 	}
 	tables := dimse.NewTables()
 	for _, want := range []string{"Storage SCP", "Storage SCU", "| Verification | No | Yes |", "| Verification | Yes | No |",
+		"| " + storeTransaction + " | Yes | No |", "| " + storeTransaction + " | No | Yes |", "| reasons of (0008,1197) | A700H, 0110H |",
 		"| maximum PDU that is received | " + strconv.Itoa(tables.Limits.PDU) + " octets |", tables.Statuses[0].String()} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q", want)

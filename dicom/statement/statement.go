@@ -146,8 +146,9 @@ type Parameter struct {
 
 // Option is one of the Application Level Confidentiality Profiles (PS3.15 Annex E).
 type Option struct {
-	Code string `json:"code"` // (0012,0064)
-	Name string `json:"name"`
+	Code    string `json:"code"` // (0012,0064)
+	Name    string `json:"name"`
+	Offered bool   `json:"offered"`
 }
 
 // New makes the statement of a version. What rooms of other layers do is added by the caller.

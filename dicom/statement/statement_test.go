@@ -51,7 +51,10 @@ func TestSaysWhatTheTablesSay(t *testing.T) {
 		}
 	}
 	for _, o := range deid.Options() {
-		once("| " + o.Code + " | " + o.Meaning + " |")
+		once("| " + o.Code + " | " + o.Meaning + " | Yes |")
+	}
+	for _, o := range deid.NotOffered() {
+		once("| " + o.Code + " | " + o.Meaning + " | No |")
 	}
 	for _, c := range tables.Classes {
 		if !dimse.IsStorage(c.UID) {
@@ -92,7 +95,7 @@ func TestForms(t *testing.T) {
 	}
 	s.Network = []Entity{{Name: "STORE", Purpose: "takes images", Services: []Service{{Name: "Verification", UID: "1.2.840.10008.1.1", Provider: true}},
 		Parameters: []Parameter{{"PDU", "16 KiB"}}}}
-	s.Privacy = []Option{{"113100", "Basic Application Confidentiality Profile"}}
+	s.Privacy = []Option{{"113100", "Basic Application Confidentiality Profile", true}}
 	var b bytes.Buffer
 	if err := s.Markdown(&b); err != nil {
 		t.Fatal(err)

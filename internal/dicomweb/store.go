@@ -92,15 +92,9 @@ func peek(part io.Reader) (item stow.Item, study string, whole io.Reader, ok boo
 	return item, f.Data.String(tagStudy), io.MultiReader(&seen, part), dicom.ValidUID(item.SOPInstance)
 }
 
-// reason is the status for what package intake says (PS3.18 Table I.2-2). What is not known may be tried again.
+// reason is the status for what package intake says. What is not known may be tried again.
 func reason(err error) uint16 {
-	for _, x := range []struct {
-		is     error
-		status uint16
-	}{
-		{intake.ErrRoom, stow.OutOfResources}, {intake.ErrMismatch, stow.DataSetMismatch},
-		{intake.ErrObject, stow.CannotUnderstand}, {intake.ErrOrigin, stow.NotAuthorized},
-	} {
+	for _, x := range failures() {
 		if errors.Is(err, x.is) {
 			return x.status
 		}
