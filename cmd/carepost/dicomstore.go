@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -23,16 +20,17 @@ type dicomStore struct {
 func newDicomStoreCmd() *cobra.Command {
 	var f dicomStore
 	cmd := &cobra.Command{
-		Use:   "store HOST[:PORT] PATH…",
+		Use:   "store HOST[:PORT] PATH…|-",
 		Short: "Gives DICOM files to a PACS (C-STORE)",
 		Long: `Gives DICOM files, and all DICOM files in the folders named, to a PACS, each as it is: nothing is converted, so a file whose
 class or compression the other side does not take is left out and named. What is no DICOM file is left out of folders, and so is
-the DICOMDIR. Nothing is sent twice; what failed may be given again, for the other side knows it by its UID.
+the DICOMDIR. Of a DICOM.ZIP, or a mail with one, all instances are given if "dicom check" finds it COMPLETE, else none; "-" reads
+it from standard input. Nothing is sent twice; what failed may be given again, for the other side knows it by its UID.
 
 Exit codes: 0 all is stored; 1 some is not, and may be another time; 2 wrong usage; 3 the other side will not take some; 4 a
-file cannot be read, or is no DICOM file.`,
+file cannot be read, or is no DICOM file, or a DICOM.ZIP is not COMPLETE.`,
 		Example: `  carepost dicom store pacs.north.example:11112 study/ --called ARCHIVE
-  carepost dicom unpack DICOM.ZIP -d study && carepost dicom store pacs study`,
+  carepost dicom store pacs.north.example:11112 DICOM.ZIP`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return usage(fmt.Errorf("%s: the other side and files or folders, please", cmd.CommandPath()))
@@ -62,6 +60,7 @@ type storeFile struct {
 	Retry    bool   `json:"retry,omitempty"`
 
 	size   int64
+	open   func() (io.ReadCloser, error)
 	result dimse.Result
 }
 
@@ -70,14 +69,17 @@ func (f *dicomStore) run(cmd *cobra.Command, address string, paths []string) err
 	if err != nil {
 		return err
 	}
-	files, err := storeFiles(paths)
-	if err != nil {
-		return err
+	given := storeInput{cmd: cmd, quiet: f.quiet || asJSON(cmd)}
+	defer given.close()
+	for _, p := range paths {
+		if err := given.add(p); err != nil {
+			return err
+		}
 	}
+	files := given.files
 	items := make([]dimse.Item, len(files))
 	for i := range files {
-		items[i] = dimse.Item{Open: func() (io.ReadCloser, error) { return os.Open(files[i].File) },
-			Instance: dimse.Instance{SOPClass: files[i].Class, SOPInstance: files[i].Instance, TransferSyntax: files[i].Syntax}}
+		items[i] = dimse.Item{Open: files[i].open, Instance: dimse.Instance{SOPClass: files[i].Class, SOPInstance: files[i].Instance, TransferSyntax: files[i].Syntax}}
 	}
 	bar := newDicomBar(cmd.ErrOrStderr(), "storing")
 	if f.quiet || asJSON(cmd) {
@@ -99,59 +101,6 @@ func (f *dicomStore) run(cmd *cobra.Command, address string, paths []string) err
 		return notNow(err)
 	}
 	return storeError(c, files)
-}
-
-// storeFiles lists the files that are named, and the DICOM files of the folders that are.
-func storeFiles(paths []string) (files []storeFile, err error) {
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, usage(fmt.Errorf("dicom store: there is no %s", p))
-		case err != nil:
-			return nil, notNow(err)
-		case !info.IsDir() && !info.Mode().IsRegular():
-			return nil, usage(fmt.Errorf("dicom store: %s is neither a file nor a folder", p))
-		case !info.IsDir():
-			x, err := storeFileOf(p)
-			if err != nil {
-				return nil, incomplete(fmt.Errorf("%s: %w", p, err))
-			}
-			files = append(files, x)
-			continue
-		}
-		before := len(files)
-		err = filepath.WalkDir(p, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			if x, err := storeFileOf(path); err == nil && x.Class != basicDirectory {
-				files = append(files, x)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, notNow(err)
-		}
-		if len(files) == before {
-			return nil, incomplete(fmt.Errorf("dicom store: %s holds no DICOM file", p))
-		}
-	}
-	return files, nil
-}
-
-func storeFileOf(path string) (storeFile, error) {
-	r, err := os.Open(path)
-	if err != nil {
-		return storeFile{}, err
-	}
-	defer r.Close()
-	info, err := r.Stat()
-	if err != nil {
-		return storeFile{}, err
-	}
-	i, _, err := dimse.OpenPart10(r)
-	return storeFile{File: path, Class: i.SOPClass, Instance: i.SOPInstance, Syntax: i.TransferSyntax, size: info.Size()}, err
 }
 
 func (x *storeFile) say(r dimse.Result) {

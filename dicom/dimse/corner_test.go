@@ -175,3 +175,21 @@ func TestWhyNoTLS(t *testing.T) {
 		}
 	}
 }
+
+// An instance is stored under the UID of its data set, which the caller has looked up, though its file meta group has another; in another
+// transfer syntax than it is in it is not.
+func TestGivenInstance(t *testing.T) {
+	s := &spool{}
+	address := serve(t, &Server{Handler: s})
+	x := item10(append(metaHeader(Instance{testClass, "1.2.3.9", explicit}, "X"), "\x08\x00\x05\x00CS\x00\x00"...))
+	x.Instance = Instance{testClass, testInstance, explicit}
+	other := x
+	other.TransferSyntax = dicom.ImplicitLittle
+	results := client(address).Store(deadline(t), []Item{x, other}, nil)
+	if !results[0].Stored() || !errors.Is(results[1].Err, ErrSource) {
+		t.Errorf("%v", results)
+	}
+	if all := s.list(); len(all) != 1 || all[0].what != x.Instance {
+		t.Errorf("%v", all)
+	}
+}

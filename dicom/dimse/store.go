@@ -9,7 +9,7 @@ import (
 
 // Item is an instance that a Client is to store.
 type Item struct {
-	Instance                               // what its file meta information says; zero = it is looked up there
+	Instance                               // what its data set says; zero = what its file meta information says, which should be the same
 	Open     func() (io.ReadCloser, error) // a DICOM Part 10 file
 }
 
@@ -133,9 +133,9 @@ func (s *storing) one(l *Link, i int) (r Result, stands bool) {
 		return Result{Err: err}, true
 	}
 	defer f.Close()
-	if known != s.know[i] {
+	if given := s.items[i].Instance; given == (Instance{}) && known != s.know[i] || known.TransferSyntax != s.know[i].TransferSyntax {
 		return Result{Err: fmt.Errorf("%w: it is another than it was", ErrSource)}, true
 	}
-	status, comment, err := l.Store(known, data)
+	status, comment, err := l.Store(s.know[i], data)
 	return Result{status, comment, err}, err == nil || errors.Is(err, ErrNotAccepted)
 }
