@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"carepost/dicom/zipmail"
 	"carepost/internal/audit"
 	"carepost/internal/blob"
-	"carepost/internal/mailbox"
 	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -34,7 +32,7 @@ type preparing struct {
 	root    *message.Part
 	wants   wants
 	set     *message.Part     // the DICOM.ZIP
-	loose   []*message.Part   // or images that are attached one by one
+	loose   []*message.Part   // or images, and ZIPs with images, in whose place a new one stands
 	plan    *fileset.Plan     // of these
 	tree    []fileset.Patient // of either
 	done    prepared
@@ -118,40 +116,36 @@ func mayHold(h message.Header) bool {
 	return err == nil && t.Type != "text"
 }
 
-// findSet looks for a File-set, and refuses one that the recipient could not rely on.
+// findSet looks for a File-set, and refuses one that the recipient could not rely on. What is whole, and only packed otherwise than the standard
+// has it, or in several ZIPs, is packed anew.
 func (p *preparing) findSet(ctx context.Context) error {
-	part, findings, err := mailbox.FindSet(p.root, p.body)
-	if errors.Is(err, mailbox.ErrNoFileSet) {
-		return p.packLoose(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("flow: accept: %w", err)
-	}
-	p.set = part
-	for _, x := range findings {
-		switch x.Rule {
-		case "mail-two-sets":
-			return &Refusal{"PS3.12 Y.1.1", "more than one attachment may be the File-set; send each in a mail of its own"}
-		case "mail-objects-beside":
-			return &Refusal{"PS3.11 X.3.3", "DICOM files are attached beside the File-set, which does not name them; put all images into one DICOM.ZIP, or send them in a mail of their own"}
-		case "mail-cut":
-			return &Refusal{"RFC 2046 §5.1.1", "the mail is cut: its last boundary is missing; send it again"}
-		}
-	}
-	report, err := p.judge(ctx)
+	sets, err := p.sets(ctx)
 	if err != nil {
 		return err
 	}
-	if papers(report) && !strings.EqualFold(part.Filename(), zipmail.AttachmentName) {
-		p.set = nil // papers in a ZIP, whatever the subject says: an answer to a mail with a set, say
+	if len(sets) == 0 {
 		return p.packLoose(ctx)
 	}
-	p.tree = report.Tree
+	if len(p.root.Parts) > 0 && !p.root.Closed {
+		return &Refusal{"RFC 2046 §5.1.1", "the mail is cut: its last boundary is missing; send it again"}
+	}
+	loose, err := p.looseImages()
+	if err != nil {
+		return err
+	}
+	if err := p.nothingBeside(sets, loose); err != nil {
+		return err
+	}
+	x := sets[0]
+	if len(sets) > 1 || len(loose) > 0 || !p.may(x.report) && x.pieces != nil {
+		return p.repack(ctx, sets, loose)
+	}
+	p.set, p.tree = x.part, x.report.Tree
 	if p.tree == nil {
 		p.tree = []fileset.Patient{}
 	}
-	p.done.detail["file-set"] = fileSetWords(report)
-	return p.fit(report)
+	p.done.detail["file-set"] = fileSetWords(x.report)
+	return p.fit(x.report)
 }
 
 // papers says that an archive is whole, and holds neither a DICOMDIR nor any DICOM object.
@@ -160,30 +154,14 @@ func papers(r *fileset.Report) bool {
 		slices.ContainsFunc(r.Findings, func(x fileset.Finding) bool { return x.Rule == "no-dicomdir" })
 }
 
-// judge checks the set where it lies, or, where its lines do not allow for that, in a sealed draft.
-func (p *preparing) judge(ctx context.Context) (report *fileset.Report, err error) {
-	at, err := p.set.At(p.body)
-	if err == nil && at != nil {
-		report, err = fileset.CheckZIP(ctx, at, at.Size(), fileset.CheckOptions{})
-	} else if err == nil {
-		set, serr := mailbox.FileSet(p.f.Blobs, p.body)
-		if err = serr; err == nil {
-			defer set.Close()
-			report, err = set.Check(ctx, fileset.CheckOptions{})
-		}
-	}
-	if errors.Is(err, message.ErrEncoding) {
-		return nil, &Refusal{"RFC 2045 §6.8", "the attached DICOM.ZIP is cut or damaged: its encoding is broken; attach it anew"}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("flow: accept: %w", err)
-	}
-	return report, nil
+// may says that a set may leave as it is.
+func (p *preparing) may(r *fileset.Report) bool {
+	return r.Verdict == fileset.Complete || r.Verdict == fileset.Violations && p.overruled(r)
 }
 
 // fit says whether a set may leave. What its findings say of files and people is not told: the answer stands in logs of mail programs.
 func (p *preparing) fit(r *fileset.Report) error {
-	if r.Verdict == fileset.Complete || r.Verdict == fileset.Violations && p.overruled(r) {
+	if p.may(r) {
 		return nil
 	}
 	clause, name := "PS3.11 X.3.3", ""
@@ -195,6 +173,8 @@ func (p *preparing) fit(r *fileset.Report) error {
 	switch {
 	case r.Findings != nil && r.Findings[0].Rule == "no-dicomdir":
 		why = "the attached ZIP is no File-set: it has no DICOMDIR" + anew
+	case name == " (zip-encrypted)":
+		why = "the attached DICOM.ZIP has a password of its own, and no program could open it" + name + "; pack it without: the mail is sealed as a whole"
 	case r.Verdict == fileset.Damaged:
 		why = "the attached DICOM.ZIP is damaged" + name + anew
 	case r.Verdict == fileset.Incomplete && r.Found == r.Instances:

@@ -62,16 +62,9 @@ func (p *preparing) packLoose(ctx context.Context) error {
 	if err != nil || len(loose) == 0 {
 		return err
 	}
-	var inputs []fileset.Input
-	for i, part := range loose {
-		open, size, err := p.opener(part)
-		if errors.Is(err, message.ErrEncoding) {
-			return &Refusal{"RFC 2045 §6.8", "attached image " + strconv.Itoa(i+1) + " is cut or damaged: its encoding is broken; attach it anew"}
-		}
-		if err != nil {
-			return fmt.Errorf("flow: accept: %w", err)
-		}
-		inputs = append(inputs, fileset.Input{Name: strconv.Itoa(i + 1), Size: size, Open: open})
+	inputs, err := p.looseInputs(loose)
+	if err != nil {
+		return err
 	}
 	plan, err := fileset.ScanInputs(ctx, fileset.ScanOptions{}, inputs...)
 	if bad := (*fileset.InputError)(nil); errors.As(err, &bad) {
@@ -83,6 +76,21 @@ func (p *preparing) packLoose(ctx context.Context) error {
 	p.loose, p.plan, p.tree = loose, plan, append([]fileset.Patient{}, plan.Tree...)
 	p.done.detail["file-set"] = fmt.Sprintf("packed from %d attached images", len(loose))
 	return nil
+}
+
+// looseInputs are attached images, by their numbers.
+func (p *preparing) looseInputs(loose []*message.Part) (inputs []fileset.Input, err error) {
+	for i, part := range loose {
+		open, size, err := p.opener(part)
+		if errors.Is(err, message.ErrEncoding) {
+			return nil, &Refusal{"RFC 2045 §6.8", "attached image " + strconv.Itoa(i+1) + " is cut or damaged: its encoding is broken; attach it anew"}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("flow: accept: %w", err)
+		}
+		inputs = append(inputs, fileset.Input{Name: strconv.Itoa(i + 1), Size: size, Open: open})
+	}
+	return inputs, nil
 }
 
 // unpackable says why images make no set. What the problems say of people is not told.
@@ -135,8 +143,11 @@ func (p *preparing) replaceLoose(ctx context.Context) {
 		return
 	}
 	first, eol := p.loose[0], eolOf(p.root.Header)
-	head := "Content-Type: " + zipmail.ContentType + eol + "Content-Disposition: " + zipmail.Disposition + eol + "Content-Transfer-Encoding: base64" + eol + eol
-	p.changes = append(p.changes, splice{from: first.Start, to: first.End, with: head, write: func(w io.Writer) error {
+	from, head := first.Start, "Content-Type: "+zipmail.ContentType+eol+"Content-Disposition: "+zipmail.Disposition+eol+"Content-Transfer-Encoding: base64"+eol+eol
+	if first == p.root {
+		from, head = first.Body, "" // wrap writes it
+	}
+	p.changes = append(p.changes, splice{from: from, to: first.End, with: head, write: func(w io.Writer) error {
 		b := message.NewBase64Writer(w)
 		if err := p.plan.WriteZIP(ctx, b, nil); err != nil {
 			return err

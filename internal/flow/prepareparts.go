@@ -37,7 +37,7 @@ func (p *preparing) change(ctx context.Context) error {
 		p.done.detail["attachment"] = "header made exact (PS3.11 X.3.2 a-c)"
 	}
 	p.replaceLoose(ctx)
-	switch wrapped := p.set == p.root || len(notes) > 0 && !p.root.Type.Is("multipart", "mixed"); {
+	switch wrapped := p.alone() || len(notes) > 0 && !p.root.Type.Is("multipart", "mixed"); {
 	case wrapped:
 		err = p.wrap(head, notes)
 	case len(notes) > 0 && len(p.root.Parts) > 0:
@@ -100,6 +100,9 @@ func (p *preparing) signed() bool {
 	return p.root.Type.Is("multipart", "signed") || p.root.Type.Is("multipart", "encrypted") || strings.HasSuffix(p.root.Type.Subtype, "pkcs7-mime")
 }
 
+// alone says that the whole message is the set.
+func (p *preparing) alone() bool { return p.set == p.root || slices.Contains(p.loose, p.root) }
+
 // wrap puts what the message is into a multipart/mixed, with texts after it; before it, where it is the DICOM.ZIP alone.
 func (p *preparing) wrap(head map[string]*message.Builder, notes []string) error {
 	boundary, err := message.NewBoundary(rand.Reader)
@@ -115,7 +118,10 @@ func (p *preparing) wrap(head map[string]*message.Builder, notes []string) error
 			inner[field.Name] = nil
 		}
 	}
-	if p.set == p.root {
+	if p.alone() {
+		if p.plan != nil {
+			inner["Content-Transfer-Encoding"], inner["Content-MD5"] = oneField("Content-Transfer-Encoding", "base64"), nil
+		}
 		inner["Content-Type"], inner["Content-Disposition"] = oneField("Content-Type", zipmail.ContentType), oneField("Content-Disposition", zipmail.Disposition)
 		p.done.detail["attachment"] = "header made exact (PS3.11 X.3.2 a-c)"
 	}
@@ -134,7 +140,7 @@ func (p *preparing) wrap(head map[string]*message.Builder, notes []string) error
 		head["MIME-Version"] = oneField("MIME-Version", "1.0")
 	}
 	open, text := "--"+boundary+eol, ""
-	if p.set == p.root {
+	if p.alone() {
 		text = open + textPart(strings.Join(append([]string{letterText}, notes...), "\n\n"), eol) + eol
 		notes = nil
 	}
