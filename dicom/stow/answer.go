@@ -3,8 +3,10 @@ package stow
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,22 +53,30 @@ type element struct {
 
 func text(vr, v string) element { return element{vr, []any{v}} }
 
+// url is that of something that can be retrieved; empty, for it is of type 2, where nothing can (Table I.2-1).
+func url(v string) element {
+	if v == "" {
+		return element{VR: "UR"}
+	}
+	return text("UR", v)
+}
+
 func number(n uint16) element { return element{"US", []any{int(n)}} }
 
 // JSON writes the answer as DICOM JSON.
 func (a Answer) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(a.data()) }
 
 func (a Answer) data() data {
-	d := data{}
-	if a.URL != "" {
-		d[tagURL] = text("UR", a.URL)
-	}
+	d := data{tagURL: url(a.URL)}
 	sequence := func(tag string, items []Item, reason string) {
 		var all []any
 		for _, i := range items {
 			one := data{tagClass: text("UI", i.SOPClass), tagInstance: text("UI", i.SOPInstance)}
 			if i.Reason != 0 {
 				one[reason] = number(i.Reason)
+			}
+			if tag == tagStored {
+				one[tagURL] = url("")
 			}
 			all = append(all, one)
 		}
@@ -86,14 +96,34 @@ func (a Answer) data() data {
 	return d
 }
 
-// ReadJSON reads DICOM JSON. What else is in it is passed over.
+// ReadJSON reads DICOM JSON; some servers put the data set into an array. What else is in it is passed over, but what is no data set is none.
 func ReadJSON(r io.Reader) (a Answer, err error) {
-	var raw map[string]struct {
-		Value []json.RawMessage
+	var whole json.RawMessage
+	if json.NewDecoder(r).Decode(&whole) != nil {
+		return a, errJSON
 	}
-	if err := json.NewDecoder(r).Decode(&raw); err != nil {
-		return a, fmt.Errorf("stow: the answer is no DICOM JSON")
+	if whole[0] != '[' {
+		whole = slices.Concat([]byte{'['}, whole, []byte{']'})
 	}
+	var sets []map[string]struct{ Value []json.RawMessage }
+	if json.Unmarshal(whole, &sets) != nil {
+		return a, errJSON
+	}
+	for _, raw := range sets {
+		for tag := range raw {
+			if _, err := strconv.ParseUint(tag, 16, 32); err != nil || len(tag) != 8 {
+				return Answer{}, errJSON
+			}
+		}
+		a.add(raw)
+	}
+	return a, nil
+}
+
+var errJSON = errors.New("stow: the answer is no DICOM JSON")
+
+// add reads one data set.
+func (a *Answer) add(raw map[string]struct{ Value []json.RawMessage }) {
 	read := func(tag, reason string) (out []Item) {
 		for _, v := range raw[tag].Value {
 			var one map[string]struct{ Value []any }
@@ -110,9 +140,8 @@ func ReadJSON(r io.Reader) (a Answer, err error) {
 		}
 		return out
 	}
-	a.Stored, a.Failed = read(tagStored, tagWarning), read(tagFailed, tagReason)
-	a.Other = len(raw[tagOther].Value)
-	return a, nil
+	a.Stored, a.Failed = append(a.Stored, read(tagStored, tagWarning)...), append(a.Failed, read(tagFailed, tagReason)...)
+	a.Other += len(raw[tagOther].Value)
 }
 
 // code reads a status as JSON and XML have it: decimal.
@@ -127,14 +156,25 @@ func code(s string) uint16 {
 // native is the Native DICOM Model of PS3.19 §A.1.
 type native struct {
 	XMLName    xml.Name    `xml:"NativeDicomModel"`
+	Space      string      `xml:"xmlns,attr"` // not asked of others
 	Attributes []attribute `xml:"DicomAttribute"`
 }
 
+// nativeSpace is the name space of PS3.19 §A.1.6.
+const nativeSpace = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
+
 type attribute struct {
-	Tag    string  `xml:"tag,attr"`
-	VR     string  `xml:"vr,attr"`
-	Values []value `xml:"Value"`
-	Items  []item  `xml:"Item"`
+	Tag     string  `xml:"tag,attr"`
+	VR      string  `xml:"vr,attr"`
+	Keyword string  `xml:"keyword,attr"`
+	Values  []value `xml:"Value"`
+	Items   []item  `xml:"Item"`
+}
+
+// keyword is the name of one of our tags (PS3.6).
+func keyword(tag string) string {
+	return map[string]string{tagClass: "ReferencedSOPClassUID", tagInstance: "ReferencedSOPInstanceUID", tagURL: "RetrieveURL", tagWarning: "WarningReason",
+		tagReason: "FailureReason", tagFailed: "FailedSOPSequence", tagStored: "ReferencedSOPSequence", tagOther: "OtherFailuresSequence"}[tag]
 }
 
 type value struct {
@@ -152,7 +192,7 @@ func (a Answer) XML(w io.Writer) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
-	return xml.NewEncoder(w).Encode(native{Attributes: attributes(a.data())})
+	return xml.NewEncoder(w).Encode(native{Space: nativeSpace, Attributes: attributes(a.data())})
 }
 
 func attributes(d data) (out []attribute) {
@@ -161,7 +201,7 @@ func attributes(d data) (out []attribute) {
 		if !there {
 			continue
 		}
-		x := attribute{Tag: tag, VR: e.VR}
+		x := attribute{Tag: tag, VR: e.VR, Keyword: keyword(tag)}
 		for i, v := range e.Value {
 			if one, nested := v.(data); nested {
 				x.Items = append(x.Items, item{i + 1, attributes(one)})
@@ -178,7 +218,7 @@ func attributes(d data) (out []attribute) {
 func ReadXML(r io.Reader) (a Answer, err error) {
 	var m native
 	if err := xml.NewDecoder(r).Decode(&m); err != nil {
-		return a, fmt.Errorf("stow: the answer is no Native DICOM Model")
+		return a, errors.New("stow: the answer is no Native DICOM Model")
 	}
 	read := func(x attribute, reason string) (out []Item) {
 		for _, i := range x.Items {

@@ -115,12 +115,12 @@ func plain(err error) error {
 	return errors.New("no connection, or no HTTP answer")
 }
 
-// outcomes reads an answer. The lists are believed; where there are none, a plain 200 is (PS3.18 §10.5.3.2: all were stored).
+// outcomes reads an answer. Only its lists are believed: what was stored stands in one (Table I.2-1), and a status alone may be that of anybody
+// on the way.
 func outcomes(objects []Object, resp *http.Response) ([]Outcome, error) {
 	a, err := read(resp, maxAnswer+int64(len(objects))*maxAnswerItem)
-	said := len(a.Stored)+len(a.Failed) > 0
 	switch {
-	case resp.StatusCode/100 == 2, resp.StatusCode == http.StatusConflict && said:
+	case resp.StatusCode/100 == 2, resp.StatusCode == http.StatusConflict && len(a.Stored)+len(a.Failed) > 0:
 	default:
 		return nil, &StatusError{resp.StatusCode}
 	}
@@ -137,9 +137,6 @@ func outcomes(objects []Object, resp *http.Response) ([]Outcome, error) {
 	}
 	for i, o := range objects {
 		out[i] = by[o.SOPInstance]
-		if !said && a.Other == 0 && resp.StatusCode == http.StatusOK {
-			out[i] = Outcome{Fate: Stored}
-		}
 	}
 	return out, nil
 }
@@ -161,7 +158,7 @@ func read(resp *http.Response, most int64) (Answer, error) {
 		return ReadJSON(body)
 	case err == nil && strings.HasSuffix(kind, "xml"):
 		return ReadXML(body)
-	case b[0] == '{':
+	case b[0] == '{', b[0] == '[':
 		return ReadJSON(body)
 	case b[0] == '<':
 		return ReadXML(body)

@@ -6,8 +6,8 @@
 // and a Failed SOP Sequence (0008,1198) with the reason for each of the others. It is written and read as DICOM JSON (Annex F) and as the
 // Native DICOM Model (PS3.19 §A.1).
 //
-// It departs from the standard in what it reads: a server's lists are believed rather than its status, for some say 200 where they mean 202
-// (§10.5.3.2); and a request whose start line names no type, or a part that is no DICOM object, is answered part by part. Metadata with
+// It departs from the standard in what it reads: a server's lists are believed and not its status, for some say 200 where they mean 202
+// (§10.5.3.2), and what is in no list is not stored; and a request whose start line names no type, or a part that is no DICOM object, is answered part by part. Metadata with
 // bulk data apart (§8.6.1.2.1) is not read and never written.
 package stow
 
@@ -73,7 +73,7 @@ func (o Outcome) String() string {
 	case Failed:
 		return fmt.Sprintf("not taken, status %04X", o.Reason)
 	}
-	return "not known"
+	return "the server does not say what became of it"
 }
 
 // of makes the outcome of a failure: who has an instance already has it.

@@ -68,8 +68,12 @@ func TestOutcomes(t *testing.T) {
 		body   string
 		want   []Outcome
 	}{
-		{"all, no list", 200, "", []Outcome{ok, ok}},
-		{"all, a list of nothing", 200, "{}", []Outcome{ok, ok}},
+		{"all", 200, list(tagStored, item("1", 0), item("2", 0)), []Outcome{ok, ok}},
+		{"all, in an array", 200, "[" + list(tagStored, item("1", 0), item("2", 0)) + "]", []Outcome{ok, ok}},
+		{"200, no list", 200, "", []Outcome{{}, {}}},
+		{"200, a list of nothing", 200, "{}", []Outcome{{}, {}}},
+		{"200, and somebody else's JSON", 200, `{"error":{"code":7}}`, nil},
+		{"200, and a page", 200, "<html><body>sign in</body></html>", nil},
 		{"some, 200 all the same", 200, `{"00081199":{"vr":"SQ","Value":[` + item("1", 0) + `]},"00081198":{"vr":"SQ","Value":[` + item("2", 0xC000) + `]}}`, []Outcome{ok, no}},
 		{"one not named", 202, list(tagStored, item("2", 0)), []Outcome{{}, ok}},
 		{"202, no list", 202, "", []Outcome{{}, {}}},
@@ -77,6 +81,7 @@ func TestOutcomes(t *testing.T) {
 		{"there already", 409, list(tagFailed, item("1", 0x0111), item("2", 0xC000)), []Outcome{{Stored, 0x0111}, no}},
 		{"unreadable part", 200, list(tagOther, item("", 0xC000)), []Outcome{{}, {}}},
 		{"conflict of something else", 409, "", nil},
+		{"none readable", 409, list(tagOther, item("", 0xC000), item("", 0xC000)), nil}, // each alone will show which
 		{"refused", 401, list(tagStored, item("1", 0), item("2", 0)), nil},
 		{"elsewhere", 302, "", nil},
 		{"nonsense", 200, "hello", nil},

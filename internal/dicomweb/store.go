@@ -19,6 +19,8 @@ const (
 	tagStudy    dicom.Tag = 0x0020000D
 )
 
+const brokenOff = "the body is cut, or no multipart: what came before that may be stored"
+
 // store reads a request object by object and answers when all are durable or refused.
 func (s *Server) store(w http.ResponseWriter, r *http.Request, from intake.Origin, study string) {
 	body := &awake{r: r.Body, c: http.NewResponseController(w)}
@@ -39,7 +41,7 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request, from intake.Origi
 			return
 		}
 		if err != nil {
-			refuse(w, http.StatusBadRequest, "the body is cut, or no multipart: what came before that may be stored")
+			refuse(w, http.StatusBadRequest, brokenOff)
 			return
 		}
 		if !object {
@@ -49,8 +51,9 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request, from intake.Origi
 		if full := s.one(r, &a, part, from, study); full {
 			room = false
 		}
-		if body.err != nil {
-			return // it broke off: nobody listens
+		if body.err != nil { // who half closed still listens, and a handler that says nothing says 200
+			refuse(w, http.StatusBadRequest, brokenOff)
+			return
 		}
 	}
 	s.answer(w, r, a, room)
@@ -122,6 +125,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, a stow.Answer, r
 		write, kind = a.XML, stow.TypeXML
 	}
 	w.Header().Set("Content-Type", kind)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(silence)) // who does not read what he asked for
 	w.WriteHeader(status)
 	_ = write(w) // who asked has gone: it will ask again
 }
