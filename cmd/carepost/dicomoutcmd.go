@@ -122,6 +122,12 @@ func printHandover(out io.Writer, h admind.Handover) error {
 	if h.Warnings > 0 {
 		p.line("  %d instances were taken with a warning", h.Warnings)
 	}
+	if h.Letters > 0 {
+		p.line("  %s the letter of the mail, as a Basic Text SR of its study", letters(h.Letters))
+	}
+	if h.Note != "" {
+		p.line("  %s", plain(h.Note))
+	}
 	if h.Reason != "" {
 		p.line("  %s", plain(h.Reason))
 	}
@@ -134,6 +140,9 @@ func printHandover(out io.Writer, h admind.Handover) error {
 	if more := h.Refused - len(h.Refusals); more > 0 && len(h.Refusals) > 0 {
 		p.line("  and %d more", more)
 	}
+	if h.Letters == 0 && h.State != "left" {
+		p.line("What the sender wrote: carepost mail show %s %d", plain(h.Account), h.UID)
+	}
 	switch h.State {
 	case "failed", "idle":
 		p.line("When the cause is gone: carepost dicom out retry %s", h.ID)
@@ -141,6 +150,13 @@ func printHandover(out io.Writer, h admind.Handover) error {
 		p.line("What is wrong with it: carepost mail show %s %d", plain(h.Account), h.UID)
 	}
 	return p.err
+}
+
+func letters(n int) string {
+	if n == 1 {
+		return "one instance of them is"
+	}
+	return fmt.Sprintf("%d instances of them are", n)
 }
 
 func newDicomOutRetryCmd() *cobra.Command {

@@ -34,7 +34,9 @@ type Handover struct {
 	Instances   int64      `json:"instances"`         // 0 until the study has been looked at
 	Taken       int64      `json:"taken"`
 	Refused     int        `json:"refused"`
-	Warnings    int        `json:"warnings"` // of those taken
+	Warnings    int        `json:"warnings"`          // of those taken
+	Letters     int        `json:"letters,omitempty"` // of the instances: those that the letter of the mail was made into
+	Note        string     `json:"note,omitempty"`    // why it was not, though it should be
 	Reason      string     `json:"reason,omitempty"`
 	Verdict     string     `json:"verdict,omitempty"`
 	Attempts    int64      `json:"attempts"`

@@ -22,7 +22,7 @@ var Rooms = map[string]Layer{
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
-	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/stow": Standards, "dicom/zipmail": Standards, "dicom/deid": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
+	"dicom/fileset": Standards, "dicom/dimse": Standards, "dicom/stow": Standards, "dicom/zipmail": Standards, "dicom/deid": Standards, "dicom/textsr": Standards, "dicom/statement": Standards, "xdm": Standards, "directcontext": Standards, "atna": Standards,
 
 	"internal/transit": Decisions, "internal/rule": Decisions, "internal/agent": Decisions,
 

@@ -28,6 +28,7 @@ type DICOMOut struct {
 
 	Patience time.Duration // zero: the default of package handover
 	Quietly  bool          // the notice of the final delivery does not wait for it
+	Letter   bool          // what the sender wrote goes with the study
 }
 
 // dicomOut is one [[dicom.out]].
@@ -48,6 +49,7 @@ type dicomOut struct {
 	Token         string   `toml:"token_file"`
 	Patience      duration `toml:"patience"`
 	FinalDelivery *bool    `toml:"final_delivery"`
+	Letter        string   `toml:"letter"`
 }
 
 // maxOuts of one installation, and the length of the name of one.
@@ -60,11 +62,13 @@ const (
 func (o dicomOut) checked(within func(string) string) (out DICOMOut, wrong string) {
 	out = DICOMOut{Name: o.Name, For: who(o.For), With: who(o.With), STOW: o.STOW, Address: string(o.Address), Called: string(o.Called), Calling: string(o.Calling),
 		Plain: o.Plain, CA: within(o.CA), Certificate: within(o.Certificate), Key: within(o.Key), User: o.User, Patience: time.Duration(o.Patience),
-		Password: Secret{File: within(o.Password)}, Token: Secret{File: within(o.Token)}, Quietly: o.FinalDelivery != nil && !*o.FinalDelivery}
+		Password: Secret{File: within(o.Password)}, Token: Secret{File: within(o.Token)}, Quietly: o.FinalDelivery != nil && !*o.FinalDelivery, Letter: o.Letter == "sr"}
 	secure := o.CA != "" || o.Certificate != "" || o.Key != ""
 	switch {
 	case o.Name == "" || len(o.Name) > maxOutName || strings.ContainsFunc(o.Name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\"'`, r) }):
 		return out, "name is missing, or no word of letters and digits"
+	case o.Letter != "" && o.Letter != "sr" && o.Letter != "none":
+		return out, `letter is "sr" (what the sender wrote goes with the study, as a Basic Text SR) or "none"`
 	case (o.STOW == "") == (o.Address == ""):
 		return out, "one of stow (a URL) and address (host:port of a C-STORE SCP) is wanted"
 	case (o.Certificate == "") != (o.Key == ""):

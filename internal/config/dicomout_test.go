@@ -20,11 +20,13 @@ calling = "US"
 ca = "ca.pem"
 patience = "24h"
 final_delivery = false
+letter = "sr"
 [[dicom.out]]
 name = "archive"
 stow = "https://archive.north.example/dicom-web"
 user = "us"
 password_file = "keys/archive"
+letter = "none"
 for = ["lab@north.example"]
 with = ["south.example"]
 [[dicom.out]]
@@ -36,10 +38,10 @@ plain = true
 		t.Fatalf("%v, %+v", err, c)
 	}
 	a, b := c.DICOM.Outs[0], c.DICOM.Outs[1]
-	if a.Called != "ARCHIVE" || a.Calling != "US" || a.CA != "/etc/carepost/ca.pem" || a.Patience != 24*time.Hour || !a.Quietly || a.Plain {
+	if a.Called != "ARCHIVE" || a.Calling != "US" || a.CA != "/etc/carepost/ca.pem" || a.Patience != 24*time.Hour || !a.Quietly || a.Plain || !a.Letter {
 		t.Errorf("%+v", a)
 	}
-	if b.Password.File != "/etc/carepost/keys/archive" || b.Quietly || !b.With.Domains["south.example"] || len(b.For.Addresses) != 1 {
+	if b.Password.File != "/etc/carepost/keys/archive" || b.Quietly || b.Letter || !b.With.Domains["south.example"] || len(b.For.Addresses) != 1 {
 		t.Errorf("%+v", b)
 	}
 }
@@ -50,6 +52,7 @@ func TestDICOMOutWrong(t *testing.T) {
 		"name is missing":              `stow = "https://a.example"`,
 		"no word of letters":           `name = "a b"` + "\n" + `stow = "https://a.example"`,
 		"one of stow":                  `name = "a"`,
+		"letter is":                    "name = \"a\"\nstow = \"https://a.example\"\nletter = \"pdf\"",
 		"called is missing":            "name = \"a\"\naddress = \"a.example:104\"",
 		"is no AE title":               "name = \"a\"\naddress = \"a.example:104\"\ncalled = \"A LONG TITLE OF SEVENTEEN\"",
 		"address is host:port":         "name = \"a\"\naddress = \":104\"\ncalled = \"A\"",

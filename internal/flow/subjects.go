@@ -119,19 +119,9 @@ func subjectsOf(set []fileset.Patient, packaged bool, people []xdm.Patient, abou
 	s.Package = packaged
 	known := map[string]bool{}
 	for _, p := range set {
-		to := transit.Patient{ID: p.ID, Name: p.Name}
-		for _, st := range p.Studies {
-			study := transit.Study{UID: st.UID, Accession: st.Accession, Classes: map[string]int{}}
-			for _, se := range st.Series {
-				for _, x := range se.Instances {
-					study.Classes[x.SOPClass]++
-				}
-			}
-			to.Studies = append(to.Studies, study)
-		}
 		known[strings.TrimSpace(p.ID)] = true
-		s.Patients = append(s.Patients, to)
 	}
+	s.Patients = mailbox.PatientsOf(set)
 	for _, p := range people {
 		if !slices.ContainsFunc(p.IDs, func(i xdm.Identifier) bool { return known[i.Value] }) {
 			s.Patients = append(s.Patients, transit.Patient{ID: p.Identifier(), Name: p.Name})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -24,6 +25,7 @@ type Out struct {
 	For, With rule.Who // accounts, senders
 	Patience  time.Duration
 	Quietly   bool // see mailbox.Out
+	Letter    bool // see handover.Destination
 
 	STOW                     string // URL; empty: C-STORE
 	Address, Called, Calling string // host:port and AE titles
@@ -60,9 +62,19 @@ func (g *Gateway) handOver() (*handover.Service, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dicom.out %q: %w", x.Name, err)
 		}
-		o.Destinations = append(o.Destinations, handover.Destination{Name: x.Name, With: x.With, Patience: x.Patience, To: to})
+		o.Destinations = append(o.Destinations, handover.Destination{Name: x.Name, With: x.With, Patience: x.Patience, Letter: x.Letter, To: to,
+			Calling: x.Calling, Called: x.Called, Host: x.host()})
 	}
 	return handover.New(o), nil
+}
+
+// host is that of the other side.
+func (x Out) host() string {
+	if u, err := url.Parse(x.STOW); err == nil && x.STOW != "" {
+		return u.Hostname()
+	}
+	host, _, _ := net.SplitHostPort(x.Address)
+	return host
 }
 
 func (x Out) taker() (handover.Taker, error) {

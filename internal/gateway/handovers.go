@@ -40,7 +40,7 @@ func (g *Gateway) listHandovers(ctx context.Context, ended bool) (admind.Handove
 func told(e handover.Entry) admind.Handover {
 	out := admind.Handover{
 		ID: e.ID, Destination: e.Target, Account: e.To.String(), UID: e.UID, Message: e.Message, State: string(e.State), Instances: e.Total, Taken: e.Taken,
-		Refused: e.Fates[handover.Refused], Warnings: e.Fates[handover.Warned], Reason: e.Detail.Reason, Verdict: e.Detail.Verdict, Attempts: e.Attempts,
+		Refused: e.Fates[handover.Refused], Warnings: e.Fates[handover.Warned], Letters: len(e.Detail.Letter), Note: e.Detail.Note, Reason: e.Detail.Reason, Verdict: e.Detail.Verdict, Attempts: e.Attempts,
 		Created: e.Created, Changed: e.Changed, Next: known(e.Next),
 	}
 	if e.Error != "" {

@@ -9,8 +9,9 @@
 // Exactly once, as far as the other side allows: what was taken just before a crash, and not yet written down, is sent a second time, under
 // the same SOP Instance UID and with the same bytes, which a PACS knows for a duplicate (PS3.4 §B.2.3; status 0111H counts as taken).
 //
-// What the sender wrote in the body of the mail does not travel by C-STORE or STOW-RS, which know instances alone: it stays with the mail, which
-// the audit entry names.
+// What the sender wrote in the body of the mail (DCM-27) does not travel by C-STORE or STOW-RS, which know instances alone: it stays with the
+// mail, which the row and the audit entry name. Where the operator wants it, it goes along as instances that are made of it, one Basic Text SR
+// for each study of the set (package textsr); but not with a set of several patients, for it may speak of each.
 package handover
 
 import (
@@ -18,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"carepost/dicom/fileset"
@@ -36,7 +38,10 @@ type Destination struct {
 	Name     string
 	With     rule.Who      // senders whose studies it gets
 	Patience time.Duration // how long an instance is tried [4 days]
+	Letter   bool          // the letter of the mail goes with the study, as a Basic Text SR of each study
 	To       Taker
+
+	Calling, Called, Host string // AE titles, and the host of the other side, for the audit
 }
 
 const patience = 4 * 24 * time.Hour
@@ -139,11 +144,15 @@ func (s *Service) do(ctx context.Context, j *queue.Job) error {
 	case it.set.Unprotected: // DCM-32: a PACS has no place for the mark
 		return s.leave(ctx, j, h, it.verdict, "the mail was neither encrypted nor signed, and nobody vouches for the set; it is in the mail")
 	}
-	r, err := newRun(s, j, h, it.all)
-	if err != nil {
-		return s.fail(ctx, j, h, err.Error())
+	var letter []fileset.Content
+	if h.Detail.Note = ""; d.Letter {
+		if letter, h.Detail.Note, err = it.lettered(ctx); err != nil {
+			return fmt.Errorf("handover: %w", err)
+		}
 	}
-	return s.settle(ctx, r, d, r.give(ctx, d.To))
+	r := newRun(s, j, h, it.all, letter)
+	r.to, r.about = d, it.about
+	return s.settle(ctx, r, r.give(ctx))
 }
 
 // row reads what is to be done. What failed and was put on the queue again waits again.
@@ -168,12 +177,7 @@ func reopen(tx *store.Tx, h *store.Handover) error {
 	}
 	h.State = store.HandoverWaiting
 	h.Detail.Refused, h.Detail.Reason, h.Detail.Since = nil, "", tx.Now()
-	fates := []byte(h.Detail.Fates)
-	for i, f := range fates {
-		if Fate(f) == Refused {
-			fates[i] = byte(Untried)
-		}
-	}
-	h.Detail.Fates = string(fates)
+	untried := strings.NewReplacer(string(rune(Refused)), string(rune(Untried)))
+	h.Detail.Fates, h.Detail.Letter = untried.Replace(h.Detail.Fates), untried.Replace(h.Detail.Letter)
 	return tx.PutHandover(*h)
 }

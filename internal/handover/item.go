@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
@@ -12,6 +13,7 @@ import (
 	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/store"
+	"carepost/internal/transit"
 	"carepost/message"
 )
 
@@ -21,8 +23,11 @@ var errNothing = errors.New("handover: no study")
 // item is a mail with its set, judged.
 type item struct {
 	from    addr.Address // zero: not to be read
+	header  message.Header
+	at      time.Time // when it came
 	verdict fileset.Verdict
 	all     []fileset.Content // in the order of the DICOMDIR
+	about   transit.Subjects  // of the set
 
 	body *blob.Body
 	set  *mailbox.Attached
@@ -38,6 +43,7 @@ func (it *item) close() {
 // open reads the mail of a row and judges the set in it. errNothing; store.ErrNotFound where the mail or its account is gone.
 func (s *Service) open(ctx context.Context, j *queue.Job, h store.Handover) (*item, error) {
 	var row store.Blob
+	it := &item{}
 	err := s.o.Store.View(ctx, func(tx *store.Tx) error {
 		account, err := tx.AccountByID(h.Account)
 		if err != nil {
@@ -50,13 +56,13 @@ func (s *Service) open(ctx context.Context, j *queue.Job, h store.Handover) (*it
 		if err != nil {
 			return err
 		}
+		it.at = m.At
 		row, err = tx.Blob(m.Blob)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	it := &item{}
 	if it.body, err = s.o.Blobs.Open(blob.Ref(row)); err != nil {
 		return nil, err
 	}
@@ -78,11 +84,11 @@ func (it *item) judge(ctx context.Context, j *queue.Job, blobs *blob.Store) (err
 	case err != nil:
 		return err
 	}
-	h, err := message.ReadHeader(bufio.NewReader(io.NewSectionReader(it.body, 0, it.body.Size())), message.Limits{})
+	it.header, err = message.ReadHeader(bufio.NewReader(io.NewSectionReader(it.body, 0, it.body.Size())), message.Limits{})
 	if errors.Is(err, blob.ErrDamaged) {
 		return err
 	}
-	if ms, err := h.Mailboxes("From"); err == nil && len(ms) > 0 { // package flow has judged the signer by it
+	if ms, err := it.header.Mailboxes("From"); err == nil && len(ms) > 0 { // package flow has judged the signer by it
 		it.from = ms[0].Address
 	}
 	if it.set == nil {
@@ -93,6 +99,6 @@ func (it *item) judge(ctx context.Context, j *queue.Job, blobs *blob.Store) (err
 		return err
 	}
 	report.Add(it.set.Doubts()...)
-	it.verdict, it.all = report.Verdict, all
+	it.verdict, it.all, it.about = report.Verdict, all, transit.Subjects{Patients: mailbox.PatientsOf(report.Tree)}.Bounded()
 	return nil
 }

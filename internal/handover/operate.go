@@ -94,8 +94,8 @@ func (s *Service) Show(ctx context.Context, by audit.Actor, id string) (e Entry,
 
 func explain(tx *store.Tx, h store.Handover) (Entry, error) {
 	e := Entry{Handover: h, Fates: map[Fate]int{}, Idle: h.State == store.HandoverWaiting}
-	for i := range len(h.Detail.Fates) {
-		e.Fates[Fate(h.Detail.Fates[i])]++
+	for _, f := range []byte(h.Detail.Fates + h.Detail.Letter) {
+		e.Fates[Fate(f)]++
 	}
 	a, err := tx.AccountByID(h.Account)
 	if err != nil {

@@ -3,14 +3,16 @@ package handover
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"carepost/dicom/fileset"
 	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
+	"carepost/internal/transit"
 )
 
 const (
@@ -23,8 +25,11 @@ const (
 type run struct {
 	s     *Service
 	j     *queue.Job
+	to    *Destination
+	about transit.Subjects
 	h     store.Handover
 	all   []fileset.Content
+	set   int // how many of them are the set's; those after it are the letter's
 	fates []byte
 	last  string // the last reason for which something was not taken
 
@@ -32,21 +37,26 @@ type run struct {
 	saved   time.Time
 }
 
-// newRun takes up where the last try ended. The instances are in the same order each time, for the mail is the same.
-func newRun(s *Service, j *queue.Job, h store.Handover, all []fileset.Content) (*run, error) {
-	r := &run{s: s, j: j, h: h, all: all, fates: []byte(h.Detail.Fates), saved: s.o.Clock()}
-	if h.Detail.Fates == "" {
-		r.fates = bytes.Repeat([]byte{byte(Untried)}, len(all))
+// newRun takes up where the last try ended. The instances are in the same order each time, for the mail is the same. Where they are not as
+// many as they were (another version judged it, or the letter goes with it now, or no more), they are begun anew: the other side knows by
+// the UIDs what it has.
+func newRun(s *Service, j *queue.Job, h store.Handover, set, letter []fileset.Content) *run {
+	begin := func(before string, n int) string {
+		if len(before) == n {
+			return before
+		}
+		return strings.Repeat(string(rune(Untried)), n)
 	}
-	if len(r.fates) != len(all) {
-		return nil, errors.New("the set is not the one that was begun")
+	if len(h.Detail.Fates) != len(set) {
+		h.Detail.Refused = nil
 	}
-	r.h.Total = int64(len(all))
-	return r, nil
+	h.Total = int64(len(set) + len(letter))
+	h.Detail.Fates, h.Detail.Letter = begin(h.Detail.Fates, len(set)), begin(h.Detail.Letter, len(letter))
+	return &run{s: s, j: j, h: h, all: slices.Concat(set, letter), set: len(set), fates: []byte(h.Detail.Fates + h.Detail.Letter), saved: s.o.Clock()}
 }
 
 // give sends what the destination does not have yet.
-func (r *run) give(ctx context.Context, to Taker) error {
+func (r *run) give(ctx context.Context) error {
 	var open []int
 	var some []fileset.Content
 	for i, f := range r.fates {
@@ -57,7 +67,7 @@ func (r *run) give(ctx context.Context, to Taker) error {
 	if len(open) == 0 {
 		return nil
 	}
-	err := to.Give(ctx, some, func(i int, o Outcome) error { return r.told(ctx, open[i], o) }, r.j.Progress)
+	err := r.to.To.Give(ctx, some, func(i int, o Outcome) error { return r.told(ctx, open[i], o) }, r.j.Progress)
 	if err != nil {
 		r.last = err.Error()
 	}
@@ -91,7 +101,7 @@ func (r *run) told(ctx context.Context, i int, o Outcome) error {
 // row is how far it is now.
 func (r *run) row() store.Handover {
 	h := r.h
-	h.Detail.Fates, h.Detail.Reason = string(r.fates), r.last
+	h.Detail.Fates, h.Detail.Letter, h.Detail.Reason = string(r.fates[:r.set]), string(r.fates[r.set:]), r.last
 	h.Taken = int64(r.count(Taken) + r.count(Warned))
 	return h
 }

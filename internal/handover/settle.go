@@ -3,6 +3,7 @@ package handover
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,7 +22,7 @@ func entry(by audit.Actor, action string, h store.Handover) audit.Entry {
 }
 
 // settle ends one try: all is taken, or something is refused for good, or it is tried again.
-func (s *Service) settle(ctx context.Context, r *run, d *Destination, failed error) error {
+func (s *Service) settle(ctx context.Context, r *run, failed error) error {
 	if ctx.Err() != nil {
 		err := s.o.Store.Tx(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.PutHandover(r.row()) })
 		return errors.Join(ctx.Err(), err)
@@ -37,11 +38,11 @@ func (s *Service) settle(ctx context.Context, r *run, d *Destination, failed err
 	}
 	switch {
 	case open == 0 && r.count(Refused) == 0:
-		return s.done(ctx, r.j, h, r.count(Warned))
+		return s.done(ctx, r, h)
 	case open == 0:
-		return s.fail(ctx, r.j, h, r.left())
-	case s.o.Clock().Sub(since) > cmp.Or(d.Patience, patience):
-		return s.fail(ctx, r.j, h, "given up: "+r.left())
+		return s.fail(ctx, r.j, h, r.left(), r.disclosed)
+	case s.o.Clock().Sub(since) > cmp.Or(r.to.Patience, patience):
+		return s.fail(ctx, r.j, h, "given up: "+r.left(), r.disclosed)
 	}
 	return s.o.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.PutHandover(h); err != nil {
@@ -51,26 +52,46 @@ func (s *Service) settle(ctx context.Context, r *run, d *Destination, failed err
 	})
 }
 
+// disclosed adds to an entry what an audit repository is told: who has got what of whom. It is sealed there.
+func (r *run) disclosed(e audit.Entry) {
+	d := e.Detail
+	for key, v := range map[string]string{"calling": r.to.Calling, "called": r.to.Called, "host": r.to.Host, "note": r.h.Detail.Note} {
+		if v != "" {
+			d[key] = v
+		}
+	}
+	if n := len(r.all) - r.set; n > 0 {
+		d["letters"] = strconv.Itoa(n)
+	}
+	if text, err := json.Marshal(r.about); err == nil {
+		d["subjects"] = string(text)
+	}
+}
+
 // done ends what is with its destination.
-func (s *Service) done(ctx context.Context, j *queue.Job, h store.Handover, warned int) error {
+func (s *Service) done(ctx context.Context, r *run, h store.Handover) error {
 	h.State, h.Detail.Reason = store.HandoverDone, ""
 	crash.Point("handover.done")
 	return s.end(ctx, h, func(tx *store.Tx) error {
 		e := entry(actor, "study.hand-over", h)
-		e.Detail["instances"], e.Detail["warnings"] = strconv.FormatInt(h.Total, 10), strconv.Itoa(warned)
+		e.Detail["instances"], e.Detail["warnings"] = strconv.FormatInt(h.Total, 10), strconv.Itoa(r.count(Warned))
+		r.disclosed(e)
 		if err := audit.Write(tx, e); err != nil {
 			return err
 		}
-		return j.Finish(tx)
+		return r.j.Finish(tx)
 	})
 }
 
 // fail ends what nobody tries again unless the operator says so: the work is buried, for him to see.
-func (s *Service) fail(ctx context.Context, j *queue.Job, h store.Handover, why string) error {
+func (s *Service) fail(ctx context.Context, j *queue.Job, h store.Handover, why string, more ...func(audit.Entry)) error {
 	h.State, h.Detail.Reason = store.HandoverFailed, why
 	err := s.end(ctx, h, func(tx *store.Tx) error {
 		e := entry(actor, "study.hand-over-fail", h)
 		e.Detail["instances"], e.Detail["taken"], e.Detail["reason"] = strconv.FormatInt(h.Total, 10), strconv.FormatInt(h.Taken, 10), why
+		for _, add := range more {
+			add(e)
+		}
 		if err := audit.Write(tx, e); err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ type Handover struct {
 // HandoverDetail is sealed.
 type HandoverDetail struct {
 	Fates   string            `json:"fates,omitempty"`   // one letter for each instance, in the order of the DICOMDIR
+	Letter  string            `json:"letter,omitempty"`  // and for each instance that the letter of the mail was made into
+	Note    string            `json:"note,omitempty"`    // what became of the letter, where it does not travel though it should
 	Refused []HandoverRefusal `json:"refused,omitempty"` // the first ones
 	Reason  string            `json:"reason,omitempty"`  // why it failed, or was left
 	Verdict string            `json:"verdict,omitempty"`
