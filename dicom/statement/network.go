@@ -8,6 +8,7 @@ import (
 
 	"carepost/dicom"
 	"carepost/dicom/dimse"
+	"carepost/dicom/textsr"
 )
 
 // entities are the application entities that speak DIMSE.
@@ -51,9 +52,15 @@ func entities() []Entity {
 			{Name: every, User: true, Syntaxes: "that of the instance alone: nothing is converted"},
 		},
 		Parameters: append(common[:len(common):len(common)],
+			made(),
 			Parameter{"Presentation Contexts", fmt.Sprintf("one for each SOP Class and Transfer Syntax, %d at most; of more there are several associations", t.Contexts)},
 			Parameter{"time-outs", fmt.Sprintf("ARTIM %s; an answer %s", seconds(l.Artim), seconds(l.Answer))}),
 	}}
+}
+
+// made is what is given to archives besides what arrived.
+func made() Parameter {
+	return Parameter{"instances that are made here", "only where the operator wants it: a Basic Text SR (" + textsr.SOPClass + ", Explicit VR Little Endian, UTF-8) in each study, with the text of the mail that it came in"}
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) + " s" }

@@ -56,6 +56,7 @@ func web() Entity {
 		Parameters: []Parameter{
 			{"representation", `multipart/related; type="application/dicom", one instance in each part`},
 			{"answer", "asked for as application/dicom+json"},
+			made(),
 			{"instances that are not taken", "listed; those that may be taken later are tried again on their own"},
 		},
 	}

@@ -53,8 +53,8 @@ var Arrows = map[string][]string{
 	"trust":            {"trust/policy"}, // what a question demands of a certificate
 	"discovery":        {"trust"},        // a certificate bound to somebody else is no hit (Direct 5.1)
 	"dicom/zipmail":    {"dicom/fileset"},
-	"dicom/statement":  {"dicom/fileset", "dicom/zipmail", "dicom/dimse", "dicom/deid"}, // their tables
-	"xdm":              {"dicom/fileset"},                                               // the guard of archives, and the set beside a package
+	"dicom/statement":  {"dicom/fileset", "dicom/zipmail", "dicom/dimse", "dicom/deid", "dicom/textsr"}, // their tables
+	"xdm":              {"dicom/fileset"},                                                               // the guard of archives, and the set beside a package
 	"internal/rule":    {"internal/transit"},
 	"internal/agent":   {"internal/transit", "internal/rule"},
 	"internal/store":   {"internal/vault"},
