@@ -78,7 +78,7 @@ func NewArchiveWriter(w io.Writer) *ArchiveWriter { return &ArchiveWriter{&zipWr
 func (a *ArchiveWriter) Folder(name string) error { return a.z.begin(zipEntry{name: name + "/"}) }
 
 // Bytes writes a small file.
-func (a *ArchiveWriter) Bytes(name string, b []byte) error { return a.z.whole(name, b, deflated(b)) }
+func (a *ArchiveWriter) Bytes(name string, b []byte) error { return a.z.whole(name, b) }
 
 // File writes a file of size bytes whose CRC-32 (IEEE) is known: ErrChanged where r gives others. What is longer than a block is deflated
 // only where pack says that it is worth it; otherwise it is stored, its sizes in front.
@@ -94,7 +94,7 @@ func (a *ArchiveWriter) File(name string, size int64, crc uint32, pack bool, r i
 		return a.Bytes(name, b)
 	}
 	e := zipEntry{name: name, method: stored, crc: crc, size: size, packed: size}
-	if pack = pack && size <= maxStreamed; pack {
+	if pack = pack && !a.z.plain && size <= maxStreamed; pack {
 		e = zipEntry{name: name, method: deflate, streamed: true}
 	}
 	if err := a.z.begin(e); err != nil {

@@ -39,6 +39,7 @@ type candidate struct {
 
 // collector gathers the files to look at.
 type collector struct {
+	cwd      string // once it was asked for
 	list     []candidate
 	problems []Problem
 	seen     map[string]bool
@@ -87,8 +88,11 @@ func (c *collector) wrong(path, reason string) {
 
 func (c *collector) add(path string, named bool) {
 	key := path
-	if abs, err := filepath.Abs(path); err == nil {
-		key = abs
+	if !filepath.IsAbs(path) {
+		if c.cwd == "" {
+			c.cwd, _ = os.Getwd() // "": names alone tell files apart
+		}
+		key = filepath.Join(c.cwd, path)
 	}
 	if !c.seen[key] {
 		c.seen[key] = true
@@ -151,6 +155,7 @@ func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, 
 	for range min(runtime.GOMAXPROCS(0), len(list), 8) {
 		wg.Go(func() {
 			r := newReader(t, in, nil)
+			defer r.files.close()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(list) || ctx.Err() != nil {
@@ -170,7 +175,7 @@ func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, 
 }
 
 func (r *reader) look(c candidate) (l looked) {
-	f, src, err := c.open()
+	f, src, err := c.open(&r.files)
 	if err != nil {
 		return looked{err: &unusable{reason: plainReason(err)}}
 	}

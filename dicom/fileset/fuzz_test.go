@@ -30,7 +30,7 @@ func FuzzDirectory(f *testing.F) {
 }
 
 func FuzzManifest(f *testing.F) {
-	m := newManifest()
+	m := newManifest(1)
 	m.add(make([]byte, 32), 5, DirectoryName)
 	f.Add(m.bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {

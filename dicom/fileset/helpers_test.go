@@ -158,7 +158,7 @@ func rezipDeflated(t testing.TB, e zipped) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := &zipWriter{w: &b}
-	if err := errors.Join(z.whole(e.name, e.data, deflated(e.data)), z.close()); err != nil {
+	if err := errors.Join(z.whole(e.name, e.data), z.close()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

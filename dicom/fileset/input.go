@@ -29,12 +29,12 @@ func ScanInputs(ctx context.Context, o ScanOptions, inputs ...Input) (*Plan, err
 }
 
 // open opens a candidate and tells what is to be seen of it again.
-func (c candidate) open() (File, source, error) {
+func (c candidate) open(o *opener) (File, source, error) {
 	if c.given != nil {
 		f, err := c.given.Open()
 		return f, source{path: c.path, given: c.given.Open, size: c.given.Size}, err
 	}
-	f, err := openRaw(c.path)
+	f, err := o.open(c.path)
 	if err != nil {
 		return nil, source{}, err
 	}
@@ -50,8 +50,8 @@ func (c candidate) open() (File, source, error) {
 }
 
 // open opens a source and makes sure that it is still the file Scan saw.
-func (s source) open() (File, error) {
-	f, err := s.reopen()
+func (s source) open(o *opener) (File, error) {
+	f, err := s.reopen(o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,9 @@ func (s source) open() (File, error) {
 }
 
 // reopen opens a source; whether it is still what it was is to be asked of same.
-func (s source) reopen() (File, error) {
+func (s source) reopen(o *opener) (File, error) {
 	if s.given != nil {
 		return s.given()
 	}
-	return openRaw(s.path)
+	return o.open(s.path)
 }

@@ -28,7 +28,10 @@ type hashed struct {
 // manifestMaker writes MANIFEST line by line.
 type manifestMaker struct{ b []byte }
 
-func newManifest() *manifestMaker { return &manifestMaker{b: []byte(manifestText)} }
+// newManifest makes room for so many files.
+func newManifest(files int) *manifestMaker {
+	return &manifestMaker{b: append(make([]byte, 0, len(manifestText)+files*(len(hashed{}.sum)*2+30)), manifestText...)}
+}
 
 func (m *manifestMaker) add(sum []byte, size int64, name string) {
 	m.b = append(hex.AppendEncode(m.b, sum), ' ')

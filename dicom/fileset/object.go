@@ -34,6 +34,8 @@ type reader struct {
 
 	keys []byte // being encoded
 	head []byte // of the file looked at
+
+	files opener
 }
 
 // newReader makes one. inflated is what deflated data sets may still grow to, all readers together; nil where they are trusted.

@@ -25,6 +25,7 @@ type job struct {
 	file        int // index of the source
 	first, last bool
 	method      uint16
+	bytes       int64 // of files, in raw
 	raw         []byte
 	out         bytes.Buffer
 	crc         uint32 // of the whole file: on the last block, and on the first of a stored file
@@ -42,6 +43,7 @@ type packer struct {
 	free  chan *job        // at most so many blocks are in memory
 	work  chan *job
 	order chan *job
+	files opener // of produce
 }
 
 // WriteZIP writes DICOM.ZIP: DICOMDIR, the instances, MANIFEST. The same sources give the same bytes. Progress is told in bytes of
@@ -79,11 +81,12 @@ func (p *Plan) pack(ctx context.Context, w io.Writer, more Beside, progress func
 
 // write puts the blocks into the archive in their order.
 func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
-	z := &zipWriter{w: w}
-	m := newManifest()
+	n := len(k.p.sources) + len(k.p.extras) + 2
+	z := &zipWriter{w: w, plain: k.p.stored, entries: make([]zipEntry, 0, n)}
+	m := newManifest(n)
 	sum := sha256.Sum256(k.p.directory)
 	m.add(sum[:], int64(len(k.p.directory)), DirectoryName)
-	if err := z.whole(DirectoryName, k.p.directory, deflated(k.p.directory)); err != nil {
+	if err := z.whole(DirectoryName, k.p.directory); err != nil {
 		return err
 	}
 	var done, packed int64
@@ -99,7 +102,7 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 		if err := k.writeJob(z, m, j, &packed); err != nil {
 			return err
 		}
-		if done += int64(len(j.raw)); progress != nil {
+		if done += j.bytes; progress != nil {
 			progress(done, k.p.Bytes)
 		}
 		k.free <- j
@@ -111,7 +114,7 @@ func (k *packer) write(w io.Writer, progress func(done, total int64)) error {
 		return err
 	}
 	list := m.bytes()
-	if err := z.whole(DescriptorName, list, deflated(list)); err != nil {
+	if err := z.whole(DescriptorName, list); err != nil {
 		return err
 	}
 	if k.more != nil {
@@ -174,6 +177,7 @@ func (k *packer) writeBlock(z *zipWriter, x *Instance, j *job, packed *int64) er
 func (k *packer) produce() {
 	defer close(k.work)
 	defer close(k.order)
+	defer k.files.close()
 	var batch *job
 	for i := range k.p.sources {
 		if k.p.sources[i].size <= smallSize {
@@ -201,7 +205,7 @@ func (k *packer) read(i int) bool {
 		}
 		return false
 	}
-	f, err := src.open()
+	f, err := src.open(&k.files)
 	if err != nil {
 		return fail(err)
 	}
@@ -219,7 +223,7 @@ func (k *packer) read(i int) bool {
 			return false
 		}
 		n := min(block, src.size-off)
-		j.file, j.first, j.last, j.method, j.raw, j.crc = i, off == 0, off+n == src.size, method, j.raw[:n], crc
+		j.file, j.first, j.last, j.method, j.raw, j.bytes, j.crc = i, off == 0, off+n == src.size, method, j.raw[:n], n, crc
 		if _, err := f.ReadAt(j.raw, off); err != nil && !(errors.Is(err, io.EOF) && j.last) {
 			return k.failed(j, fmt.Errorf("%w: %s: %v", ErrChanged, src.path, err))
 		}
@@ -249,7 +253,7 @@ func (k *packer) job() *job {
 	case <-k.ctx.Done():
 		return nil
 	case j := <-k.free:
-		j.err, j.sum, j.small = nil, nil, j.small[:0]
+		j.err, j.sum, j.small, j.bytes = nil, nil, j.small[:0], 0
 		j.out.Reset()
 		return j
 	}

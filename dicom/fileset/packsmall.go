@@ -19,6 +19,7 @@ const (
 // smallFile is a file in a block of several.
 type smallFile struct {
 	file     int // of the sources
+	room     int // in raw, for its local header
 	from, to int // in raw
 	out      int // end of what it deflates to, in out; 0 where it is stored
 	method   uint16
@@ -29,7 +30,7 @@ type smallFile struct {
 // gather reads file i into the block of small files, or into a new one where it is full. nil: the work is over.
 func (k *packer) gather(j *job, i int) *job {
 	src := k.p.sources[i]
-	if j != nil && (len(j.raw)+int(src.size) > block || len(j.small) == mostOfJob) {
+	if j != nil && (len(j.raw)+localSize(k.p.Instances[i].FileID)+int(src.size) > block || len(j.small) == mostOfJob) {
 		k.passOn(j)
 		j = nil
 	}
@@ -39,7 +40,7 @@ func (k *packer) gather(j *job, i int) *job {
 		}
 		j.raw = j.raw[:0]
 	}
-	if err := j.take(k.p, i); err != nil {
+	if err := j.take(k, i); err != nil {
 		j.small = j.small[:0]
 		k.failed(j, err)
 		return nil
@@ -48,24 +49,28 @@ func (k *packer) gather(j *job, i int) *job {
 }
 
 // take reads a small file whole; what Scan saw of it is looked at again afterwards.
-func (j *job) take(p *Plan, i int) error {
-	src := p.sources[i]
-	f, err := src.reopen()
+func (j *job) take(k *packer, i int) error {
+	src := k.p.sources[i]
+	f, err := src.reopen(&k.files)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	x := smallFile{file: i, from: len(j.raw), to: len(j.raw) + int(src.size), method: p.methodOf(i)}
+	x := smallFile{file: i, room: len(j.raw), method: k.p.methodOf(i)}
+	x.from = x.room + localSize(k.p.Instances[i].FileID)
+	x.to = x.from + int(src.size)
 	j.raw = j.raw[:x.to]
 	data := j.raw[x.from:]
 	if n, err := f.ReadAt(data, 0); n < len(data) || err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: %s: %v", ErrChanged, src.path, err)
 	}
-	if crc32.ChecksumIEEE(data[:min(headSize, len(data))]) != src.head {
+	head := min(headSize, len(data))
+	if x.crc = crc32.ChecksumIEEE(data[:head]); x.crc != src.head {
 		return fmt.Errorf("%w: %s", ErrChanged, src.path)
 	}
-	x.crc, x.sum = crc32.ChecksumIEEE(data), sha256.Sum256(data)
+	x.crc, x.sum = crc32.Update(x.crc, crc32.IEEETable, data[head:]), sha256.Sum256(data)
 	j.small = append(j.small, x)
+	j.bytes += src.size
 	return src.same(f)
 }
 
@@ -102,21 +107,27 @@ func (j *job) deflateSmall(fw *flate.Writer) error {
 	return nil
 }
 
-// writeSmall puts the files of a block into the archive, each an entry of its own.
+// writeSmall puts the files of a block into the archive, each an entry of its own. Those that are stored stand in raw as they will in the
+// archive, and side by side: they are written together.
 func (k *packer) writeSmall(z *zipWriter, m *manifestMaker, j *job) error {
-	from := 0
+	from, done := 0, 0 // of out, of raw
 	for i := range j.small {
 		s := &j.small[i]
 		x := &k.p.Instances[s.file]
-		var packed []byte
-		if s.method == deflate {
-			packed = j.out.Bytes()[from:s.out]
-		}
-		from = s.out
-		if err := z.known(x.FileID, s.crc, j.raw[s.from:s.to], packed); err != nil {
-			return err
+		packed := j.out.Bytes()[from:max(from, s.out)]
+		if from = max(from, s.out); s.method == deflate && len(packed) < s.to-s.from {
+			if err := z.laid(j.raw[done:s.room]); err != nil {
+				return err
+			}
+			if err := z.known(x.FileID, s.crc, j.raw[s.from:s.to], packed); err != nil {
+				return err
+			}
+			done = s.to
+		} else {
+			size := int64(s.to - s.from)
+			z.lay(zipEntry{name: x.FileID, method: stored, crc: s.crc, size: size, packed: size}, j.raw[s.room:s.from])
 		}
 		m.add(s.sum[:], x.Size, x.FileID)
 	}
-	return nil
+	return z.laid(j.raw[done:])
 }

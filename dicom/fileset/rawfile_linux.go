@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -15,9 +16,41 @@ type rawFile struct {
 	fd   int
 }
 
-func openRaw(path string) (File, error) {
+// opener opens files one after the other, most of which lie beside the one before: the folder of that one is kept, and the way to it is not
+// walked again. It is used by one goroutine, and closed.
+type opener struct {
+	dir string // with its slash; empty: none is kept
+	fd  int
+}
+
+func (o *opener) open(path string) (File, error) {
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		return openAt(atCwd, path, path, 0)
+	}
+	if dir != o.dir {
+		o.close()
+		f, err := openAt(atCwd, dir, path, syscall.O_DIRECTORY)
+		if err != nil {
+			return nil, err
+		}
+		o.dir, o.fd = dir, f.fd
+	}
+	return openAt(o.fd, name, path, 0)
+}
+
+func (o *opener) close() {
+	if o.dir != "" {
+		syscall.Close(o.fd)
+		o.dir = ""
+	}
+}
+
+const atCwd = -100 // AT_FDCWD of openat(2)
+
+func openAt(dir int, name, path string, flags int) (*rawFile, error) {
 	for {
-		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0) // a pipe is not waited for
+		fd, err := syscall.Openat(dir, name, flags|syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0) // a pipe is not waited for
 		switch {
 		case err == nil:
 			return &rawFile{path, fd}, nil

@@ -10,7 +10,12 @@ import (
 // rawFile is a file as the runtime has it.
 type rawFile struct{ *os.File }
 
-func openRaw(path string) (File, error) {
+// opener opens files.
+type opener struct{}
+
+func (o *opener) close() {}
+
+func (o *opener) open(path string) (File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

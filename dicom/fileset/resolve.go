@@ -178,12 +178,14 @@ func sameBytes(a, b source) (bool, error) {
 	if a.size != b.size || a.head != b.head {
 		return false, nil
 	}
-	fa, err := a.open()
+	var files opener
+	defer files.close()
+	fa, err := a.open(&files)
 	if err != nil {
 		return false, err
 	}
 	defer fa.Close()
-	fb, err := b.open()
+	fb, err := b.open(&files)
 	if err != nil {
 		return false, err
 	}

@@ -173,7 +173,7 @@ func TestZIP64Records(t *testing.T) {
 	z := &zipWriter{w: &b}
 	for i := range 70_000 {
 		name := "D/" + string([]byte{'A' + byte(i%26), 'A' + byte(i/26%26), 'A' + byte(i/676%26), 'A' + byte(i/17576)})
-		if err := z.whole(name, []byte("x"), nil); err != nil {
+		if err := z.whole(name, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}

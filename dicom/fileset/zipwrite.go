@@ -13,7 +13,9 @@ import (
 type zipWriter struct {
 	w       io.Writer
 	at      int64
+	plain   bool // nothing is deflated
 	entries []zipEntry
+	head    []byte // of the entry at hand
 }
 
 type zipEntry struct {
@@ -45,31 +47,53 @@ func (z *zipWriter) Write(p []byte) (int, error) {
 
 // begin writes the local header. Of a streamed entry sizes and CRC come with end.
 func (z *zipWriter) begin(e zipEntry) error {
-	e.offset = z.at
-	var extra []byte
-	size, packed := uint32(min(e.size, max32)), uint32(min(e.packed, max32))
-	if e.big() {
-		extra = binary.LittleEndian.AppendUint16(extra, 1)
-		extra = binary.LittleEndian.AppendUint16(extra, 16)
-		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.size))
-		extra = binary.LittleEndian.AppendUint64(extra, uint64(e.packed))
-		size, packed = max32, max32
+	z.local(e)
+	_, err := z.Write(z.head)
+	return err
+}
+
+// lay is begin of an entry whose data stand in memory, with just so much room before them as localSize says. Its caller writes both to w.
+func (z *zipWriter) lay(e zipEntry, room []byte) {
+	z.local(e)
+	z.at += int64(copy(room, z.head)) + e.packed
+}
+
+// laid writes what lay has counted already.
+func (z *zipWriter) laid(b []byte) error {
+	if len(b) == 0 {
+		return nil
 	}
-	crc := e.crc
+	_, err := z.w.Write(b)
+	return err
+}
+
+// localSize is the length of the local header of a small entry.
+func localSize(name string) int { return 30 + len(name) }
+
+// local enters e, and makes its local header.
+func (z *zipWriter) local(e zipEntry) {
+	e.offset = z.at
+	size, packed, crc, extra := uint32(min(e.size, max32)), uint32(min(e.packed, max32)), e.crc, 0
+	if e.big() {
+		size, packed, extra = max32, max32, 20
+	}
 	if e.streamed {
 		crc, size, packed = 0, 0, 0
 	}
-	b := append([]byte("PK\x03\x04"), e.common(crc, packed, size, len(extra))...)
-	b = append(append(b, e.name...), extra...)
-	z.entries = append(z.entries, e)
-	_, err := z.Write(b)
-	return err
+	b := e.common(append(z.head[:0], "PK\x03\x04"...), crc, packed, size, extra)
+	b = append(b, e.name...)
+	if e.big() {
+		b = append(b, 1, 0, 16, 0)
+		b = binary.LittleEndian.AppendUint64(b, uint64(e.size))
+		b = binary.LittleEndian.AppendUint64(b, uint64(e.packed))
+	}
+	z.entries, z.head = append(z.entries, e), b
 }
 
 func (e *zipEntry) big() bool { return e.size >= max32 || e.packed >= max32 }
 
-// common is what local and central headers share.
-func (e *zipEntry) common(crc, packed, size uint32, extra int) []byte {
+// common appends what local and central headers share.
+func (e *zipEntry) common(b []byte, crc, packed, size uint32, extra int) []byte {
 	version, flags := uint16(versionPlain), uint16(0)
 	if e.big() || e.offset >= max32 {
 		version = version64
@@ -77,11 +101,10 @@ func (e *zipEntry) common(crc, packed, size uint32, extra int) []byte {
 	if e.streamed {
 		flags = bitStreamed
 	}
-	var b []byte
-	for _, v := range []uint16{version, flags, e.method, 0, dosDate} {
+	for _, v := range [...]uint16{version, flags, e.method, 0, dosDate} {
 		b = binary.LittleEndian.AppendUint16(b, v)
 	}
-	for _, v := range []uint32{crc, packed, size} {
+	for _, v := range [...]uint32{crc, packed, size} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(e.name)))
@@ -100,12 +123,16 @@ func (z *zipWriter) end(crc uint32, size, packed int64) error {
 	return err
 }
 
-// whole writes a small entry at once, deflated if that makes it smaller.
-func (z *zipWriter) whole(name string, data, deflated []byte) error {
-	return z.known(name, crc32.ChecksumIEEE(data), data, deflated)
+// whole writes a small entry at once, deflated if that is allowed and makes it smaller.
+func (z *zipWriter) whole(name string, data []byte) error {
+	var packed []byte
+	if !z.plain {
+		packed = deflated(data)
+	}
+	return z.known(name, crc32.ChecksumIEEE(data), data, packed)
 }
 
-// known is whole of data whose CRC-32 is known.
+// known writes a small entry whose CRC-32 is known, as it is or, if that is smaller, as deflated.
 func (z *zipWriter) known(name string, crc uint32, data, deflated []byte) error {
 	e := zipEntry{name: name, method: stored, crc: crc, size: int64(len(data)), packed: int64(len(data))}
 	if deflated != nil && len(deflated) < len(data) {
@@ -166,17 +193,18 @@ func (z *zipWriter) central(e *zipEntry) error {
 		head := binary.LittleEndian.AppendUint16([]byte{1, 0}, uint16(len(extra)))
 		extra = append(head, extra...)
 	}
-	b := append([]byte("PK\x01\x02"), versionPlain, 0)
+	b := append(z.head[:0], "PK\x01\x02"...)
+	b = append(b, versionPlain, 0)
 	if e.big() || e.offset >= max32 {
 		b[4] = version64
 	}
-	b = append(b, e.common(e.crc, packed, size, len(extra))...)
-	b = append(b, make([]byte, 10)...) // comment length, disk, attributes
+	b = e.common(b, e.crc, packed, size, len(extra))
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) // comment length, disk, attributes
 	if strings.HasSuffix(e.name, "/") {
 		b[len(b)-4] = 1 << 4 // a folder (APPNOTE 4.4.15)
 	}
 	b = binary.LittleEndian.AppendUint32(b, offset)
-	b = append(append(b, e.name...), extra...)
-	_, err := z.Write(b)
+	z.head = append(append(b, e.name...), extra...)
+	_, err := z.Write(z.head)
 	return err
 }

@@ -18,7 +18,7 @@ type packer struct {
 }
 
 // BenchmarkDICOM makes directories and archives of two corpora, large slices and many small files, round by round: the built carepost,
-// dcmmkdir and zip, to a pipe that nobody keeps. Processor times and memory are those of whole processes; files are in the page cache. What an
+// dcmmkdir and zip, to the null device. Processor times and memory are those of whole processes; files are in the page cache. What an
 // archive costs carepost is told whole. What is compared with zip is what zip does too: without the headers that are read and the DICOMDIR that is
 // made of them (the dry run beside it), and without the SHA-256 of every file (timed here, of as many octets). CRC-32 both make.
 //
