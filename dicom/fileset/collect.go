@@ -39,7 +39,8 @@ type candidate struct {
 
 // collector gathers the files to look at.
 type collector struct {
-	cwd      string // once it was asked for
+	cwd      string // once it was needed
+	met      int    // files, those that are known already too
 	list     []candidate
 	problems []Problem
 	seen     map[string]bool
@@ -64,7 +65,7 @@ func collect(ctx context.Context, paths []string, exclude string) (*collector, e
 			c.wrong(root, irregular)
 			continue
 		}
-		before := len(c.list) + len(c.problems)
+		before := c.met + len(c.problems)
 		err = filepath.WalkDir(through(root), func(path string, d fs.DirEntry, err error) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -75,7 +76,7 @@ func collect(ctx context.Context, paths []string, exclude string) (*collector, e
 		if err != nil {
 			return nil, err
 		}
-		if len(c.list)+len(c.problems) == before {
+		if c.met+len(c.problems) == before {
 			c.problems = append(c.problems, Problem{Files: []string{root}, Reason: "a folder without any DICOM file", Source: "PS3.11 X.3.3"})
 		}
 	}
@@ -87,11 +88,12 @@ func (c *collector) wrong(path, reason string) {
 }
 
 func (c *collector) add(path string, named bool) {
-	key := path
+	c.met++
+	if c.cwd == "" && !filepath.IsAbs(path) {
+		c.cwd, _ = os.Getwd() // "": names alone tell files apart
+	}
+	key := filepath.Clean(path)
 	if !filepath.IsAbs(path) {
-		if c.cwd == "" {
-			c.cwd, _ = os.Getwd() // "": names alone tell files apart
-		}
 		key = filepath.Join(c.cwd, path)
 	}
 	if !c.seen[key] {
