@@ -6,8 +6,8 @@ type class struct{ uid, name, record string }
 // classRoot stands before every uid of classes.
 const classRoot = "1.2.840.10008.5.1.4."
 
-// classes is data: what a creator of ours packs under which record. Performed and defined protocol classes (1.1.200.x) and inventories
-// stand apart from studies and are not packed.
+// classes is data: what a creator of ours packs under which record. Procedure protocols (1.1.200.x) have no record type of their own (PS3.3 Table
+// F.4-1): they are PRIVATE, the defined ones, which are of no patient, at the root.
 var classes = []class{
 	{"1.1.1", "Computed Radiography Image", "IMAGE"},
 	{"1.1.1.1", "Digital X-Ray Image, For Presentation", "IMAGE"},
@@ -184,6 +184,12 @@ var classes = []class{
 	{"1.1.481.23", "Enhanced RT Image", "IMAGE"},
 	{"1.1.481.24", "Enhanced Continuous RT Image", "IMAGE"},
 	{"1.1.481.25", "RT Patient Position Acquisition Instruction", "RADIOTHERAPY"},
+	{"1.1.200.1", "CT Defined Procedure Protocol", "PRIVATE"},
+	{"1.1.200.2", "CT Performed Procedure Protocol", "PRIVATE"},
+	{"1.1.200.3", "Protocol Approval", "PRIVATE"},
+	{"1.1.200.7", "XA Defined Procedure Protocol", "PRIVATE"},
+	{"1.1.200.8", "XA Performed Procedure Protocol", "PRIVATE"},
+	{"1.1.201.1", "Inventory", "INVENTORY"},
 	{"34.7", "RT Beams Delivery Instruction", "PLAN"},
 	{"34.10", "RT Brachy Application Setup Delivery Instruction", "PLAN"},
 	{"38.1", "Hanging Protocol", "HANGING PROTOCOL"},

@@ -64,6 +64,9 @@ func (r *reader) object(f *dicom.File) (*object, error) {
 	}
 	var known bool
 	o.record, known = recordFor(r.t, o.class, f.Pixels.Tag != 0 && d.Int(0x00280010) > 0)
+	if known && o.record.name == r.t.apart.name && o.study == "" && o.series == "" {
+		o.record = r.t.apart
+	}
 	if err := o.complete(f); err != nil {
 		return nil, err
 	}
@@ -199,6 +202,8 @@ func fits(e dicom.Element) bool {
 		return e.VR.String() == "US" && len(e.Value)%2 == 0
 	case "UL":
 		return e.VR.String() == "UL" && len(e.Value)%4 == 0
+	case "UV":
+		return e.VR.String() == "UV" && len(e.Value)%8 == 0
 	}
 	return e.VR.String() != "SQ"
 }

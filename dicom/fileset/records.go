@@ -136,6 +136,9 @@ var leaves = []record{
 		{tag: 0x00686210}, {0x00221097, required, constant, "Unknown"}}},
 	{name: "IMPLANT ASSY", root: true, keys: []key{{0x00760001, required, constant, "Unknown"}, {0x00760003, required, constant, "Unknown"},
 		{0x00760020, required, unknownCode, ""}}},
+	{name: "INVENTORY", root: true, keys: []key{contentDate, contentTime, {tag: 0x00080400, need: present}, {tag: 0x00080401, need: present},
+		{0x00080403, required, constant, "STUDY"}, {0x00080426, required, constant, "PARTIAL"},
+		{0x00080428, required, constant, "\x00\x00\x00\x00\x00\x00\x00\x00"}}},
 	{name: "IMPLANT GROUP", root: true, keys: []key{{0x00780001, required, constant, "Unknown"}, {0x00780020, required, constant, "Unknown"}}},
 }
 
@@ -160,6 +163,8 @@ var keyNames = map[dicom.Tag]string{
 	0x30080251: "Treatment Time", 0x00081115: "Referenced Series Sequence", 0x00700402: "Blending Sequence",
 	0x0040A030: "Verification DateTime", 0x00089092: "Referenced Image Evidence Sequence", 0x00420010: "Document Title",
 	0x0040E001: "HL7 Instance Identifier", 0x00080013: "Instance Creation Time", 0x30100033: "User Content Label",
+	0x00080400: "Scope of Inventory Sequence", 0x00080401: "Inventory Purpose", 0x00080403: "Inventory Level",
+	0x00080426: "Inventory Completion Status", 0x00080428: "Total Number of Study Records",
 	0x30100034: "User Content Long Label", 0x0072000E: "Hanging Protocol User Identification Code Sequence", 0x00686210: "Implant Size",
 }
 
@@ -192,6 +197,7 @@ type tables struct {
 	wanted  []dicom.Tag
 
 	patient, study, series *record
+	apart                  *record // PRIVATE at the root: of instances that belong to no patient
 }
 
 func newTables() *tables {
@@ -212,6 +218,7 @@ func newTables() *tables {
 			want(k.tag)
 		}
 	}
+	t.apart = &record{name: "PRIVATE", root: true}
 	t.patient, t.study, t.series = t.byName["PATIENT"], t.byName["STUDY"], t.byName["SERIES"]
 	for _, d := range dates {
 		want(d.date, d.time)

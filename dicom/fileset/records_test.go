@@ -27,9 +27,14 @@ func part10(class, instance string, elements ...[]byte) []byte {
 func bare(class, instance string, more ...[]byte) []byte {
 	e := [][]byte{appendText(nil, tagSOPClass, class), appendText(nil, tagSOPInstance, instance)}
 	e = append(e, more...)
-	e = append(e, appendText(nil, tagStudyUID, "1.2.3"), appendText(nil, tagSeriesUID, "1.2.3.4"))
+	if !slices.Contains(ofNobody, class) {
+		e = append(e, appendText(nil, tagStudyUID, "1.2.3"), appendText(nil, tagSeriesUID, "1.2.3.4"))
+	}
 	return part10(class, instance, e...)
 }
+
+// ofNobody are classes whose instances belong to no patient, and whose records stand at the root though their type need not.
+var ofNobody = []string{classRoot + "1.1.200.1", classRoot + "1.1.200.3", classRoot + "1.1.200.7", classRoot + "1.1.201.1"}
 
 // DCM-06: every SOP class that we pack gets its own record, and a directory of the poorest instances of them all has every key that
 // the standard requires.
@@ -72,6 +77,7 @@ var excused = []string{
 	"<ReferencedSeriesSequence> Module=<PresentationDirectoryRecord>", "<BlendingSequence> Module=<PresentationDirectoryRecord>",
 	"<HL7InstanceIdentifier>", "<ReferencedImageEvidenceSequence> Module=<SpectroscopyDirectoryRecord>",
 	"value <WF PRESENTATION>", "value <SURFACE SCAN>", "value <PLAN>", "value <TRACT>", "value <ASSESSMENT>", "value <ANNOTATION>",
+	"value <INVENTORY>", "not a recognized standard attribute - (0x0008,0x04",
 }
 
 // The Content Sequence of a document holds the report; only the root's concept modifiers may go into the directory (PS3.3 F.5.25).

@@ -33,7 +33,7 @@ func (a *arranger) compose(r *record, ks keys, m *member, up int) []byte {
 // isText says that only spaces in t are no value; numbers may be zero.
 func isText(t dicom.Tag) bool {
 	switch dicom.VROf(t).String() {
-	case "US", "UL", "SQ":
+	case "US", "UL", "UV", "SQ":
 		return false
 	}
 	return true
@@ -57,11 +57,7 @@ func (a *arranger) supply(b []byte, r *record, k key, m *member, up int) []byte 
 	case unknownCode:
 		value, how = string(unknown()), "a code that says unknown"
 	case anyModality:
-		item := appendText(nil, tagModality, "OT")
-		item = appendElement(item, 0x00081032, dicom.VROf(0x00081032), unknown()) // procedure
-		item = appendText(item, 0x00200060, "")                                   // laterality
-		item = appendElement(item, 0x0040100A, dicom.VROf(0x0040100A), unknown()) // reason
-		value, how = string(appendRawItem(nil, item)), "an item for other modalities"
+		value, how = string(otherModality()), "an item for other modalities"
 	}
 	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%s %v has no value; the %s record gets %s, the file stays as it is",
 		keyNames[k.tag], k.tag, r.name, how))
@@ -73,6 +69,15 @@ func unknown() []byte {
 	item := appendText(nil, 0x00080100, "UNKNOWN")
 	item = appendText(item, 0x00080102, "99CAREPOST")
 	item = appendText(item, 0x00080104, "Unknown")
+	return appendRawItem(nil, item)
+}
+
+// otherModality is an item of a Hanging Protocol Definition Sequence (PS3.3 C.23.1) that says as little as one can.
+func otherModality() []byte {
+	item := appendText(nil, tagModality, "OT")
+	item = appendElement(item, 0x00081032, dicom.VROf(0x00081032), unknown()) // procedure
+	item = appendText(item, 0x00200060, "")                                   // laterality
+	item = appendElement(item, 0x0040100A, dicom.VROf(0x0040100A), unknown()) // reason
 	return appendRawItem(nil, item)
 }
 

@@ -157,7 +157,7 @@ func New(version string) *Statement {
 	s := &Statement{Product: "Carepost", Version: version, Limits: limits(t.Limits), Network: append(entities(), web()), Security: security(), Conflicts: conflicts(), Headers: headers(),
 		Identity: Identity{t.ImplementationUID, t.ImplementationName, t.PrivateRecordUID},
 		Unknown: "An instance of any other SOP Class is packed too, with a note: under IMAGE where it has pixel data, else under PRIVATE. " +
-			"Nothing is left out in silence. Inventories and protocols that belong to no study are refused.",
+			"Nothing is left out in silence. Defined procedure protocols and protocol approvals, which are of no patient, stand under PRIVATE at the root.",
 		OtherSyn: "An instance in any other Transfer Syntax is packed as it is, not deflated; its header is read as Explicit VR Little Endian. " +
 			"No instance is ever converted to another Transfer Syntax."}
 	for _, p := range zipmail.Profiles() {
