@@ -26,14 +26,21 @@ func (x *dirReader) link(f *dicom.File) {
 func (x *dirReader) byOrder() {
 	d := x.d
 	d.roots = nil
-	var path [4]int // the last record of each level
+	var path [4]int     // the last record of each level
+	silent := len(path) // the level of an inactive record, below which everything is
 	for i := range d.records {
 		r := &d.records[i]
 		r.up, r.children = -1, nil
-		if r.inactive {
+		level := x.level(r.typ)
+		if level > silent {
+			r.inactive = true
 			continue
 		}
-		level := x.level(r.typ)
+		silent = len(path)
+		if r.inactive {
+			silent = level
+			continue
+		}
 		for up := level - 1; up >= 0 && r.up < 0; up-- {
 			if path[up] > 0 {
 				r.up = path[up] - 1

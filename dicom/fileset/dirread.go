@@ -135,6 +135,9 @@ func (x *dirReader) record(offset int64, s dicom.DataSet) error {
 	if e, ok := s.Get(0x00041410); ok && e.Int() == 0 {
 		r.inactive = true
 	}
+	if t, twice := twice(s); twice {
+		x.d.find(ruleElementTwice, "the record at %d has %v twice: two readers could see two sets", offset, t)
+	}
 	var b []byte
 	if rec, ok := x.t.byName[typ]; ok {
 		for _, k := range rec.keys {
@@ -157,6 +160,21 @@ func (x *dirReader) record(offset int64, s dicom.DataSet) error {
 	r.keys = keys(x.in.string(string(b)))
 	x.d.records = append(x.d.records, r)
 	return nil
+}
+
+// twice finds an element that a record has more than once (PS3.5 §7.1).
+func twice(s dicom.DataSet) (dicom.Tag, bool) {
+	tags := make([]dicom.Tag, len(s))
+	for i, e := range s {
+		tags[i] = e.Tag
+	}
+	slices.Sort(tags) // they should rise as they are
+	for i, t := range tags[min(1, len(tags)):] {
+		if t == tags[i] {
+			return t, true
+		}
+	}
+	return 0, false
 }
 
 // shownTag says which keys are kept for listing and comparing.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func (c *checker) unique() {
 			if v == "" {
 				return
 			}
-			if key := r.typ + "\x00" + v; seen[key] {
+			if key := rl.name + "\x00" + v; seen[key] {
 				c.find(rl, DirectoryName, "two %s records with one %s", r.typ, what)
 			} else {
 				seen[key] = true
@@ -131,6 +132,8 @@ func (c *checker) others() {
 		switch {
 		case x.isInstance():
 			c.find(ruleUnreferenced, name, "a DICOM instance that no record of the DICOMDIR names")
+		case errors.Is(x.err, errDirectory) && !isDirectoryName(path.Base(name)):
+			c.find(ruleOther, name, "a DICOMDIR under another name; passed over")
 		case x.damaged != nil || errors.Is(x.err, errDirectory): // said elsewhere
 		case errors.Is(x.err, dicom.ErrNotDICOM):
 			if own := c.d != nil && foldID(name) == foldID(c.l.prefix+c.d.descriptor); !own && !c.expected(strings.TrimPrefix(name, c.l.prefix)) {

@@ -142,7 +142,7 @@ func (b *bender) head(s string) []byte {
 }
 
 // do does one operation. Elements: "number E = N", "value E S" (over its beginning), "fill E S" (padded with blanks), "copy E E", "bump E I" (one
-// byte), "retag E" (it is no longer there), "length TAG#0 N" of the sequence, "item I N". The directory: "implicit", "empty", "put I S". Files by
+// byte), "retag E" (it is no longer there), "tag E TAG" (it is another), "length TAG#0 N" of the sequence, "item I N". The directory: "implicit", "empty", "put I S". Files by
 // number, 0 is DICOMDIR: "cut", "flip", "text", "content", "exchange", "drop", "keep", "rename", "add NAME FILE".
 func (b *bender) do(op []string) {
 	switch op[0] {
@@ -162,6 +162,12 @@ func (b *bender) do(op []string) {
 		b.element(op[1])[b.int(op[2])]++
 	case "retag":
 		b.head(op[1])[2] ^= 0x0F
+	case "tag":
+		v, err := strconv.ParseUint(op[2], 16, 32)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		copy(b.head(op[1]), []byte{byte(v >> 16), byte(v >> 24), byte(v), byte(v >> 8)})
 	case "length":
 		put32(b.head(op[1])[8:12:12], uint32(b.int(op[2])))
 	case "item":

@@ -49,6 +49,37 @@ func rezipStored(t testing.TB, es []zipped) []byte {
 	return b.Bytes()
 }
 
+// withRecords64 gives an archive the end records of ZIP64, and the second entry its field, as who writes them without need does.
+func withRecords64(t testing.TB, b []byte, extra ...string) []byte {
+	t.Helper()
+	at := bytes.Index(b, []byte("PK\x01\x02"))
+	end := bytes.Index(b, []byte("PK\x05\x06"))
+	second := at + 1 + bytes.Index(b[at+1:], []byte("PK\x01\x02"))
+	le := binary.LittleEndian
+	field := le.AppendUint64([]byte{1, 0, 8, 0}, uint64(le.Uint32(b[second+42:])))
+	if len(extra) > 0 {
+		if n, err := strconv.Atoi(extra[0]); err == nil {
+			field = bytes.Repeat(field, n)
+		} else {
+			field = []byte(extra[0])
+		}
+	}
+	behind := second + 46 + int(le.Uint16(b[second+28:]))
+	out := slices.Concat(b[:behind], field, b[behind:end])
+	le.PutUint16(out[second+30:], uint16(len(field)))
+	le.PutUint32(out[second+42:], max32)
+	count, size := uint64(le.Uint16(b[end+10:])), uint64(len(out)-at)
+	record := slices.Concat([]byte("PK\x06\x06"), le.AppendUint64(nil, 44), []byte{45, 0, 45, 0}, make([]byte, 8))
+	for _, n := range []uint64{count, count, size, uint64(at)} {
+		record = le.AppendUint64(record, n)
+	}
+	from := uint64(len(out))
+	out = append(out, record...)
+	out = append(le.AppendUint64(append(out, "PK\x06\x07\x00\x00\x00\x00"...), from), 1, 0, 0, 0)
+	out = append(append(out, "PK\x05\x06\x00\x00\x00\x00"...), bytes.Repeat([]byte{0xFF}, 12)...)
+	return append(out, 0, 0)
+}
+
 // header finds the n-th header with a signature.
 func (z *zipBender) header(sig string, n int) []byte {
 	b := z.bytes()
@@ -77,7 +108,8 @@ func (z *zipBender) put(h []byte, off, v string) {
 }
 
 // do does one operation. Entries: "entry NAME" adds one; "local N OFF V", "central N OFF V", "end OFF V" put 16 bits into a header, "both N OFF V" into
-// the local and, two bytes on, the central one; "inside N I" changes a byte of content; "share N M" gives entry N the bytes of M.
+// the local and, two bytes on, the central one; "inside N I" changes a byte of content; "share N M" gives entry N the bytes of M. "big" has ZIP64
+// records and field, of which "record OFF V" and "locator OFF V" put 16 bits; "big N" gives the field N times, "big EXTRA" other bytes for it.
 // Archives: "packed" is as we write it, "streamed" with descriptors; the others as they are called.
 func (z *zipBender) do(op []string) {
 	switch op[0] {
@@ -106,6 +138,12 @@ func (z *zipBender) do(op []string) {
 		z.put(z.header("PK\x05\x06", 0), op[1], op[2])
 	case "inside":
 		z.header("PK\x03\x04", z.int(op[1]))[z.int(op[2])] ^= 0x10
+	case "big":
+		z.b = withRecords64(z.t, z.bytes(), op[1:]...)
+	case "record":
+		z.put(z.header("PK\x06\x06", 0), op[1], op[2])
+	case "locator":
+		z.put(z.header("PK\x06\x07", 0), op[1], op[2])
 	case "share":
 		copy(z.header("PK\x01\x02", z.int(op[1]))[42:46], z.header("PK\x01\x02", z.int(op[2]))[42:46])
 	default:
@@ -151,6 +189,9 @@ func TestMalformedZIPs(t *testing.T) {
 	es := entriesOf(t, smallSet(t))
 	if v := checkBytes(t, rezipStored(t, es)).Verdict; v != Complete {
 		t.Fatalf("the base: %v", v)
+	}
+	if r := checkBytes(t, withRecords64(t, rezipStored(t, es))); r.Verdict != Complete {
+		t.Fatalf("with the records of ZIP64: %v", r)
 	}
 	cases := malformations(t, "zips.txt")
 	if len(cases) < 25 {

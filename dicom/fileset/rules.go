@@ -61,6 +61,7 @@ var (
 	ruleHierarchy      = rule{"record-hierarchy", Violation, "PS3.3 F.4"}
 	ruleType           = rule{"record-type", Violation, "PS3.3 F.5"}
 	ruleKey            = rule{"record-key", Violation, "PS3.3 F.5"}
+	ruleElementTwice   = rule{"record-element-twice", Violation, "PS3.5 7.1"}
 	ruleReference      = rule{"record-reference", Violation, "PS3.3 F.3.2.2"}
 	rulePatientTwice   = rule{"patient-id-unique", Violation, "PS3.11 X.3.3"}
 	ruleStudyTwice     = rule{"study-uid-unique", Violation, "PS3.3 F.5.2"}

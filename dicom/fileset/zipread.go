@@ -178,7 +178,16 @@ func (a *archive) end64(e *endRecord) error {
 		a.stop(ruleZIP, "a broken ZIP64 end record")
 		return nil
 	}
-	e.count, e.size, e.start, e.first = int64(le.Uint64(b[32:])), int64(le.Uint64(b[40:])), int64(le.Uint64(b[48:])), at
+	if le.Uint32(loc[4:]) != 0 || le.Uint32(loc[16:]) > 1 || le.Uint64(b[16:]) != 0 || le.Uint64(b[24:]) != le.Uint64(b[32:]) {
+		a.stop(ruleZIP, "an archive in several volumes")
+		return nil
+	}
+	count, size, start := int64(le.Uint64(b[32:])), int64(le.Uint64(b[40:])), int64(le.Uint64(b[48:]))
+	if e.count != math.MaxUint16 && e.count != count || e.size != max32 && e.size != size || e.start != max32 && e.start != start {
+		a.stop(ruleZIP, "the end record and that of ZIP64 differ")
+		return nil
+	}
+	e.count, e.size, e.start, e.first = count, size, start, at
 	return nil
 }
 
@@ -199,6 +208,9 @@ func (a *archive) central(dir []byte, count int64) {
 			size: int64(le.Uint32(dir[24:])), header: int64(le.Uint32(dir[42:])), raw: string(dir[46 : 46+nameLen])}
 		if !sizes64(dir[46+nameLen:46+nameLen+extraLen], &e.size, &e.packed, &e.header) {
 			a.find(ruleZIP, e.raw, "a broken ZIP64 extra field")
+		}
+		if le.Uint16(dir[34:]) != 0 {
+			a.find(ruleZIP, e.raw, "it begins in another volume")
 		}
 		if host := dir[5]; host == hostUnix || host == hostMac {
 			switch le.Uint32(dir[38:]) >> 16 & 0o170000 {
@@ -245,8 +257,11 @@ func (a *archive) local(e *entry) error {
 	crc, flags, method := le.Uint32(b[14:]), le.Uint16(b[6:]), le.Uint16(b[8:])
 	ok := sizes64(rest[nameLen:], &size, &packed)
 	streamed := flags&bitStreamed != 0
+	differs := func(said, is int64) bool { // APPNOTE 4.4.4: of what is streamed it may be said behind it alone
+		return said != is && !(streamed && (said == 0 || said == max32))
+	}
 	if !ok || string(rest[:nameLen]) != e.raw || method != e.method || flags&^(bitUTF8|1<<1|1<<2) != e.flags&^(bitUTF8|1<<1|1<<2) ||
-		!streamed && (size != e.size || packed != e.packed || crc != e.crc) {
+		differs(size, e.size) || differs(packed, e.packed) || differs(int64(crc), int64(e.crc)) {
 		a.find(ruleZIPLocal, e.raw, "local and central header differ")
 	}
 	a.otherName(e, rest[nameLen:])
