@@ -2,8 +2,6 @@ package auditor
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 
 	"carepost/atna"
@@ -29,21 +27,24 @@ func (e Events) wants(id atna.Code) bool {
 
 // Keys of an entry's detail that are read here.
 const (
-	keyFrom     = "from"       // address of the sender
-	keyTo       = "to"         // address of the recipient
-	keyID       = "message-id" // of the message
-	keySubjects = "subjects"   // transit.Subjects as JSON
-	keyReport   = "report"     // not empty: the message is a report, which is about nobody's data unless subjects say otherwise
-	keyRepeat   = "repeat"     // not empty: it was imported before
-	keyRefused  = "refused"    // not empty: a rule keeps it from the mailbox
-	keyXDM      = "xdm"        // not empty: it carries an XDM package
-	keyHost     = "host"       // of the server that took it
-	keyPeer     = "peer"       // IP address of who came
-	keyAccount  = "account"    // address of the account
-	keyCalling  = "calling"    // AE title of the device that handed objects in
-	keyCalled   = "called"     // AE title that it called
-	keyReason   = "reason"     // what was wrong
-	keyClause   = "clause"     // by which rule
+	keyFrom     = "from"        // address of the sender
+	keyTo       = "to"          // address of the recipient
+	keyID       = "message-id"  // of the message
+	keySubjects = "subjects"    // transit.Subjects as JSON
+	keyReport   = "report"      // not empty: the message is a report, which is about nobody's data unless subjects say otherwise
+	keyRepeat   = "repeat"      // not empty: it was imported before
+	keyRefused  = "refused"     // not empty: a rule keeps it from the mailbox
+	keyXDM      = "xdm"         // not empty: it carries an XDM package
+	keyHost     = "host"        // of the server that took it
+	keyPeer     = "peer"        // IP address of who came
+	keyAccount  = "account"     // address of the account
+	keyCalling  = "calling"     // AE title of the device that handed objects in
+	keyCalled   = "called"      // AE title that it called
+	keyTaken    = "taken"       // instances that a destination has taken, of those of a study that it did not take whole
+	keyTarget   = "destination" // name of the destination of a study
+	keyTLS      = "tls"         // not empty: it went by TLS
+	keyReason   = "reason"      // what was wrong
+	keyClause   = "clause"      // by which rule
 )
 
 // frames are the messages that an entry makes, ready to be sent. What cannot be told is left out, and the log says so: one entry must not
@@ -84,6 +85,9 @@ func (s Source) Messages(r audit.Record, most int) ([]atna.Message, error) {
 	case atna.Import:
 		return s.imported(r, most)
 	case atna.Transferred:
+		if strings.HasPrefix(r.Action, "study.") {
+			return s.given(r, most)
+		}
 		return s.transferred(r, most)
 	case atna.SecurityAlert:
 		return []atna.Message{s.alert(r, k.of, words(r))}, nil
@@ -158,7 +162,7 @@ func (s Source) export(r audit.Record, most int) ([]atna.Message, error) {
 	if r.Detail[keyFrom] == "" { // by nobody's hand
 		m.Participants = []atna.Participant{s.us(true, atna.SourceRole), receiver, medium}
 	}
-	return s.about(m, r, atna.Disclosed, most)
+	return s.about(m, r, atna.Disclosed, true, most)
 }
 
 // imported tells that a message was opened and laid into a mailbox (A.5.3.5).
@@ -174,26 +178,11 @@ func (s Source) imported(r audit.Record, most int) ([]atna.Message, error) {
 	if r.Detail[keyRefused] != "" {
 		m.Event.Outcome, m.Event.Words = atna.SeriousFailure, "a rule keeps it from the mailbox"
 	}
-	return s.about(m, r, atna.Disclosure, most)
-}
-
-// transferred tells that a device of the house has handed a study in (A.5.3.7).
-func (s Source) transferred(r audit.Record, most int) ([]atna.Message, error) {
-	m := s.message(r, atna.Transferred, atna.Create)
-	device := place(atna.Participant{UserID: or(r.Detail[keyCalling], "unknown"), Requestor: true, Roles: []atna.Code{atna.SourceRole}}, r.Detail[keyPeer], atna.IP)
-	if title := r.Detail[keyCalling]; title != "" {
-		device.Alternative = "AETITLES=" + title
-	}
-	ours := s.us(false, atna.Destination)
-	if title := r.Detail[keyCalled]; title != "" {
-		ours.Alternative = "AETITLES=" + title
-	}
-	m.Participants = []atna.Participant{device, ours}
-	return s.about(m, r, atna.Imported, most)
+	return s.about(m, r, atna.Disclosure, true, most)
 }
 
 // about adds the patients and studies, and which message it was.
-func (s Source) about(m atna.Message, r audit.Record, c atna.LifeCycle, most int) ([]atna.Message, error) {
+func (s Source) about(m atna.Message, r audit.Record, c atna.LifeCycle, encrypted bool, most int) ([]atna.Message, error) {
 	if r.Detail[keyXDM] != "" {
 		m.Event.Types = []atna.Code{atna.ITI32}
 	}
@@ -211,26 +200,11 @@ func (s Source) about(m atna.Message, r audit.Record, c atna.LifeCycle, most int
 	if id := r.Detail[keyID]; id != "" {
 		m.Objects = append(m.Objects, atna.Letter(clip(id, maxID), c))
 	}
-	ms, wrong := m.About(patients(subjects), c, true, most)
+	ms, wrong := m.About(patients(subjects), c, encrypted, most)
 	if wrong != nil {
 		return nil, wrong
 	}
 	return ms, err
-}
-
-func patients(s transit.Subjects) (out []atna.Patient) {
-	for _, p := range s.Patients {
-		to := atna.Patient{ID: p.ID, Name: p.Name}
-		for _, st := range p.Studies {
-			study := atna.Study{UID: st.UID, Accession: st.Accession}
-			for _, uid := range slices.Sorted(maps.Keys(st.Classes)) {
-				study.Classes = append(study.Classes, atna.Class{UID: uid, Instances: st.Classes[uid]})
-			}
-			to.Studies = append(to.Studies, study)
-		}
-		out = append(out, to)
-	}
-	return out
 }
 
 // alert tells of what concerns security (A.5.3.11).

@@ -22,6 +22,7 @@ func entry(action string, detail map[string]string) audit.Record {
 func TestKinds(t *testing.T) {
 	for action, want := range map[string]string{
 		"recipient.hand-over": "Export", "recipient.open": "Import", "intake.close": "DICOM Instances Transferred", "intake.send": "", "intake.show": "", "intake.drop": "",
+		"study.hand-over": "DICOM Instances Transferred", "study.leave": "", "handover.show": "", "handover.retry": "",
 		"recipient.set-aside": "Security Alert/Node Authentication",
 		"account.sign-in":     "User Authentication/Login", "account.sign-in-refuse": "User Authentication/Login",
 		"gateway.start": "Application Activity/Application Start", "gateway.stop": "Application Activity/Application Stop",
@@ -185,6 +186,52 @@ func TestTransferred(t *testing.T) {
 	for _, want := range []string{"110104", "AETITLES=CT1", "AETITLES=TO_SOUTH", "10.1.0.9", "4711", "2.25.1", "1.2.840.10008.5.1.4.1.1.2"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("it does not tell %s: %s", want, text)
+		}
+	}
+}
+
+// A study that an archive took is told with both titles, its host and the patient; one that it took in part as a failure, and one that
+// nobody took not at all (A.5.3.7).
+func TestGiven(t *testing.T) {
+	detail := func(more ...string) map[string]string {
+		d := map[string]string{"calling": "CAREPOST", "called": "ARCHIVE", "host": "pacs.north.example", "destination": "pacs", "tls": "yes",
+			"subjects": `{"patients":[{"id":"4711","name":"Berg^Ann","studies":[{"uid":"2.25.1","classes":{"1.2.840.10008.5.1.4.1.1.2":3}}]}]}`}
+		for i := 0; i < len(more); i += 2 {
+			d[more[i]] = more[i+1]
+		}
+		return d
+	}
+	told := func(action string, d map[string]string) string {
+		t.Helper()
+		ms, err := us.Messages(entry(action, d), atna.MaxMessage)
+		if err != nil || len(ms) > 1 {
+			t.Fatal(ms, err)
+		}
+		if len(ms) == 0 {
+			return ""
+		}
+		text, err := ms[0].XML()
+		if err != nil || ms[0].Check() != nil {
+			t.Fatal(err, ms[0].Check())
+		}
+		return string(text)
+	}
+	done := told("study.hand-over", detail())
+	for _, want := range []string{"110104", "AETITLES=CAREPOST", "AETITLES=ARCHIVE", "pacs.north.example", "4711", "2.25.1", "<Encrypted>true", `EventOutcomeIndicator="0"`} {
+		if !strings.Contains(done, want) {
+			t.Errorf("it does not tell %s: %s", want, done)
+		}
+	}
+	if plain := told("study.hand-over", detail("tls", "", "host", "10.1.0.9", "called", "")); strings.Contains(plain, "<Encrypted>true") || !strings.Contains(plain, `UserID="pacs"`) ||
+		!strings.Contains(plain, `NetworkAccessPointTypeCode="2"`) {
+		t.Errorf("%s", plain)
+	}
+	if part := told("study.hand-over-fail", detail("taken", "2")); !strings.Contains(part, `EventOutcomeIndicator="4"`) || !strings.Contains(part, "2 instances") {
+		t.Errorf("%s", part)
+	}
+	for _, taken := range []string{"", "0"} {
+		if none := told("study.hand-over-fail", detail("taken", taken)); none != "" {
+			t.Errorf("%s", none)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func kindOf(action string) kind {
 		return kind{event: atna.Export}
 	case "recipient.open":
 		return kind{event: atna.Import}
-	case "intake.close":
+	case "intake.close", "study.hand-over", "study.hand-over-fail":
 		return kind{event: atna.Transferred}
 	case "account.sign-in", "account.sign-in-refuse":
 		return kind{atna.UserAuthentication, atna.Login}

@@ -63,7 +63,7 @@ func (g *Gateway) handOver() (*handover.Service, error) {
 			return nil, fmt.Errorf("dicom.out %q: %w", x.Name, err)
 		}
 		o.Destinations = append(o.Destinations, handover.Destination{Name: x.Name, With: x.With, Patience: x.Patience, Letter: x.Letter, To: to,
-			Calling: x.Calling, Called: x.Called, Host: x.host()})
+			Calling: x.Calling, Called: x.Called, Host: x.host(), Secure: !x.Plain})
 	}
 	return handover.New(o), nil
 }

@@ -42,6 +42,7 @@ type Destination struct {
 	To       Taker
 
 	Calling, Called, Host string // AE titles, and the host of the other side, for the audit
+	Secure                bool   // by TLS
 }
 
 const patience = 4 * 24 * time.Hour

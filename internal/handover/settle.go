@@ -60,6 +60,9 @@ func (r *run) disclosed(e audit.Entry) {
 			d[key] = v
 		}
 	}
+	if r.to.Secure {
+		d["tls"] = "yes"
+	}
 	if n := len(r.all) - r.set; n > 0 {
 		d["letters"] = strconv.Itoa(n)
 	}
