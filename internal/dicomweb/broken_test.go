@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A body that breaks off, wherever it does, is never answered as one that was stored: who still listens learns that it is to be sent again.
+// A body that breaks off, wherever it does, is never answered as one that was stored: who still listens learns that it is to be sent again. ATT-42.
 func TestBrokenOff(t *testing.T) {
 	h := newHouse(t, 0, nil)
 	whole := body(t, objects(t)[:2]...)
