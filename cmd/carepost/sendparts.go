@@ -101,8 +101,9 @@ func (f *send) divide(cmd *cobra.Command, c *admind.Client, from addr.Address, l
 	if p.plan == nil {
 		return nil, f.tooLarge(p.judged, zipmail.ArchiveRoom(room.Message, room.Sealed, text+files), p.archive+" is larger than one mail may be: give the files themselves, or their folder, and they go in several mails")
 	}
-	o := zipmail.SplitOptions{Scan: f.options(), Archive: zipmail.ArchiveRoom(room.Message, room.Sealed, text+list(p.plan, room)),
-		First: max(1, zipmail.ArchiveRoom(room.Message, room.Sealed, text+list(p.plan, room)+files))}
+	text += zipmail.ListRoom(p.plan.Most(), room.Message, room.Sealed)
+	o := zipmail.SplitOptions{Scan: f.options(), Archive: zipmail.ArchiveRoom(room.Message, room.Sealed, text),
+		First: max(1, zipmail.ArchiveRoom(room.Message, room.Sealed, text+files))}
 	if f.about.xdm {
 		return nil, f.tooLarge(p.plan.Most(), o.First, "an XDM package goes in one mail, and the set is larger than one may be: send less at a time")
 	}
@@ -111,16 +112,6 @@ func (f *send) divide(cmd *cobra.Command, c *admind.Client, from addr.Address, l
 	parts, err := zipmail.Split(ctx, p.plan, o)
 	bar.stop()
 	return parts, unsplit(err, files > 0)
-}
-
-// list is how many bytes the list of parts takes in each mail, at most nearly.
-func list(p *fileset.Plan, r admind.Room) int64 {
-	const line = 200
-	least := r.Sealed
-	if least == 0 || r.Message > 0 && r.Message < least {
-		least = r.Message
-	}
-	return line * min(4+6*p.Most()/max(least, 1), 999)
 }
 
 // tooLarge refuses what cannot be divided.

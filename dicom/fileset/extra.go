@@ -33,7 +33,7 @@ func (p *Plan) AddExtras(extras ...Extra) error {
 	}
 	for _, x := range extras {
 		switch key := foldID(x.Name); {
-		case !validExtra(x.Name):
+		case !ValidExtra(x.Name):
 			return fmt.Errorf("fileset: %q is no name for a file beside a set: A-Z 0-9 _ -, with an extension", clean(short(x.Name)))
 		case taken[key]:
 			return fmt.Errorf("fileset: two files %s beside a set", x.Name)
@@ -56,9 +56,9 @@ func (p *Plan) AddExtras(extras ...Extra) error {
 // Extras are those that were added.
 func (p *Plan) Extras() []Extra { return p.extras }
 
-// validExtra says that a name may stand in an archive beside a set, cannot be one of its File IDs and leads nowhere else. What IHE keeps
+// ValidExtra says that a name may stand in an archive beside a set, cannot be one of its File IDs and leads nowhere else. What IHE keeps
 // for PDI and XDM is left to them but for their pages.
-func validExtra(name string) bool {
+func ValidExtra(name string) bool {
 	parts := strings.Split(name, "/")
 	last := parts[len(parts)-1]
 	base, ext, ok := strings.Cut(last, ".")

@@ -83,7 +83,7 @@ func TestExtraNames(t *testing.T) {
 	}
 	for given, want := range map[string]string{"letter.pdf": "OTHER/LETTER.PDF", "a b (c).v2.docx": "OTHER/A_B__C__V2.DOCX", "scan": "OTHER/SCAN.BIN", ".profile": "OTHER/_PROFILE.BIN",
 		"x.dcm": "OTHER/X.BIN", "-.-": "OTHER/FILE.BIN", "Größe.txt": "OTHER/GR__E.TXT", "a.": "OTHER/A_.BIN", strings.Repeat("é", 99) + ".x": "OTHER/" + strings.Repeat("_", 40) + ".X"} {
-		if got := ExtraName("OTHER", given); got != want || !validExtra(got) {
+		if got := ExtraName("OTHER", given); got != want || !ValidExtra(got) {
 			t.Errorf("%q becomes %q, not %q", given, got, want)
 		}
 	}

@@ -70,7 +70,7 @@ func readManifest(b []byte) (map[string]hashed, error) {
 			}
 			return files, nil
 		}
-		if _, twice := files[h.name]; twice || h.name != DirectoryName && !validFileID(h.name) && !validExtra(h.name) {
+		if _, twice := files[h.name]; twice || h.name != DirectoryName && !validFileID(h.name) && !ValidExtra(h.name) {
 			return nil, fmt.Errorf("%w: a file is named twice or wrongly", errManifestSyntax)
 		}
 		files[h.name] = h

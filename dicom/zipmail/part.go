@@ -65,8 +65,8 @@ func SetsDigest(uids ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// field of the attachment's header.
-func (p Part) field() (message.Field, error) {
+// Field is that of the attachment's header.
+func (p Part) Field() (message.Field, error) {
 	value := fmt.Sprintf("id=%s; part=%d; of=%d", p.Transfer, p.N, p.Of)
 	if p.Sets != "" {
 		value += "; sets=" + p.Sets
@@ -145,8 +145,8 @@ func digest(s string) bool {
 	return err == nil && len(b) == sha256.Size && hex.EncodeToString(b) == s
 }
 
-// numbered puts the number after the phrase: "DICOM-ZIP (2/5) for Dr Fred".
-func numbered(subject string, p Part) string {
+// Numbered puts the number after the phrase of a subject that holds it: "DICOM-ZIP (2/5) for Dr Fred".
+func Numbered(subject string, p Part) string {
 	if p.IsZero() {
 		return subject
 	}
@@ -154,8 +154,8 @@ func numbered(subject string, p Part) string {
 	return before + SubjectPhrase + fmt.Sprintf(" (%d/%d)", p.N, p.Of) + after
 }
 
-// listing tells people which parts there are. It names sizes and numbers alone.
-func listing(p Part, all []Listed) string {
+// Listing tells people which parts there are. It names sizes and numbers alone.
+func Listing(p Part, all []Listed) string {
 	if p.IsZero() {
 		return ""
 	}

@@ -83,7 +83,7 @@ func FuzzReadPart(f *testing.F) {
 			t.Fatalf("%q: %+v %v", value, p, err)
 		}
 		if err == nil {
-			if _, err := p.field(); err != nil {
+			if _, err := p.Field(); err != nil {
 				t.Fatalf("%+v is read and cannot be written", p)
 			}
 		}

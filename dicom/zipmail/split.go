@@ -221,6 +221,21 @@ func ArchiveRoom(mail, sealed, rest int64) int64 {
 	return max(0, unwrapped(room-headOverhead-rest))
 }
 
+// Holds says that a mail of so many bytes is no larger than ArchiveRoom's limits have it.
+func Holds(mail, sealed, size int64) bool {
+	return (mail <= 0 || size <= mail) && (sealed <= 0 || size <= unwrapped(sealed-sealOverhead))
+}
+
+// ListRoom is how many bytes the list of parts takes in each mail, nearly at most, of a set whose archive has at most so many.
+func ListRoom(archive, mail, sealed int64) int64 {
+	const line = 200
+	least := sealed
+	if least <= 0 || mail > 0 && mail < least {
+		least = mail
+	}
+	return line * min(4+6*archive/max(least, 1), maxParts)
+}
+
 // What stands around an archive, in bytes.
 const (
 	headOverhead = 16 << 10 // header, delimiters and the list of parts

@@ -60,13 +60,9 @@ func ComposeSet(w io.Writer, l Letter, xs []fileset.Instance, archive func(w io.
 	if err := Allow(l.Profile, xs); err != nil {
 		return err
 	}
-	set := message.Attachment{Type: ContentType, Disposition: Disposition, Write: archive}
-	if !l.Part.IsZero() {
-		field, err := l.Part.field()
-		if err != nil {
-			return err
-		}
-		set.Fields = []message.Field{field}
+	set, err := attachment(l.Part, archive)
+	if err != nil {
+		return err
 	}
 	text := l.Text
 	if text == "" {
@@ -75,12 +71,36 @@ func ComposeSet(w io.Writer, l Letter, xs []fileset.Instance, archive func(w io.
 	if says := Attestation(l.From); l.Profile.Secure() && !strings.Contains(text, says) {
 		text = strings.TrimRight(text, "\n") + "\n\n" + says + "\n"
 	}
-	text += listing(l.Part, l.Parts)
+	text += Listing(l.Part, l.Parts)
 	head := header(l)
 	if err := head.Err(); err != nil {
 		return fmt.Errorf("zipmail: %w", err)
 	}
 	return message.WriteLetter(w, head, text, boundary, append([]message.Attachment{set}, l.Attachments...)...)
+}
+
+// ComposeUnder writes a part of a transfer under a header that is there already, its subject numbered and of an own Message-ID; what stands there of
+// the structure of the mail is not to be in it.
+func ComposeUnder(w io.Writer, head *message.Builder, text string, p Part, all []Listed, archive func(w io.Writer) error, boundary string) error {
+	set, err := attachment(p, archive)
+	if err != nil {
+		return err
+	}
+	if text == "" {
+		text = defaultText
+	}
+	return message.WriteLetter(w, head, strings.TrimRight(text, "\n")+"\n"+Listing(p, all), boundary, set)
+}
+
+// attachment is the DICOM.ZIP of a mail, as X.3.2 a–c have it.
+func attachment(p Part, archive func(w io.Writer) error) (message.Attachment, error) {
+	set := message.Attachment{Type: ContentType, Disposition: Disposition, Write: archive}
+	if p.IsZero() {
+		return set, nil
+	}
+	field, err := p.Field()
+	set.Fields = []message.Field{field}
+	return set, err
 }
 
 // header is that of the message.
@@ -99,7 +119,7 @@ func header(l Letter) *message.Builder {
 			b.AddMailboxes(to.name, ms...)
 		}
 	}
-	b.Add("Subject", numbered(Subject(l.Subject), l.Part)).AddDate(l.Date)
+	b.Add("Subject", Numbered(Subject(l.Subject), l.Part)).AddDate(l.Date)
 	if l.MessageID != "" {
 		b.Add("Message-ID", l.MessageID)
 	}

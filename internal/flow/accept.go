@@ -71,14 +71,56 @@ func (f *Flow) Accept(ctx context.Context, env transit.Envelope, body io.Reader)
 	return f.take(ctx, "smtpd", transit.Inbound, transit.Mail, env, body, func(message.Header) error { return nil })
 }
 
-// take spools, checks the header and commits. The body is durable before the rows are, the rows before it returns.
+// take spools, checks the header and commits. The bodies are durable before the rows are, the rows before it returns. A set that is too large for
+// one mail becomes several messages, of which the first stands for all.
 func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, kind transit.Kind, env transit.Envelope, r io.Reader,
 	check func(message.Header) error, and ...And) (string, error) {
+	first, err := f.stage(ctx, by, dir, kind, env, r, check, false)
+	if err != nil {
+		return "", err
+	}
+	all := []*staged{first}
+	defer func() {
+		for _, x := range all {
+			x.discard()
+		}
+	}()
+	if d := first.ready.division; d != nil {
+		more, err := f.stageFurther(ctx, by, env, d, check)
+		if all = append(all, more...); err != nil {
+			return "", err
+		}
+	}
+	return f.accept(ctx, by, all, first.ready.division, and...)
+}
+
+// staged is a message that is checked and ready, and not ours yet.
+type staged struct {
+	m      store.Message
+	draft  *blob.Draft
+	ready  prepared
+	digest []byte // of what came
+	header message.Header
+}
+
+func (x *staged) discard() {
+	x.ready.discard()
+	x.draft.Discard()
+}
+
+// stage spools a message, and makes it what it is to be. whole says that it is not to be divided. The caller discards it.
+func (f *Flow) stage(ctx context.Context, by audit.Actor, dir transit.Direction, kind transit.Kind, env transit.Envelope, r io.Reader,
+	check func(message.Header) error, whole bool) (x *staged, err error) {
 	d, err := f.Blobs.Create()
 	if err != nil {
-		return "", fmt.Errorf("flow: accept: %w", err)
+		return nil, fmt.Errorf("flow: accept: %w", err)
 	}
-	defer d.Discard()
+	x = &staged{draft: d}
+	defer func() {
+		if err != nil {
+			x.discard()
+		}
+	}()
 	digest := sha256.New()
 	if dir == transit.Outbound {
 		err = f.complete(d, digest, r, env.From.Address.Domain)
@@ -86,57 +128,77 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 		err = f.spool(d, digest, r)
 	}
 	if refused := (*Refusal)(nil); errors.As(err, &refused) {
-		return "", err
+		return x, err
 	} else if err != nil {
-		return "", fmt.Errorf("flow: accept: %w", err)
+		return x, fmt.Errorf("flow: accept: %w", err)
 	}
-	header, err := headerOf(d)
-	if err != nil {
-		return "", err
+	x.digest = digest.Sum(nil)
+	if x.header, err = headerOf(d); err != nil {
+		return x, err
 	}
-	if err := check(header); err != nil {
-		return "", err
+	if err := check(x.header); err != nil {
+		return x, err
 	}
 	env.To = once(env.To)
-	var ready prepared
-	if dir == transit.Outbound && kind == transit.Mail && !agent.IsReport(header) {
-		if ready, err = f.prepare(ctx, by, env, d, header); err != nil {
-			return "", err
+	if dir == transit.Outbound && kind == transit.Mail && !agent.IsReport(x.header) {
+		if x.ready, err = f.prepare(ctx, by, env, d, x.header, whole); err != nil {
+			return x, err
 		}
-		if ready.draft != nil {
-			d = ready.draft
-			defer d.Discard()
-			if header, err = headerOf(d); err != nil {
-				return "", err
+		if x.ready.draft != nil {
+			if x.header, err = headerOf(x.ready.draft); err != nil {
+				return x, err
 			}
 		}
 	}
-	ref, err := d.Commit()
-	if err != nil {
-		return "", fmt.Errorf("flow: accept: %w", err)
-	}
-	crash.Point("accept.body-durable")
-	m := store.Message{
-		Direction: dir, Kind: kind, Envelope: env, Size: ref.Size, Raw: ref.ID, Expires: f.Clock().Add(f.Lifetime),
-	}
+	x.m = store.Message{Direction: dir, Kind: kind, Envelope: env, Expires: f.Clock().Add(f.Lifetime)}
 	if dir == transit.Outbound {
-		m.Header = shown(header)
-		m.Header.Attests = ready.attests
-		m.Header.Named = slices.Contains(env.Overruled, string(zipmail.NamedSubject))
-		if agent.IsReport(header) {
-			m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure
+		x.m.Header = shown(x.header)
+		x.m.Header.Attests = x.ready.attests
+		x.m.Header.Transfer = x.ready.detail["transfer"]
+		x.m.Header.Named = slices.Contains(env.Overruled, string(zipmail.NamedSubject))
+		if agent.IsReport(x.header) {
+			x.m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure
 		}
 	}
-	m.Dedupe = f.repeat(dir, env, header, digest.Sum(nil))
-	err = f.commit(ctx, func(tx *store.Tx) error {
-		err := f.record(tx, by, &m, ref, ready.detail)
-		for _, do := range and {
-			if err == nil {
-				err = do(tx, m.ID)
+	x.m.Dedupe = f.repeat(dir, env, x.header, x.digest)
+	return x, nil
+}
+
+// accept makes what is staged ours, all of it or nothing. It gives the id of the first.
+func (f *Flow) accept(ctx context.Context, by audit.Actor, all []*staged, d *division, and ...And) (string, error) {
+	var refs []blob.Ref
+	for _, x := range all {
+		draft := x.draft
+		if x.ready.draft != nil {
+			draft = x.ready.draft
+		}
+		ref, err := draft.Commit()
+		if err != nil {
+			f.unmake(refs...)
+			return "", fmt.Errorf("flow: accept: %w", err)
+		}
+		refs = append(refs, ref)
+		x.m.Size, x.m.Raw = ref.Size, ref.ID
+		crash.Point("accept.body-durable")
+	}
+	err := f.commit(ctx, func(tx *store.Tx) error {
+		for i, x := range all {
+			if err := f.record(tx, by, &x.m, refs[i], x.ready.detail); err != nil {
+				return err
 			}
 		}
-		return err
-	}, ref)
+		if d != nil {
+			if err := f.recordDivision(tx, by, all, d); err != nil {
+				return err
+			}
+		}
+		for _, do := range and {
+			if err := do(tx, all[0].m.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, refs...)
 	if known := (*repeated)(nil); errors.As(err, &known) {
 		return known.first, nil // the first copy is the one that counts
 	}
@@ -147,7 +209,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 		return "", fmt.Errorf("flow: accept: %w", err)
 	}
 	crash.Point("accept.rows-durable")
-	return m.ID, nil
+	return all[0].m.ID, nil
 }
 
 // record writes everything that makes a message ours, in one transaction.

@@ -230,10 +230,19 @@ func (f *Flow) commit(ctx context.Context, fn func(*store.Tx) error, made ...blo
 	}
 	for _, ref := range made {
 		if ref.Key != "" && (err != nil || !f.referred(ctx, ref)) {
-			_ = f.Blobs.Remove(ref) // what cannot be removed is sealed, and its key is nowhere
+			f.unmake(ref)
 		}
 	}
 	return err
+}
+
+// unmake removes bodies that no row refers to.
+func (f *Flow) unmake(made ...blob.Ref) {
+	for _, ref := range made {
+		if ref.Key != "" {
+			_ = f.Blobs.Remove(ref) // what cannot be removed is sealed, and its key is nowhere
+		}
+	}
 }
 
 // referred says whether a row refers to a body, or that nobody knows.

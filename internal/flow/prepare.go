@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"carepost/addr"
 	"carepost/dicom/fileset"
@@ -22,6 +23,18 @@ type prepared struct {
 	draft   *blob.Draft       // nil: as it was submitted; else the caller discards it
 	attests string            // who answers for the disclosure of a File-set (PS3.15 B.8 d); empty: there is none
 	detail  map[string]string // for the audit
+
+	division *division // the set is too large for one mail, and this is its first part
+	close    func()    // forgets what the further parts are made of; may be nil
+}
+
+func (p *prepared) discard() {
+	if p.close != nil {
+		p.close()
+	}
+	if p.draft != nil {
+		p.draft.Discard()
+	}
 }
 
 // preparing is the work on one message.
@@ -31,7 +44,9 @@ type preparing struct {
 	body    *blob.Body
 	root    *message.Part
 	wants   wants
+	whole   bool              // it is not to be divided
 	set     *message.Part     // the DICOM.ZIP
+	ready   attachedSet       // what it holds
 	loose   []*message.Part   // or images, and ZIPs with images, in whose place a new one stands
 	plan    *fileset.Plan     // of these
 	tree    []fileset.Patient // of either
@@ -44,9 +59,8 @@ type preparing struct {
 // set that is not COMPLETE does not leave. *Refusal, with the remedy. What must stand in every body is added where it is missing. A mail that its
 // program has signed is not changed where the signature covers it. Who signs attests to be authorised to disclose (PS3.15 B.8 d): that
 // stands in the body of a mail with a set, and in the audit.
-func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope, d *blob.Draft, h message.Header) (prepared, error) {
-	p := &preparing{f: f, env: env, done: prepared{detail: map[string]string{}}}
-	var err error
+func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope, d *blob.Draft, h message.Header, whole bool) (_ prepared, err error) {
+	p := &preparing{f: f, env: env, whole: whole, done: prepared{detail: map[string]string{}}}
 	if p.wants, err = f.wanted(ctx, env); err != nil {
 		return p.done, err
 	}
@@ -56,15 +70,14 @@ func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope
 	if p.body, err = d.Body(); err != nil {
 		return p.done, fmt.Errorf("flow: accept: %w", err)
 	}
-	defer p.body.Close()
+	defer func() {
+		if err != nil || p.done.division == nil {
+			p.close()
+		}
+	}()
 	if p.root, err = message.Parse(p.body, p.body.Size(), message.Limits{}); err != nil {
 		return p.done, unlessContent(err) // sealing says what is wrong with it
 	}
-	defer func() {
-		for _, end := range p.open {
-			end()
-		}
-	}()
 	if p.wants.exact {
 		if err := p.findSet(ctx); err != nil {
 			return p.done, err
@@ -76,6 +89,9 @@ func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope
 		if err := p.subject(); err != nil {
 			return p.done, err
 		}
+		if err := p.divide(ctx); err != nil {
+			return p.done, err
+		}
 	}
 	if err := p.change(ctx); err != nil {
 		return p.done, err
@@ -83,7 +99,18 @@ func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope
 	if len(p.changes) > 0 {
 		p.done.draft, err = f.spliced(p.body, p.changes)
 	}
+	if p.done.division != nil {
+		p.done.close = sync.OnceFunc(p.close)
+	}
 	return p.done, err
+}
+
+// close forgets what was opened and made on the way.
+func (p *preparing) close() {
+	for _, end := range p.open {
+		end()
+	}
+	p.body.Close()
 }
 
 // wants is what rules ask of a message when it is taken.
@@ -140,7 +167,7 @@ func (p *preparing) findSet(ctx context.Context) error {
 	if len(sets) > 1 || len(loose) > 0 || !p.may(x.report) && x.pieces != nil {
 		return p.repack(ctx, sets, loose)
 	}
-	p.set, p.tree = x.part, x.report.Tree
+	p.set, p.tree, p.ready = x.part, x.report.Tree, x
 	if p.tree == nil {
 		p.tree = []fileset.Patient{}
 	}

@@ -137,13 +137,18 @@ type unclosed struct{ io.ReaderAt }
 
 func (unclosed) Close() error { return nil }
 
-// replaceLoose puts the DICOM.ZIP in the place of the first of the images, and takes out the others.
-func (p *preparing) replaceLoose(ctx context.Context) {
+// replace puts the DICOM.ZIP that is made in the place of the first of the images and ZIPs of which it is made, and takes out the others.
+func (p *preparing) replace(ctx context.Context) error {
 	if p.plan == nil {
-		return
+		return nil
+	}
+	field, err := p.partField()
+	if err != nil {
+		return err
 	}
 	first, eol := p.loose[0], eolOf(p.root.Header)
-	from, head := first.Start, "Content-Type: "+zipmail.ContentType+eol+"Content-Disposition: "+zipmail.Disposition+eol+"Content-Transfer-Encoding: base64"+eol+eol
+	from, head := first.Start, "Content-Type: "+zipmail.ContentType+eol+"Content-Disposition: "+zipmail.Disposition+eol+"Content-Transfer-Encoding: base64"+eol+
+		strings.ReplaceAll(string(field.Raw), "\r\n", eol)+eol
 	if first == p.root {
 		from, head = first.Body, "" // wrap writes it
 	}
@@ -161,4 +166,15 @@ func (p *preparing) replaceLoose(ctx context.Context) {
 			}
 		}
 	}
+	return nil
+}
+
+// partField is the field of the attachment of a part; it is empty where the set goes in one mail.
+func (p *preparing) partField() (field message.Field, err error) {
+	if d := p.done.division; d != nil {
+		if field, err = d.part(1).Field(); err != nil {
+			return field, fmt.Errorf("flow: accept: %w", err)
+		}
+	}
+	return field, nil
 }

@@ -28,6 +28,10 @@ func (p *preparing) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d := p.done.division; d != nil {
+		head["Subject"] = oneField("Subject", zipmail.Numbered(exactSubject(p.root.Header), d.part(1)))
+		notes = append(notes, strings.TrimSpace(zipmail.Listing(d.part(1), d.all)))
+	}
 	if p.set != nil && p.set != p.root && !zipmail.ExactPart(p.set.Header) {
 		text, err := exactPart(p.set.Header)
 		if err != nil {
@@ -36,7 +40,9 @@ func (p *preparing) change(ctx context.Context) error {
 		p.changes = append(p.changes, splice{from: p.set.Start, to: p.set.Body, with: text})
 		p.done.detail["attachment"] = "header made exact (PS3.11 X.3.2 a-c)"
 	}
-	p.replaceLoose(ctx)
+	if err := p.replace(ctx); err != nil {
+		return err
+	}
 	switch wrapped := p.alone() || len(notes) > 0 && !p.root.Type.Is("multipart", "mixed"); {
 	case wrapped:
 		err = p.wrap(head, notes)
@@ -121,6 +127,13 @@ func (p *preparing) wrap(head map[string]*message.Builder, notes []string) error
 	if p.alone() {
 		if p.plan != nil {
 			inner["Content-Transfer-Encoding"], inner["Content-MD5"] = oneField("Content-Transfer-Encoding", "base64"), nil
+			field, err := p.partField()
+			if err != nil {
+				return err
+			}
+			if field.Name != "" {
+				inner[field.Name] = new(message.Builder).AddRaw(field)
+			}
 		}
 		inner["Content-Type"], inner["Content-Disposition"] = oneField("Content-Type", zipmail.ContentType), oneField("Content-Disposition", zipmail.Disposition)
 		p.done.detail["attachment"] = "header made exact (PS3.11 X.3.2 a-c)"
@@ -151,6 +164,14 @@ func (p *preparing) wrap(head map[string]*message.Builder, notes []string) error
 	}
 	p.changes = append(p.changes, splice{from: p.body.Size(), to: p.body.Size(), with: end})
 	return nil
+}
+
+// exactSubject is the subject that a message with a set is to have.
+func exactSubject(h message.Header) string {
+	if zipmail.ExactSubject(h) {
+		return h.Get("Subject")
+	}
+	return zipmail.Subject(h.Text("Subject"))
 }
 
 // exactPart is the header of the DICOM.ZIP as X.3.2 has it; other fields stay.

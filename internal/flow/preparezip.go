@@ -159,6 +159,10 @@ func (p *preparing) take(ctx context.Context, w io.Writer, piece fileset.Piece, 
 
 // extraName names a file that is no image as a set may hold it.
 func extraName(name string, taken map[string]bool) string {
+	if key := strings.ToUpper(name); fileset.ValidExtra(name) && !taken[key] {
+		taken[key] = true
+		return name
+	}
 	made := fileset.ExtraName("OTHER", path.Base(strings.ReplaceAll(name, `\`, "/")))
 	stem, ext := made[:strings.LastIndexByte(made, '.')], made[strings.LastIndexByte(made, '.'):]
 	for n := 2; taken[made]; n++ {

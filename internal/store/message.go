@@ -43,6 +43,8 @@ type Header struct {
 	Unprotected []string `json:"unprotected,omitempty"`
 	// Part says which part of a large set it is that came in several mails; inbound only.
 	Part *MessagePart `json:"part,omitempty"`
+	// Transfer is the id of the large set of which it is a part, where we have divided that; outbound only.
+	Transfer string `json:"transfer,omitempty"`
 }
 
 // Message is one accepted message.

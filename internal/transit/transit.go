@@ -39,6 +39,8 @@ type Envelope struct {
 	Overruled []string
 	// Responsible is by which rule a message is sent that nobody sends himself: "route:NAME"; it answers for the disclosure (PS3.15 B.8).
 	Responsible string
+	// Largest is how many bytes one mail may have as it leaves, where its sender says so: what is larger goes in several. Not kept.
+	Largest int64
 
 	// Facts of the session that brought it; zero for a message made inside the house.
 	Peer     netip.AddrPort
