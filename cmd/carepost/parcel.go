@@ -233,6 +233,10 @@ func (f *send) fits(p *parcel) error {
 		return usage(errors.New("--with, --readme and --pdi go with DICOM files that are packed; other files are attached when they are named"))
 	case (f.pdi || f.readme != "") && f.about.xdm:
 		return usage(errors.New("--xdm makes README.TXT and INDEX.HTM of its own; they serve IHE PDI too"))
+	case f.largest.size > 0 && !p.hasSet():
+		return usage(errors.New("--max-size is for DICOM files, which alone can go in several mails, and there are none"))
+	case f.largest.telemedicine && len(p.dicom) == 0:
+		return usage(errors.New("--telemedicine goes with DICOM files that are packed: name them, or their folder"))
 	}
 	return nil
 }
@@ -297,7 +301,7 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 		composed = err == nil
 		pipe.CloseWithError(err)
 	}()
-	id, err = c.SendOverruling(ctx, from, slices.Concat(l.to, l.cc), l.parcel.overruled, r)
+	id, err = c.SendSet(ctx, from, slices.Concat(l.to, l.cc), l.parcel.overruled, l.largest, r)
 	r.CloseWithError(io.ErrClosedPipe) // a refused message is not composed to its end
 	<-done
 	bar.stop()

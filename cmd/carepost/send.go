@@ -43,7 +43,7 @@ func newSendCmd() *cobra.Command {
 		Use:   "send [PATH…]",
 		Short: "Sends images, documents and letters, and follows them",
 		Long: `Sends from an account of this installation. DICOM files, and folders of them, go as a DICOM File-set: one DICOM.ZIP with its
-directory, made while it is sent. A DICOM.ZIP that is there already goes as it is, if it is whole. Other files are attached as
+directory, made while it is sent. A DICOM.ZIP that is there already goes as it is, if it is whole and one mail may be that large. Other files are attached as
 they are. The text comes from --text or --text-file, and where nothing else is sent from standard input.
 
 Once the message is accepted it is durable, and its way is shown until every recipient's system has taken it over and said so,
@@ -160,6 +160,7 @@ type letter struct {
 	packed  *xdm.Plan // of --xdm
 	final   bool      // a notice of the final delivery is asked for
 	part    *part     // of a set that goes in several mails
+	largest int64     // bytes that one mail may have as it leaves; 0: as its recipients take it. Who takes the message divides it
 }
 
 // read reads the flags and looks at the files, before anybody is asked for anything.
@@ -304,6 +305,15 @@ func (f *send) dispatch(cmd *cobra.Command, c *admind.Client, l letter) error {
 	id, err := l.send(ctx, cmd.ErrOrStderr(), c, from, f.subject)
 	if err != nil {
 		return err
+	}
+	if l.parcel.archive != "" {
+		t, err := dividedAs(ctx, c, id)
+		if err != nil {
+			return err
+		}
+		if t.ID != "" {
+			return f.tellParts(cmd, c, t, l.parcel.judged, status.Serving)
+		}
 	}
 	out := cmd.OutOrStdout()
 	switch {

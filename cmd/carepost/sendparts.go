@@ -27,7 +27,7 @@ type largest struct {
 func (l *largest) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.Var(&l.size, "max-size", "most bytes of one mail as it leaves, for example 25MB; larger sets go in several mails")
-	fl.BoolVar(&l.telemedicine, "telemedicine", false, "number the mails of a large set for readers of the German recommendation too (X-TELEMEDICINE-SETID …)")
+	fl.BoolVar(&l.telemedicine, "telemedicine", false, "number the mails of a large set by X-TELEMEDICINE-SETID, -SETPART and -SETTOTAL too, for readers of the German recommendation for teleradiology; these names are not confirmed")
 }
 
 // byteSize is a flag: 25MB, 1.5 GB, 400000.
@@ -99,7 +99,8 @@ func (f *send) divide(cmd *cobra.Command, c *admind.Client, from addr.Address, l
 		return nil, nil
 	}
 	if p.plan == nil {
-		return nil, f.tooLarge(p.judged, zipmail.ArchiveRoom(room.Message, room.Sealed, text+files), p.archive+" is larger than one mail may be: give the files themselves, or their folder, and they go in several mails")
+		l.largest = int64(f.largest.size)
+		return nil, nil
 	}
 	text += zipmail.ListRoom(p.plan.Most(), room.Message, room.Sealed)
 	o := zipmail.SplitOptions{Scan: f.options(), Archive: zipmail.ArchiveRoom(room.Message, room.Sealed, text),
@@ -144,18 +145,14 @@ func unsplit(err error, beside bool) error {
 
 // sendParts sends a set in several mails. What was sent of it by a command that was interrupted is not sent again.
 func (f *send) sendParts(cmd *cobra.Command, c *admind.Client, from addr.Address, l *letter, parts []*fileset.Plan, serving bool) error {
-	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	ctx := cmd.Context()
 	to := append(append([]addr.Address{}, l.to...), l.cc...)
 	all := zipmail.List(parts)
 	t, err := c.BeginTransfer(ctx, admind.NewTransfer{From: from, To: to, Subject: f.subject, Parts: all})
 	if err != nil {
 		return clientError(err)
 	}
-	say := func(format string, args ...any) {
-		if !asJSON(cmd) {
-			fmt.Fprintf(out, format+"\n", args...)
-		}
-	}
+	say := saying(cmd)
 	say("%s in %d mails, transfer %s", byteCount(l.parcel.plan.Bytes), len(parts), t.ID)
 	files := l.parcel.files
 	for i, plan := range parts {
@@ -178,6 +175,43 @@ func (f *send) sendParts(cmd *cobra.Command, c *admind.Client, from addr.Address
 		}
 		say("part %d of %d accepted as %s", i+1, len(parts), said.Message)
 	}
+	return f.followParts(cmd, c, t, serving)
+}
+
+// saying prints lines for people.
+func saying(cmd *cobra.Command) func(format string, args ...any) {
+	return func(format string, args ...any) {
+		if !asJSON(cmd) {
+			fmt.Fprintf(cmd.OutOrStdout(), format+"\n", args...)
+		}
+	}
+}
+
+// dividedAs tells as which transfer a message was taken; the zero Transfer where it is one mail.
+func dividedAs(ctx context.Context, c *admind.Client, message string) (t admind.Transfer, err error) {
+	m, err := c.Message(ctx, message)
+	if err == nil && m.Transfer != "" {
+		t, err = c.Transfer(ctx, m.Transfer)
+	}
+	if err != nil {
+		return t, clientError(err)
+	}
+	return t, nil
+}
+
+// tellParts tells how a DICOM.ZIP of so many bytes was divided, and follows its parts.
+func (f *send) tellParts(cmd *cobra.Command, c *admind.Client, t admind.Transfer, size int64, serving bool) error {
+	say := saying(cmd)
+	say("%s in %d mails, transfer %s", byteCount(size), t.Of, t.ID)
+	for _, p := range t.Parts {
+		say("part %d of %d accepted as %s", p.N, t.Of, p.Message)
+	}
+	return f.followParts(cmd, c, t, serving)
+}
+
+// followParts shows what becomes of a transfer that was accepted, or how that is to be seen.
+func (f *send) followParts(cmd *cobra.Command, c *admind.Client, t admind.Transfer, serving bool) error {
+	say := saying(cmd)
 	if serving && !f.noWait {
 		return f.watchParts(cmd, c, t)
 	}

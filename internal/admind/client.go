@@ -64,12 +64,16 @@ func (c *Client) Reload(ctx context.Context) (out Reloaded, err error) {
 // Send submits a message (RFC 5322), which is streamed. When it returns nil the message is durable; id names its timeline. A
 // message of which body ends in an error is not taken.
 func (c *Client) Send(ctx context.Context, from addr.Address, to []addr.Address, body io.Reader) (id string, err error) {
-	return c.SendOverruling(ctx, from, to, nil, body)
+	return c.SendSet(ctx, from, to, nil, 0, body)
 }
 
-// SendOverruling is Send of a File-set that was made although its instances contradict each other in these ways; the audit log keeps them.
-func (c *Client) SendOverruling(ctx context.Context, from addr.Address, to []addr.Address, overruled []fileset.Conflict, body io.Reader) (id string, err error) {
+// SendSet is Send of a File-set that was made although its instances contradict each other in these ways; the audit log keeps them. Where the
+// mail is larger than largest bytes as it leaves, or than its recipients take, the set goes in several: see Timeline.Transfer. 0: as they take it.
+func (c *Client) SendSet(ctx context.Context, from addr.Address, to []addr.Address, overruled []fileset.Conflict, largest int64, body io.Reader) (id string, err error) {
 	q := url.Values{"from": {from.String()}}
+	if largest > 0 {
+		q.Set("largest", strconv.FormatInt(largest, 10))
+	}
 	for _, x := range overruled {
 		q.Add("overruled", string(x))
 	}

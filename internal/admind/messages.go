@@ -45,7 +45,12 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	env := transit.Envelope{From: addr.Path{Address: from}, To: to, Overruled: q["overruled"]}
+	largest, err := strconv.ParseInt(cmp.Or(q.Get("largest"), "0"), 10, 64)
+	if err != nil || largest < 0 {
+		s.fail(w, wrong("largest: a number of bytes"))
+		return
+	}
+	env := transit.Envelope{From: addr.Path{Address: from}, To: to, Overruled: q["overruled"], Largest: largest}
 	id, err := s.o.Flow.Submit(r.Context(), actor(r), env, r.Body)
 	s.answer(w, map[string]string{"id": id}, err)
 }
@@ -79,7 +84,7 @@ func told(t flow.Timeline) Timeline {
 	out := Timeline{
 		ID: m.ID, Direction: "inbound", Stage: string(m.State), Subject: m.Header.Subject, MessageID: m.Header.MessageID,
 		Size: m.Size, Received: m.Received, Expires: m.Expires, FinalDelivery: m.Header.FinalDelivery && m.Direction == transit.Outbound,
-		Recipients: []Recipient{}, Events: []Event{},
+		Recipients: []Recipient{}, Events: []Event{}, Transfer: m.Header.Transfer,
 	}
 	if m.Direction == transit.Outbound {
 		out.Direction = "outbound"

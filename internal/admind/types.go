@@ -89,7 +89,8 @@ type Timeline struct {
 	Received  time.Time `json:"received"`
 	Expires   time.Time `json:"expires,omitzero"`
 
-	FinalDelivery bool `json:"final_delivery,omitempty"` // its sender asks for a notice of the final delivery
+	FinalDelivery bool   `json:"final_delivery,omitempty"` // its sender asks for a notice of the final delivery
+	Transfer      string `json:"transfer,omitempty"`       // id of the large set that we have divided, of which it is a part
 
 	Recipients []Recipient `json:"recipients"`
 	Events     []Event     `json:"events"`

@@ -33,22 +33,35 @@ import (
 //
 // What else is to happen in the transaction that makes the message ours is done by and; it is not called for a repeat.
 func (f *Flow) Submit(ctx context.Context, by audit.Actor, env transit.Envelope, body io.Reader, and ...And) (id string, err error) {
-	ours, err := f.account(ctx, env.From.Address)
-	switch {
-	case err != nil:
+	if err := f.submits(ctx, env); err != nil {
 		return "", err
-	case env.From.IsNull() || !ours:
-		// Direct 1.4: the organisation vouches for every address that its certificate speaks for.
-		return "", &Refusal{"Direct 1.4", "the sender is no account of this installation"}
-	case len(env.To) == 0:
-		return "", &Refusal{"RFC 5321 §3.3", "the message is for nobody"}
 	}
 	return f.submit(ctx, by, transit.Mail, env, body, and...)
 }
 
+// submits says whether somebody may submit. *Refusal.
+func (f *Flow) submits(ctx context.Context, env transit.Envelope) error {
+	ours, err := f.account(ctx, env.From.Address)
+	switch {
+	case err != nil:
+		return err
+	case env.From.IsNull() || !ours:
+		// Direct 1.4: the organisation vouches for every address that its certificate speaks for.
+		return &Refusal{"Direct 1.4", "the sender is no account of this installation"}
+	case len(env.To) == 0:
+		return &Refusal{"RFC 5321 §3.3", "the message is for nobody"}
+	}
+	return nil
+}
+
 // submit is Submit for mail of a kind; its sender is an account of ours.
 func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, env transit.Envelope, body io.Reader, and ...And) (string, error) {
-	return f.take(ctx, by, transit.Outbound, kind, env, body, func(h message.Header) error {
+	return f.take(ctx, by, transit.Outbound, kind, env, body, f.submittable(ctx, env), and...)
+}
+
+// submittable looks at the header of a message that is submitted. *Refusal.
+func (f *Flow) submittable(ctx context.Context, env transit.Envelope) func(message.Header) error {
+	return func(h message.Header) error {
 		if missing := agent.Missing(h); len(missing) > 0 {
 			return &Refusal{"Direct 2.2", "the header lacks " + strings.Join(missing, ", ")}
 		}
@@ -59,7 +72,7 @@ func (f *Flow) submit(ctx context.Context, by audit.Actor, kind transit.Kind, en
 			return &Refusal{"Direct 2.1", "the message cannot be sealed as it is: " + err.Error()}
 		}
 		return nil
-	}, and...)
+	}
 }
 
 // And is what happens together with the acceptance of the message with that id, or not at all.
@@ -86,6 +99,7 @@ func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, 
 		}
 	}()
 	if d := first.ready.division; d != nil {
+		first.ofDivision(d, 1)
 		more, err := f.stageFurther(ctx, by, env, d, check)
 		if all = append(all, more...); err != nil {
 			return "", err
@@ -154,7 +168,6 @@ func (f *Flow) stage(ctx context.Context, by audit.Actor, dir transit.Direction,
 	if dir == transit.Outbound {
 		x.m.Header = shown(x.header)
 		x.m.Header.Attests = x.ready.attests
-		x.m.Header.Transfer = x.ready.detail["transfer"]
 		x.m.Header.Named = slices.Contains(env.Overruled, string(zipmail.NamedSubject))
 		if agent.IsReport(x.header) {
 			x.m.Kind = transit.Report // a read receipt, say: nobody answers it, and nobody is told of its failure

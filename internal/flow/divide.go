@@ -113,6 +113,9 @@ func (p *preparing) divide(ctx context.Context) error {
 		if zipmail.Holds(room.Message, room.Sealed, p.body.Size()) {
 			return nil
 		}
+		if already, err := zipmail.ReadPart(p.root, p.set); err != nil || !already.IsZero() {
+			return nil // its own parts would belong to no transfer that its recipients have heard of
+		}
 	}
 	rest := p.body.Size()
 	for _, part := range images {
@@ -147,7 +150,6 @@ func (p *preparing) divide(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.done.detail["transfer"], p.done.detail["part"] = d.id, "1 of "+strconv.Itoa(len(plans))
 	d.compose = func(w io.Writer, n int, boundary string) error {
 		head, err := further(p.root.Header, d, n, p.env.From.Address.Domain)
 		if err != nil {
@@ -181,11 +183,16 @@ func (f *Flow) stageFurther(ctx context.Context, by audit.Actor, env transit.Env
 		if err != nil {
 			return out, err
 		}
-		x.m.Header.Transfer = d.id
-		x.ready.detail["transfer"], x.ready.detail["part"] = d.id, fmt.Sprintf("%d of %d", n, len(d.plans))
+		x.ofDivision(d, n)
 		out = append(out, x)
 	}
 	return out, nil
+}
+
+// ofDivision makes a message part n.
+func (x *staged) ofDivision(d *division, n int) {
+	x.m.Header.Transfer = d.id
+	x.ready.detail["transfer"], x.ready.detail["part"] = d.id, fmt.Sprintf("%d of %d", n, len(d.plans))
 }
 
 // stageComposed stages a message that is composed while it is staged.

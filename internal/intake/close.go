@@ -170,12 +170,11 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 	if d.Allow.Subject {
 		env.Overruled = append(env.Overruled, string(zipmail.NamedSubject))
 	}
-	body, err := s.compose(ctx, j, *d, r, plan)
+	letter, err := mailOf(*d, r)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	_, err = s.o.Flow.Submit(ctx, actor, env, body, func(tx *store.Tx, id string) error { return s.sent(tx, j, i, *d, r, id) })
+	_, err = s.o.Flow.SubmitSet(ctx, actor, env, plan, letter, func() { _ = j.Progress() }, func(tx *store.Tx, id string) error { return s.sent(tx, j, i, *d, r, id) })
 	if refused := (*flow.Refusal)(nil); errors.As(err, &refused) {
 		return &holding{WhyRefused, []string{refused.Error()}}
 	}
@@ -306,13 +305,30 @@ func (s *Service) forget(ctx context.Context, j *queue.Job) error {
 	})
 }
 
-// lost says that the mail of a study has reached nobody: what comes again is to be sent again.
+// lost says that the mail of a study, or one of several, has reached nobody: what comes again is to be sent again.
 func lost(tx *store.Tx, message string) (bool, error) {
-	rs, err := tx.Recipients(message)
-	for _, r := range rs {
-		if r.State != transit.Failed {
+	m, err := tx.Message(message)
+	if err != nil {
+		return false, err
+	}
+	mails := []string{message}
+	if m.Header.Transfer != "" {
+		t, err := tx.Transfer(m.Header.Transfer)
+		if err != nil && !errors.Is(err, store.ErrNotFound) { // forgotten
 			return false, err
 		}
+		for _, p := range t.Parts {
+			mails = append(mails, p.Message)
+		}
 	}
-	return err == nil, err
+	for _, id := range mails {
+		rs, err := tx.Recipients(id)
+		if err != nil {
+			return false, err
+		}
+		if !slices.ContainsFunc(rs, func(r store.Recipient) bool { return r.State != transit.Failed }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -64,6 +64,18 @@ func TestStudyIsSent(t *testing.T) {
 // look unpacks the set of a mail and compares it with what was handed in.
 func (h *house) look(m store.Message, want map[string]bool) {
 	h.t.Helper()
+	for b := range h.objects(m) {
+		delete(want, b)
+	}
+	if len(want) > 0 {
+		h.t.Errorf("%d objects are missing", len(want))
+	}
+}
+
+// objects are the files of the set of a mail, which is COMPLETE.
+func (h *house) objects(m store.Message) map[string]bool {
+	h.t.Helper()
+	out := map[string]bool{}
 	body := bytes.NewReader(h.text(m))
 	root, err := message.Parse(body, body.Size(), message.Limits{})
 	h.must(err)
@@ -82,14 +94,12 @@ func (h *house) look(m store.Message, want map[string]bool) {
 	h.must(filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			b, err := os.ReadFile(path)
-			delete(want, string(b))
+			out[string(b)] = true
 			return err
 		}
 		return err
 	}))
-	if len(want) > 0 {
-		h.t.Errorf("%d objects are missing", len(want))
-	}
+	return out
 }
 
 // Each study goes for itself, and so does each way that it comes by; a route says where. ATT-41.

@@ -1,48 +1,24 @@
 package intake
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"strings"
 
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
-	"carepost/internal/queue"
 	"carepost/message"
 )
 
-// compose streams the mail of a study. Who reads it closes it.
-func (s *Service) compose(ctx context.Context, j *queue.Job, d detail, r Route, plan *fileset.Plan) (io.ReadCloser, error) {
+// mailOf gives the mail of a study around the set, or around a part of it.
+func mailOf(d detail, r Route) (func(*fileset.Plan) zipmail.Letter, error) {
 	id, err := message.NewMessageID(rand.Reader, r.From.Domain)
 	if err != nil {
 		return nil, err
 	}
-	boundary, err := message.NewBoundary(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	l := zipmail.Letter{From: r.From, To: r.To, Cc: r.Cc, Subject: r.Subject, Text: text(d, r, plan), Date: d.Closed, MessageID: id, Profile: r.Profile}
-	out, in := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		in.CloseWithError(zipmail.Compose(ctx, in, l, plan, boundary, func(int64, int64) { _ = j.Progress() }))
-	}()
-	return &composing{out, done}, nil
-}
-
-// composing ends with its writer.
-type composing struct {
-	*io.PipeReader
-	done chan struct{}
-}
-
-func (c *composing) Close() error {
-	err := c.PipeReader.Close()
-	<-c.done
-	return err
+	return func(plan *fileset.Plan) zipmail.Letter {
+		return zipmail.Letter{From: r.From, To: r.To, Cc: r.Cc, Subject: r.Subject, Text: text(d, r, plan), Date: d.Closed, MessageID: id, Profile: r.Profile}
+	}, nil
 }
 
 // text is what the recipient reads. It names nobody.
