@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"carepost/addr"
@@ -66,9 +65,10 @@ func (f *Flow) roomFor(ctx context.Context, env transit.Envelope) (Room, error) 
 }
 
 // split divides a set where it is larger than a mail may be; first and rest are how many bytes else the first mail has, and each of the others.
-func split(ctx context.Context, plan *fileset.Plan, room Room, first, rest int64, progress func(done, total int64)) ([]*fileset.Plan, error) {
+func split(ctx context.Context, plan *fileset.Plan, scan fileset.ScanOptions, room Room, first, rest int64, progress func(done, total int64)) ([]*fileset.Plan, error) {
 	list := zipmail.ListRoom(plan.Most(), room.Message, room.Sealed)
-	o := zipmail.SplitOptions{Archive: zipmail.ArchiveRoom(room.Message, room.Sealed, rest+list), First: zipmail.ArchiveRoom(room.Message, room.Sealed, first+list), Progress: progress}
+	o := zipmail.SplitOptions{Scan: scan, Progress: progress,
+		Archive: zipmail.ArchiveRoom(room.Message, room.Sealed, rest+list), First: zipmail.ArchiveRoom(room.Message, room.Sealed, first+list)}
 	if o.Archive < 0 {
 		return []*fileset.Plan{plan}, nil
 	}
@@ -138,7 +138,7 @@ func (p *preparing) divide(ctx context.Context) error {
 		}
 		p.set, p.done.detail["file-set"] = nil, said+"; packed anew"
 	}
-	plans, err := split(ctx, p.plan, room, rest, p.root.Body+int64(3*len(letter.Text)), nil)
+	plans, err := split(ctx, p.plan, p.allowing(), room, rest, p.root.Body+int64(3*len(letter.Text)), nil)
 	if err != nil {
 		return err
 	}

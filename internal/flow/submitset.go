@@ -10,11 +10,17 @@ import (
 	"carepost/internal/transit"
 )
 
-// SubmitSet is Submit of a File-set that is to be packed: in one mail or, where one would be larger than its recipients take, in several, which
-// become ours together. letter gives the mail around a set; its Message-ID is that of the first. Errors of reading the set are returned as they
-// are: fileset.ErrChanged, and those of its sources.
-func (f *Flow) SubmitSet(ctx context.Context, by audit.Actor, env transit.Envelope, plan *fileset.Plan, letter func(*fileset.Plan) zipmail.Letter,
-	progress func(), and ...And) (id string, err error) {
+// Set is a File-set that is to be packed and sent.
+type Set struct {
+	Plan     *fileset.Plan
+	Scan     fileset.ScanOptions                // by which the plan was made
+	Letter   func(*fileset.Plan) zipmail.Letter // around it, or around a part of it; its Message-ID is that of the first mail
+	Progress func()
+}
+
+// SubmitSet is Submit of a File-set: in one mail or, where one would be larger than its recipients take, in several, which become ours together.
+// Errors of reading the set wrap what its sources say, and fileset.ErrChanged.
+func (f *Flow) SubmitSet(ctx context.Context, by audit.Actor, env transit.Envelope, set Set, and ...And) (id string, err error) {
 	if err := f.submits(ctx, env); err != nil {
 		return "", err
 	}
@@ -22,10 +28,10 @@ func (f *Flow) SubmitSet(ctx context.Context, by audit.Actor, env transit.Envelo
 	if err != nil {
 		return "", err
 	}
-	tell := func(int64, int64) { progress() }
-	l := letter(plan)
+	tell := func(int64, int64) { set.Progress() }
+	l := set.Letter(set.Plan)
 	rest := int64(3*len(l.Text)) + 100*int64(len(l.To)+len(l.Cc))
-	plans, err := split(ctx, plan, room, rest, rest, tell)
+	plans, err := split(ctx, set.Plan, set.Scan, room, rest, rest, tell)
 	if err != nil {
 		return "", err
 	}
@@ -42,7 +48,7 @@ func (f *Flow) SubmitSet(ctx context.Context, by audit.Actor, env transit.Envelo
 		}
 	}()
 	for i, part := range plans {
-		l := letter(part)
+		l := set.Letter(part)
 		if d != nil {
 			l.Part, l.Parts = d.part(i+1), d.all
 		}
@@ -56,7 +62,7 @@ func (f *Flow) SubmitSet(ctx context.Context, by audit.Actor, env transit.Envelo
 		if all = append(all, x); d != nil {
 			x.ofDivision(d, i+1)
 		}
-		progress()
+		set.Progress()
 	}
 	return f.accept(ctx, by, all, d, and...)
 }

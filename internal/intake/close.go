@@ -151,8 +151,8 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 	if err != nil {
 		return err
 	}
-	plan, err := fileset.ScanInputs(ctx, fileset.ScanOptions{AllowNames: d.Allow.Names, AllowParents: d.Allow.Parents, AllowVersions: d.Allow.Versions,
-		Progress: func(int) { _ = j.Progress() }}, inputs...)
+	scan := fileset.ScanOptions{AllowNames: d.Allow.Names, AllowParents: d.Allow.Parents, AllowVersions: d.Allow.Versions, Progress: func(int) { _ = j.Progress() }}
+	plan, err := fileset.ScanInputs(ctx, scan, inputs...)
 	if bad := (*fileset.InputError)(nil); errors.As(err, &bad) {
 		return &holding{conflict(bad), problems(bad)}
 	}
@@ -174,7 +174,7 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 	if err != nil {
 		return err
 	}
-	_, err = s.o.Flow.SubmitSet(ctx, actor, env, plan, letter, func() { _ = j.Progress() }, func(tx *store.Tx, id string) error { return s.sent(tx, j, i, *d, r, id) })
+	_, err = s.o.Flow.SubmitSet(ctx, actor, env, flow.Set{Plan: plan, Scan: scan, Letter: letter, Progress: func() { _ = j.Progress() }}, func(tx *store.Tx, id string) error { return s.sent(tx, j, i, *d, r, id) })
 	if refused := (*flow.Refusal)(nil); errors.As(err, &refused) {
 		return &holding{WhyRefused, []string{refused.Error()}}
 	}
