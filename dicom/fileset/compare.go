@@ -3,7 +3,6 @@ package fileset
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"carepost/dicom"
 )
@@ -58,7 +57,7 @@ func (c *checker) compare(i, f int) {
 // F.5.3: they are those of the entity): that is told once.
 func (c *checker) keys(i int, o *object) {
 	r := &c.d.records[i]
-	if file, record := wholeNumber(o.own.text(tagInstanceNo)), wholeNumber(r.keys.text(tagInstanceNo)); file != "" && record != "" && file != record {
+	if file, record := o.own.plain(tagInstanceNo), r.keys.plain(tagInstanceNo); file != "" && record != "" && file != record {
 		c.find(ruleRecord, r.fileID, "the Instance Number of the record is not that of the file")
 	}
 	for up := r.up; up >= 0; up = c.d.records[up].up {
@@ -70,7 +69,7 @@ func (c *checker) keys(i int, o *object) {
 			continue
 		}
 		for _, t := range tags {
-			if file, record := wholeNumber(of.text(t)), wholeNumber(p.keys.text(t)); file != "" && record != "" && file != record && !c.told[up] {
+			if file, record := of.plain(t), p.keys.plain(t); file != "" && record != "" && file != record && !c.told[up] {
 				c.told[up] = true
 				c.find(ruleParents, r.fileID, "the %s record has another %v than this file", p.typ, t)
 			}
@@ -78,9 +77,11 @@ func (c *checker) keys(i int, o *object) {
 	}
 }
 
-// wholeNumber gives whole numbers one form, and leaves all else.
-func wholeNumber(s string) string {
-	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
+// plain gives the value of t in one form, whole numbers too; "" where it is none that the standard allows.
+func (k keys) plain(t dicom.Tag) string {
+	v, _ := usable(dicom.VROf(t).String(), []byte(k.text(t)))
+	s := dicom.Trim(v)
+	if n, err := strconv.Atoi(s); err == nil && dicom.VROf(t).String() != "DA" {
 		return strconv.Itoa(n)
 	}
 	return s

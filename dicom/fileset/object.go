@@ -22,8 +22,9 @@ type object struct {
 	seriesKeys              keys
 	date, time              string // for a study without date: of the first other date there is
 	image                   Image
-	signed                  bool      // it carries digital signatures
-	findings                []Finding // Where left empty
+	strange                 []dicom.Tag // keys whose value is none that the standard allows: taken for missing
+	signed                  bool        // it carries digital signatures
+	findings                []Finding   // Where left empty
 }
 
 // reader makes objects. It is for one goroutine.
@@ -32,8 +33,9 @@ type reader struct {
 	s  *dicom.Scanner
 	in *interner
 
-	keys []byte // being encoded
-	head []byte // of the file looked at
+	keys    []byte      // being encoded
+	strange []dicom.Tag // of the object that is
+	head    []byte      // of the file looked at
 
 	files opener
 }
@@ -158,6 +160,8 @@ func (o *object) find(r rule, format string, args ...any) {
 
 // takeKeys encodes the keys of each level from the data set.
 func (r *reader) takeKeys(o *object, d dicom.DataSet) {
+	r.strange = r.strange[:0]
+	defer func() { o.strange = slices.Clone(r.strange) }()
 	o.own = r.encode(o.record, d)
 	if o.record.root {
 		return
@@ -186,6 +190,11 @@ func (r *reader) encode(rec *record, d dicom.DataSet) keys {
 			continue
 		case k.tag == tagConceptName && len(e.Items) > 1:
 			e.Items = e.Items[:1]
+		case len(e.Value) > 0:
+			if e.Value, ok = usable(dicom.VROf(k.tag).String(), e.Value); !ok {
+				r.strange = append(r.strange, k.tag)
+				continue
+			}
 		}
 		b = appendKept(b, e)
 	}
@@ -226,8 +235,9 @@ func verified(d dicom.DataSet) (dicom.Element, bool) {
 // anyDate finds the first date of d, and the time that goes with it.
 func anyDate(d dicom.DataSet) (date, time string) {
 	for _, c := range dates {
-		if v := d.String(c.date); v != "" {
-			return v, d.String(c.time)
+		if date, ok := plainDay(d.String(c.date)); ok {
+			time, _ := plainTime(d.String(c.time))
+			return date, time
 		}
 	}
 	return "", ""

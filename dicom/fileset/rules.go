@@ -17,6 +17,7 @@ func (r rule) at(where, format string, args ...any) Finding {
 // Rules of making a set.
 var (
 	ruleSupplied  = rule{"key-supplied", Note, "PS3.3 F.5"}
+	ruleValue     = rule{"key-value", Note, "PS3.5 6.2"}
 	ruleDuplicate = rule{"same-instance-twice", Note, "PS3.3 F.5.4"}
 	ruleSkipped   = rule{"not-an-instance", Note, "PS3.10 8.6"}
 	ruleForeign   = rule{"foreign-file-left-out", Note, "PS3.12 Y.1.1"}

@@ -17,11 +17,13 @@ func (a *arranger) compose(r *record, ks keys, m *member, up int) []byte {
 		switch {
 		case k.need == required && empty:
 			b = a.supply(b, r, k, m, up)
+			continue
 		case ok:
 			b = appendElement(b, k.tag, dicom.VROf(k.tag), []byte(v))
 		case k.need == present:
 			b = appendElement(b, k.tag, dicom.VROf(k.tag), nil)
 		}
+		a.valued(r, k, []byte(v), m)
 	}
 	if m.charset != "" && keys(b).extended() {
 		b = slices.Insert(b, 0, appendText(nil, tagCharset, m.charset)...)
@@ -59,8 +61,12 @@ func (a *arranger) supply(b []byte, r *record, k key, m *member, up int) []byte 
 	case anyModality:
 		value, how = string(otherModality()), "an item for other modalities"
 	}
-	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%s %v has no value; the %s record gets %s, the file stays as it is",
-		keyNames[k.tag], k.tag, r.name, how))
+	lacks := "no value"
+	if slices.Contains(m.strange, k.tag) {
+		lacks = "no value that the standard allows"
+	}
+	a.p.Findings = append(a.p.Findings, ruleSupplied.at(m.src.path, "%s %v has %s; the %s record gets %s, the file stays as it is",
+		keyNames[k.tag], k.tag, lacks, r.name, how))
 	return appendElement(b, k.tag, dicom.VROf(k.tag), []byte(value))
 }
 
