@@ -160,9 +160,11 @@ func newIntakeRetryCmd() *cobra.Command {
 		Short: "Sends a study that was held",
 		Long: `Sends a study that waits for a person: once there is a route for it, or the
 reason is gone, or with a flag that overrules the reason. The audit notes who
-has overruled what. If it cannot be sent again, it waits again.`,
+has overruled what; who names a --route attests that the study may be disclosed
+so. If it cannot be sent again, it waits again.`,
 		Example: `  carepost dicom intake retry 01JD3Z…
-  carepost dicom intake retry 01JD3Z… --allow-names`,
+  carepost dicom intake retry 01JD3Z… --allow-names
+  carepost dicom intake retry 01JD3Z… --route "knees to the clinic"`,
 		Args:                  exactlyOne("the ID of a study"),
 		DisableFlagsInUseLine: true,
 		RunE: asking(func(cmd *cobra.Command, c *admind.Client, args []string) error {
@@ -180,6 +182,7 @@ has overruled what. If it cannot be sent again, it waits again.`,
 		}),
 	}
 	fl := cmd.Flags()
+	fl.StringVar(&allow.Route, "route", "", "send it by the [[dicom.route]] of that `NAME`, whichever fits; you answer for it")
 	fl.BoolVar(&allow.Names, "allow-names", false, "though one Patient ID has different patient names")
 	fl.BoolVar(&allow.Parents, "allow-parents", false, "though one study stands under two patients, or one series under two studies")
 	fl.BoolVar(&allow.Versions, "allow-versions", false, "though one object came with different bytes: the first that came is sent")

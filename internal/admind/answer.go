@@ -107,6 +107,8 @@ func (s *Server) known(err error) *Error {
 		return notFound("there is no such study; carepost dicom intake list shows those there are")
 	case errors.Is(err, intake.ErrState):
 		return &Error{Status: http.StatusConflict, Code: Conflict, Reason: "that study does not wait for a person"}
+	case errors.Is(err, intake.ErrRoute):
+		return notFound("there is no [[dicom.route]] of that name that sends studies")
 	case errors.Is(err, mailbox.ErrNoFileSet):
 		return notFound("the message carries no DICOM.ZIP")
 	case errors.Is(err, blob.ErrDamaged):

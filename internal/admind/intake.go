@@ -56,6 +56,8 @@ type IntakeAllow struct {
 	Parents  bool `json:"parents"`  // one study under two patients, one series under two studies
 	Versions bool `json:"versions"` // one object with different bytes
 	Subject  bool `json:"subject"`  // the subject of the route names the patient
+
+	Route string `json:"route,omitempty"` // name of a [[dicom.route]] that it is to go by
 }
 
 func (s *Server) intakeRoutes(m *http.ServeMux) {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"carepost/addr"
 	"carepost/dicom/dimse"
 )
 
@@ -23,6 +25,7 @@ type DICOM struct {
 
 	Quiet    time.Duration // until a study is taken to be whole; 0 = default
 	Remember time.Duration // how long a repeat is known as such; 0 = default
+	Tell     addr.Address  // our account that is told of studies that wait and that no account would send; zero: nobody
 	Routes   Routes
 	Outs     []DICOMOut
 	Web      DICOMWeb
@@ -49,6 +52,7 @@ type dicomSection struct {
 	} `toml:"tls"`
 	Quiet    duration     `toml:"quiet"`
 	Remember duration     `toml:"remember"`
+	Tell     person       `toml:"tell"`
 	Routes   []dicomRoute `toml:"route"`
 	Outs     []dicomOut   `toml:"out"`
 	Web      dicomWeb     `toml:"web"`
@@ -94,7 +98,7 @@ func texts[T ~string](all []T) (out []string) {
 func (f dicomSection) checked(c *Config, within func(string) string, wrong func(key, format string, a ...any) error) (d DICOM, err error) {
 	d = DICOM{Listen: string(f.Listen), ListenTLS: string(f.ListenTLS), AETitle: cmp.Or(string(f.AETitle), defaultTitle), Called: texts(f.Called), Calling: texts(f.Calling),
 		TLS:   DICOMTLS{within(f.TLS.Certificate), within(f.TLS.Key), within(f.TLS.CA)},
-		Quiet: time.Duration(f.Quiet), Remember: time.Duration(f.Remember)}
+		Quiet: time.Duration(f.Quiet), Remember: time.Duration(f.Remember), Tell: addr.Address(f.Tell)}
 	for _, n := range f.Hosts {
 		d.Hosts = append(d.Hosts, netip.Prefix(n))
 	}
@@ -107,6 +111,9 @@ func (f dicomSection) checked(c *Config, within func(string) string, wrong func(
 		return d, wrong("dicom.listen", "an AE title is no proof of anything: name the networks of the devices with hosts, or listen by TLS with a ca")
 	case d.ListenTLS != "" && !private(d.ListenTLS) && len(d.Hosts) == 0 && d.TLS.CA == "":
 		return d, wrong("dicom.listen_tls", "whose objects are to be sent? Name the authority of the devices' certificates with ca, or their networks with hosts")
+	}
+	if !d.Tell.IsZero() && d.Tell.Domain != c.Domain && !slices.Contains(c.Domains, d.Tell.Domain) {
+		return d, wrong("dicom.tell", "%s is no domain of this installation: name an account of yours", d.Tell.Domain)
 	}
 	if d.Outs, err = dicomOuts(f.Outs, d.AETitle, within, wrong); err != nil {
 		return d, err

@@ -20,6 +20,7 @@ called = ["TO_*"]
 calling = ["CT1", "MR?"]
 hosts = ["10.1.0.0/16"]
 quiet = "90s"
+tell = "it@west.example"
 [dicom.tls]
 ca = "keys/devices.pem"
 [[dicom.route]]
@@ -39,7 +40,7 @@ hold = true
 	}
 	d := c.DICOM
 	if d.Listen != "127.0.0.1:11112" || d.ListenTLS != ":2762" || d.AETitle != "CAREPOST" || len(d.Called) != 1 || len(d.Calling) != 2 || len(d.Hosts) != 1 ||
-		d.Quiet != 90*time.Second || d.TLS.CA != "/x/keys/devices.pem" || len(d.Routes) != 2 {
+		d.Quiet != 90*time.Second || d.Tell.Domain != "west.example" || d.TLS.CA != "/x/keys/devices.pem" || len(d.Routes) != 2 {
 		t.Errorf("%+v", d)
 	}
 	r := d.Routes[0]
@@ -73,7 +74,7 @@ func TestDICOMRefused(t *testing.T) {
 	for _, text := range []string{
 		"listen = \":104\"", "listen_tls = \":2762\"", "listen = \"0.0.0.0:104\"", "listen = \"nowhere\"", "ae_title = \"A TITLE THAT IS TOO LONG\"", "ae_title = \"A\\\\B\"",
 		"called = [\"\"]", "quiet = \"soon\"", "hosts = [\"0.0.0.0/0\"]", "color = \"red\"", "listen = \"127.0.0.1:104\"\nlisten_tls = \"127.0.0.1:104\"",
-		"[dicom.tls]\nca = \"x\"", "listen_tls = \"127.0.0.1:2762\"\n[dicom.tls]\ncertificate = \"x\"",
+		"[dicom.tls]\nca = \"x\"", "tell = \"it@south.example\"", "tell = \"it\"", "listen_tls = \"127.0.0.1:2762\"\n[dicom.tls]\ncertificate = \"x\"",
 		route, route + whole + "name = \"a@b\"", route + "from = \"a@north.example\"", route + "to = [\"b@south.example\"]", route + "hold = true\n" + whole, route + whole + "subject = \"a\\nb\"",
 		route + "from = \"a@south.example\"\nto = [\"b@south.example\"]", route + whole + "profile = \"other\"", route + whole + "via = [\"fax\"]", route + whole + "patient = [\"x\"]",
 		route + whole + "name = \"a\"\n" + route + whole + "name = \"a\"", route + "from = \"north.example\"\nto = [\"b@south.example\"]",

@@ -2,10 +2,8 @@ package flow
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"carepost/dicom/fileset"
 	"carepost/internal/queue"
 	"carepost/internal/store"
-	"carepost/message"
 )
 
 // warn composes a letter of ours to each recipient whose File-set is not COMPLETE: who reads with an ordinary mail program sees nothing of
@@ -77,26 +74,8 @@ func (f *Flow) warnLate(ctx context.Context, j *queue.Job) error {
 }
 
 // warning composes the letter about a message with header h, of which only what a person sees of it is named.
-func (f *Flow) warning(h store.Header, set *fileset.Report, to addr.Address, now time.Time) (w bounced, err error) {
-	from := addr.Address{Endpoint: "postmaster", Domain: to.Domain}
-	id, err := message.NewMessageID(rand.Reader, to.Domain)
-	if err != nil {
-		return w, fmt.Errorf("flow: warning: %w", err)
-	}
-	w.head = store.Header{MessageID: id, Subject: set.Verdict.String() + ": " + or(h.Subject, "(no subject)"), Sender: from.String(), Date: now}
-	w.ref, err = f.keep(func(out io.Writer, boundary string) error {
-		var b message.Builder
-		b.AddMailboxes("From", message.Mailbox{Address: from}).AddMailboxes("To", message.Mailbox{Address: to})
-		b.AddText("Subject", w.head.Subject).AddDate(now).Add("Message-ID", id).Add("Auto-Submitted", "auto-generated") // RFC 3834 §5
-		if h.MessageID != "" {
-			b.Add("In-Reply-To", h.MessageID).Add("References", h.MessageID)
-		}
-		if err := b.Err(); err != nil {
-			return err
-		}
-		return message.WriteLetter(out, &b, warningText(h, set), boundary)
-	})
-	return w, err
+func (f *Flow) warning(h store.Header, set *fileset.Report, to addr.Address, now time.Time) (bounced, error) {
+	return f.toOwn(to, set.Verdict.String()+": "+or(h.Subject, "(no subject)"), warningText(h, set), h.MessageID, now)
 }
 
 // warningText says to a person what is wrong with a File-set, and what that means for him.

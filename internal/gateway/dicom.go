@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"carepost/addr"
 	"carepost/dicom/dimse"
 	"carepost/internal/dicomd"
 	"carepost/internal/intake"
@@ -26,10 +27,11 @@ type DICOM struct {
 
 	Quiet, Remember time.Duration // zero = the defaults of package intake
 	Routes          []intake.Route
+	Tell            addr.Address // account that is told of studies that wait and that no account would send
 }
 
 func (o DICOM) intake(g *Gateway) intake.Options {
-	return intake.Options{Store: g.store, Blobs: g.blobs, Flow: g.flow, Routes: o.Routes, Quiet: o.Quiet, Remember: o.Remember, Clock: g.opts.Clock, Log: g.opts.Log}
+	return intake.Options{Store: g.store, Blobs: g.blobs, Flow: g.flow, Routes: o.Routes, Quiet: o.Quiet, Remember: o.Remember, Tell: o.Tell, Clock: g.opts.Clock, Log: g.opts.Log}
 }
 
 // Route exchanges the routes of studies that devices hand in.

@@ -21,14 +21,6 @@ import (
 	"carepost/internal/transit"
 )
 
-// holding says that a person must look, and why.
-type holding struct {
-	why    Why
-	reason []string
-}
-
-func (h *holding) Error() string { return "intake: held: " + string(h.why) }
-
 // close sends a study once it is quiet. A study that is gone, sent or held meanwhile is done with.
 func (s *Service) close(ctx context.Context, j *queue.Job) error {
 	classes, err := s.classes(ctx, j.Ref)
@@ -145,7 +137,7 @@ func ignoreNone(err error) error {
 func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *detail) error {
 	r, ok := s.route(*d)
 	if !ok {
-		return &holding{WhyRoute, []string{"no [[dicom.route]] of carepost.toml fits this study: add one, and reload; then it is sent"}}
+		return s.unrouted(*d)
 	}
 	inputs, err := s.inputs(ctx, i.ID)
 	if err != nil {
@@ -184,9 +176,12 @@ func (s *Service) send(ctx context.Context, j *queue.Job, i store.Intake, d *det
 	return err
 }
 
-// responsible is who answers for the disclosure (PS3.15 B.8 d): who handed the study in, where that is known, else the rule by which it goes.
+// responsible is who answers for the disclosure (PS3.15 B.8 d): the person who chose the route, who handed the study in, where that is known, else
+// the rule by which it goes.
 func responsible(d detail, r Route) audit.Actor {
 	switch {
+	case d.Chosen != "":
+		return d.Chosen
 	case d.Origin.By != "":
 		return d.Origin.By
 	case r.Name != "":
@@ -263,25 +258,6 @@ func (s *Service) sent(tx *store.Tx, j *queue.Job, i store.Intake, d detail, r R
 		return err
 	}
 	return j.Finish(tx)
-}
-
-// hold has a study wait for a person.
-func (s *Service) hold(ctx context.Context, j *queue.Job, i store.Intake, d detail, h *holding) error {
-	d.Why, d.Reason, d.Tries = h.why, h.reason, d.Tries+1
-	err := s.o.Store.Tx(ctx, func(tx *store.Tx) error {
-		if err := tx.MoveIntake(i.ID, store.IntakeClosing, store.IntakeHeld, d.raw()); err != nil {
-			return err
-		}
-		if err := audit.Write(tx, audit.Entry{Actor: actor, Action: "intake.hold", Object: "intake:" + i.ID,
-			Detail: map[string]string{"why": string(h.why), "reason": strings.Join(h.reason, "\n")}}); err != nil {
-			return err
-		}
-		return j.Finish(tx)
-	})
-	if err == nil {
-		s.o.Log.Warn("a study from a device waits for a person", "intake", i.ID, "why", string(h.why))
-	}
-	return err
 }
 
 // forget removes what is known of a study that was sent or dropped: first its objects, then the study.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/internal/audit"
 	"carepost/internal/store"
 )
 
@@ -29,11 +30,13 @@ type detail struct {
 	StudyUID string    `json:"study_uid,omitempty"`
 	Patients []Patient `json:"patients,omitempty"`
 	Facts    facts     `json:"facts,omitempty"`
-	Before   string    `json:"before,omitempty"` // id of the message with the objects that came earlier
+	Before   string    `json:"before,omitempty"` // id of the message with the objects that came earlier; "intake:" and the id of a study that has none yet
 
-	Why    Why      `json:"why,omitempty"`
-	Reason []string `json:"reason,omitempty"` // one line each: cause and remedy
-	Allow  Allow    `json:"allow"`
+	Why    Why         `json:"why,omitempty"`
+	Reason []string    `json:"reason,omitempty"` // one line each: cause and remedy
+	Told   Why         `json:"told,omitempty"`   // what a letter went out about
+	Allow  Allow       `json:"allow"`
+	Chosen audit.Actor `json:"chosen,omitempty"` // who chose Allow.Route
 
 	Route   string    `json:"route,omitempty"`
 	Tries   int       `json:"tries,omitempty"`   // how often it was held
@@ -53,6 +56,8 @@ type Allow struct {
 	Parents  bool `json:"parents,omitempty"`  // one study under two patients, or one series under two studies
 	Versions bool `json:"versions,omitempty"` // one instance with different bytes: the first that came is sent
 	Subject  bool `json:"subject,omitempty"`  // the subject of the route holds a word of the patient's name
+
+	Route string `json:"route,omitempty"` // name of the route that it goes by, whatever fits
 }
 
 // object is what the sealed row of an object says.
@@ -73,6 +78,9 @@ func (a Allow) names() string {
 		if x.given {
 			out = append(out, x.name)
 		}
+	}
+	if a.Route != "" {
+		out = append(out, "route:"+a.Route)
 	}
 	return strings.Join(out, " ")
 }

@@ -18,6 +18,7 @@ import (
 	"carepost/internal/audit"
 	"carepost/internal/blob"
 	"carepost/internal/flow"
+	"carepost/internal/mailbox"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/store/storetest"
@@ -56,7 +57,7 @@ func newHouse(t *testing.T, routes ...Route) *house {
 		_, err := tx.InsertAccount(imaging)
 		return err
 	}))
-	h.Service = New(Options{Store: rows, Blobs: blobs, Flow: flow.New(flow.Options{Store: rows, Blobs: blobs, Clock: clock}), Routes: routes, Clock: clock,
+	h.Service = New(Options{Store: rows, Blobs: blobs, Flow: flow.New(flow.Options{Store: rows, Blobs: blobs, Mailboxes: &mailbox.Service{Store: rows, Blobs: blobs}, Clock: clock}), Routes: routes, Clock: clock,
 		Log: slog.New(slog.NewTextHandler(&h.log, nil))})
 	h.queue, err = queue.New(queue.Options{Store: rows}, h.Handlers()...)
 	h.must(err)

@@ -67,6 +67,8 @@ type Options struct {
 	Remember time.Duration // how long an object that was sent is known when it comes again [24 hours]
 	Keep     time.Duration // how long a study that was sent is known when further objects of it come [30 days]
 
+	Tell addr.Address // our account that is told of studies that wait and that no account would send; zero: nobody
+
 	Clock transit.Clock
 	Log   *slog.Logger // default discards
 }
@@ -74,6 +76,7 @@ type Options struct {
 // Service is for one installation and safe for concurrent use.
 type Service struct {
 	o      Options
+	most   int64 // maxObjects
 	routes atomic.Pointer[[]Route]
 }
 
@@ -88,7 +91,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{o: o}
+	s := &Service{o: o, most: maxObjects}
 	s.routes.Store(&o.Routes)
 	return s
 }

@@ -31,7 +31,7 @@ func text(d detail, r Route, plan *fileset.Plan) string {
 		count(len(plan.Instances), "object"), count(plan.Series, "series"))
 	b.WriteString("Open it with a DICOM program, or unpack it and give the folder to one.\n")
 	if d.Before != "" {
-		b.WriteString("\nThese objects came later: others of the same study have been sent in an earlier mail, and both belong together.\n")
+		b.WriteString("\nThese objects came later: others of the same study are in an earlier mail, and both belong together.\n")
 	}
 	return b.String()
 }

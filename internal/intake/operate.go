@@ -5,15 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"carepost/internal/audit"
 	"carepost/internal/store"
 )
 
-// ErrUnknown says that there is no such study; ErrState that it is not in the state that this is for.
+// ErrUnknown says that there is no such study; ErrState that it is not in the state that this is for; ErrRoute that no route of that name sends.
 var (
 	ErrUnknown = errors.New("intake: no such study")
+	ErrRoute   = errors.New("intake: no [[dicom.route]] of that name sends studies")
 	ErrState   = errors.New("intake: it does not wait for a person")
 )
 
@@ -112,8 +114,12 @@ func (s *Service) Show(ctx context.Context, by audit.Actor, id string) (out Deta
 	return out, answer(err)
 }
 
-// Retry has a study that waits sent again, with what the person lets pass. ErrUnknown, ErrState.
+// Retry has a study that waits sent again, with what the person lets pass. Who chooses a route answers for the disclosure. ErrUnknown,
+// ErrState, ErrRoute.
 func (s *Service) Retry(ctx context.Context, by audit.Actor, id string, allow Allow) error {
+	if allow.Route != "" && !slices.ContainsFunc(*s.routes.Load(), func(r Route) bool { return r.Name == allow.Route && !r.Keep }) {
+		return ErrRoute
+	}
 	return answer(s.o.Store.Tx(ctx, func(tx *store.Tx) error {
 		i, err := tx.Intake(id)
 		if err != nil {
@@ -123,7 +129,10 @@ func (s *Service) Retry(ctx context.Context, by audit.Actor, id string, allow Al
 		if err != nil {
 			return err
 		}
-		d.Allow = allow
+		d.Allow, d.Chosen = allow, ""
+		if allow.Route != "" {
+			d.Chosen = by
+		}
 		return s.again(tx, by, i, d)
 	}))
 }
@@ -184,17 +193,13 @@ func answer(err error) error {
 // Load is how much waits, by count alone.
 type Load struct {
 	Studies, Objects, Bytes int64
-	Held                    int // of the studies: for a person
+	Held                    int64 // of the studies: for a person
 }
 
 // Load counts what waits.
 func (s *Service) Load(ctx context.Context) (l Load, err error) {
 	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if l.Studies, l.Objects, l.Bytes, err = tx.IntakeLoad(); err != nil {
-			return err
-		}
-		held, err := tx.Intakes("", mostListed, store.IntakeHeld)
-		l.Held = len(held)
+		l.Studies, l.Held, l.Objects, l.Bytes, err = tx.IntakeLoad()
 		return err
 	})
 	if err != nil {

@@ -93,18 +93,18 @@ func (r Route) fits(d detail) bool {
 	return via
 }
 
-// route finds the way of a study: what its origin says, else the first route that fits.
+// route finds the way of a study: what its origin says, else the one that a person chose, else the first that fits.
 func (s *Service) route(d detail) (Route, bool) {
 	var found Route
 	ok := false
 	for _, r := range *s.routes.Load() {
-		if r.fits(d) && !r.Keep {
-			found, ok = r, true
+		if d.Allow.Route == "" && r.fits(d) || d.Allow.Route == r.Name && r.Name != "" {
+			found, ok = r, !r.Keep
 			break
 		}
-		if r.fits(d) {
-			break
-		}
+	}
+	if !ok {
+		found = Route{}
 	}
 	o := d.Origin
 	if len(o.To) > 0 {

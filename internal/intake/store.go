@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,7 +173,7 @@ func (s *Service) join(tx *store.Tx, o Origin, x seen, ref blob.Ref) (Stored, er
 	if err := tx.InsertIntakeObject(&row); err != nil {
 		return out, err
 	}
-	if row.Seq == maxObjects && study.State == store.IntakeOpen { // what comes now is for the next one
+	if row.Seq >= s.most && study.State == store.IntakeOpen { // what comes now is for the next one
 		d.Closed = tx.Now().UTC().Truncate(time.Second)
 		if err := tx.MoveIntake(study.ID, store.IntakeOpen, store.IntakeClosing, d.raw()); err != nil {
 			return out, err
@@ -206,7 +207,7 @@ func (s *Service) known(tx *store.Tx, same string) (string, error) {
 
 // study finds the row of the study that an object joins, or makes one.
 func (s *Service) study(tx *store.Tx, o Origin, x seen, group string) (store.Intake, detail, error) {
-	i, err := tx.JoinIntake(group)
+	i, err := tx.JoinIntake(group, s.most)
 	if errors.Is(err, store.ErrNotFound) {
 		return s.open(tx, o, x, group)
 	}
@@ -224,7 +225,7 @@ func (s *Service) study(tx *store.Tx, o Origin, x seen, group string) (store.Int
 func (s *Service) open(tx *store.Tx, o Origin, x seen, group string) (store.Intake, detail, error) {
 	d := detail{Origin: o, StudyUID: x.study}
 	d.learn(x.patient, x.facts)
-	if n, _, _, err := tx.IntakeLoad(); err != nil || n >= maxStudies {
+	if n, _, _, _, err := tx.IntakeLoad(); err != nil || n >= maxStudies {
 		return store.Intake{}, d, errors.Join(err, fmt.Errorf("%w: %d studies wait", ErrRoom, n))
 	}
 	before, err := tx.IntakeBefore(group)
@@ -233,7 +234,7 @@ func (s *Service) open(tx *store.Tx, o Origin, x seen, group string) (store.Inta
 		if err != nil {
 			return store.Intake{}, d, err
 		}
-		d.Before = was.Message
+		d.Before = cmp.Or(was.Message, "intake:"+before.ID)
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return store.Intake{}, d, err
 	}

@@ -68,16 +68,17 @@ func (tx *Tx) Intake(id string) (Intake, error) {
 	return first(tx, tx.readIntake, `SELECT `+intakeColumns+` FROM intake WHERE id = $1`, id)
 }
 
-// JoinIntake locks the study of a group that objects join now: the open one, else the one that is held last. ErrNotFound.
-func (tx *Tx) JoinIntake(group string) (Intake, error) {
-	return first(tx, tx.readIntake, `UPDATE intake SET last_at = $2 WHERE id = (SELECT id FROM intake WHERE group_hash = $1 AND state IN ('open', 'held')
-		ORDER BY CASE state WHEN 'open' THEN 0 ELSE 1 END, id DESC LIMIT 1) AND state IN ('open', 'held') RETURNING `+intakeColumns,
-		tx.hash("intake.group", group), msec(tx.now))
+// JoinIntake locks the study of a group that objects join now: the open one, else the one of fewer than most objects that is held last.
+// ErrNotFound.
+func (tx *Tx) JoinIntake(group string, most int64) (Intake, error) {
+	return first(tx, tx.readIntake, `UPDATE intake SET last_at = $2 WHERE id = (SELECT id FROM intake WHERE group_hash = $1
+		AND (state = 'open' OR state = 'held' AND objects < $3) ORDER BY CASE state WHEN 'open' THEN 0 ELSE 1 END, id DESC LIMIT 1) AND state IN ('open', 'held') RETURNING `+intakeColumns,
+		tx.hash("intake.group", group), msec(tx.now), most)
 }
 
-// IntakeBefore reads the last study of a group that was sent. ErrNotFound.
+// IntakeBefore reads the last study of a group that was sent, or takes no more objects. ErrNotFound.
 func (tx *Tx) IntakeBefore(group string) (Intake, error) {
-	return first(tx, tx.readIntake, `SELECT `+intakeColumns+` FROM intake WHERE group_hash = $1 AND state = 'sent' ORDER BY id DESC LIMIT 1`,
+	return first(tx, tx.readIntake, `SELECT `+intakeColumns+` FROM intake WHERE group_hash = $1 AND state IN ('sent', 'closing', 'held') ORDER BY id DESC LIMIT 1`,
 		tx.hash("intake.group", group))
 }
 
@@ -93,11 +94,11 @@ func (tx *Tx) Intakes(after string, limit int, states ...IntakeState) ([]Intake,
 		after, s[0], s[1], s[2], s[3], s[4], int64(limit))
 }
 
-// IntakeLoad counts what has come and is neither sent nor dropped.
-func (tx *Tx) IntakeLoad() (studies, objects, bytes int64, err error) {
-	err = tx.one(`SELECT COUNT(*), COALESCE(SUM(objects), 0), COALESCE(SUM(bytes), 0) FROM intake WHERE state IN ('open', 'closing', 'held')`,
-		nil, &studies, &objects, &bytes)
-	return studies, objects, bytes, err
+// IntakeLoad counts what has come and is neither sent nor dropped, and how many of the studies are held.
+func (tx *Tx) IntakeLoad() (studies, held, objects, bytes int64, err error) {
+	err = tx.one(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN state = 'held' THEN 1 ELSE 0 END), 0), COALESCE(SUM(objects), 0), COALESCE(SUM(bytes), 0)
+		FROM intake WHERE state IN ('open', 'closing', 'held')`, nil, &studies, &held, &objects, &bytes)
+	return studies, held, objects, bytes, err
 }
 
 // MoveIntake brings one from a state to another, with a new detail. ErrConflict if it is not in that state.

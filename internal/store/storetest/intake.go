@@ -14,7 +14,7 @@ func intake(t *testing.T, s *store.Store) {
 	b1, b2 := body(t, s), body(t, s)
 	i := store.Intake{Group: "study 1 of CT1", Detail: json.RawMessage(`{"a":1}`)}
 	do(t, s, func(tx *store.Tx) error {
-		if _, err := tx.JoinIntake(i.Group); !errors.Is(err, store.ErrNotFound) {
+		if _, err := tx.JoinIntake(i.Group, 2); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("joined %v", err)
 		}
 		return tx.InsertIntake(&i)
@@ -22,7 +22,7 @@ func intake(t *testing.T, s *store.Store) {
 	want(t, s.Tx(t.Context(), func(tx *store.Tx) error { return tx.InsertIntake(&store.Intake{Group: i.Group, Detail: i.Detail}) }), store.ErrDuplicate)
 	for _, id := range []string{b1, b2} {
 		do(t, s, func(tx *store.Tx) error {
-			joined, err := tx.JoinIntake(i.Group)
+			joined, err := tx.JoinIntake(i.Group, 2)
 			if err != nil || joined.ID != i.ID || string(joined.Detail) != `{"a":1}` {
 				t.Errorf("%+v, %v", joined, err)
 			}
@@ -83,7 +83,7 @@ func intake(t *testing.T, s *store.Store) {
 	next := store.Intake{Group: i.Group, Detail: json.RawMessage(`{}`)}
 	do(t, s, func(tx *store.Tx) error { return tx.InsertIntake(&next) })
 	do(t, s, func(tx *store.Tx) error {
-		if studies, n, bytes, err := tx.IntakeLoad(); err != nil || studies != 2 || n != 2 || bytes != 20 {
+		if studies, held, n, bytes, err := tx.IntakeLoad(); err != nil || studies != 2 || held != 0 || n != 2 || bytes != 20 {
 			t.Errorf("%d studies, %d objects, %d bytes, %v", studies, n, bytes, err)
 		}
 		if err := tx.MoveIntake(i.ID, store.IntakeClosing, store.IntakeSent, json.RawMessage(`{"a":3}`)); err != nil {
