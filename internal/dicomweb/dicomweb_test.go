@@ -59,7 +59,7 @@ func (s *safe) String() string              { s.mu.Lock(); defer s.mu.Unlock(); 
 
 func newHouse(t *testing.T, reserve int64, secure *tls.Config) *house {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "data")
+	dir := storetest.Dir(t, filepath.Join(t.TempDir(), "data"))
 	rows, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: storetest.Keeper(t)})
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t}
 	dir := t.TempDir()
-	rows, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, "data"), KEK: storetest.Keeper(t)})
+	rows, err := store.Open(t.Context(), store.Options{Dir: storetest.Dir(t, filepath.Join(dir, "data")), KEK: storetest.Keeper(t)})
 	h.must(err)
 	t.Cleanup(func() { rows.Close() })
 	blobs, err := blob.New(blob.Options{Dir: filepath.Join(dir, "data"), Box: rows.Box()})

@@ -65,7 +65,7 @@ type side struct {
 // newSide changes its own certificate by edits.
 func newSide(t *testing.T, edits ...certtest.Edit) *side {
 	t.Helper()
-	s := &side{t: t, dir: filepath.Join(t.TempDir(), "data"), now: time.Now(), handlers: map[string]func(context.Context, *queue.Job) error{}}
+	s := &side{t: t, dir: storetest.Dir(t, filepath.Join(t.TempDir(), "data")), now: time.Now(), handlers: map[string]func(context.Context, *queue.Job) error{}}
 	server := certtest.NewServer(t)
 	s.ca = certtest.NewCA(t, "Trial CA")
 	s.ca.Publish(t, server)

@@ -48,7 +48,7 @@ type house struct {
 func newHouse(t *testing.T, to Taker, with ...addr.Domain) *house {
 	t.Helper()
 	h := &house{t: t, now: time.Now()}
-	dir := filepath.Join(t.TempDir(), "data")
+	dir := storetest.Dir(t, filepath.Join(t.TempDir(), "data"))
 	rows, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: storetest.Keeper(t)})
 	h.must(err)
 	t.Cleanup(func() { rows.Close() })

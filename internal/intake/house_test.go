@@ -43,7 +43,7 @@ type house struct {
 
 func newHouse(t *testing.T, routes ...Route) *house {
 	t.Helper()
-	h := &house{t: t, dir: filepath.Join(t.TempDir(), "data"), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+	h := &house{t: t, dir: storetest.Dir(t, filepath.Join(t.TempDir(), "data")), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return h.now }
 	rows, err := store.Open(t.Context(), store.Options{Dir: h.dir, KEK: storetest.Keeper(t), Clock: clock})
 	h.must(err)

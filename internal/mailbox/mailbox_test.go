@@ -30,7 +30,7 @@ func openWith(t *testing.T, o store.Options) *Service {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
 	if o.KEK = storetest.Keeper(t); o.DSN == "" {
-		o.Dir = dir
+		o.Dir = storetest.Dir(t, dir)
 	}
 	rows, err := store.Open(t.Context(), o)
 	if err != nil {

@@ -104,6 +104,15 @@ func openSQLite(ctx context.Context, o Options, d *dialect) (_ *sqlite, err erro
 	return e, nil
 }
 
+// Create makes a database with today's schema in dir and nothing in it: Open finds it as it would be once it had made it, but for the keys.
+func Create(ctx context.Context, dir string) error {
+	e, err := openSQLite(ctx, Options{Dir: dir}, sqliteDialect())
+	if err == nil {
+		err = e.close()
+	}
+	return prefix(err)
+}
+
 // createFile makes the database file before SQLite does, for its mode; the files beside it (-wal, -shm) take over that mode.
 func (e *sqlite) createFile() error {
 	f, err := os.OpenFile(e.path, os.O_RDWR|os.O_CREATE, 0o600)

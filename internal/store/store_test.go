@@ -16,7 +16,7 @@ import (
 
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Opener {
-		dir, kek := t.TempDir(), storetest.Keeper(t)
+		dir, kek := storetest.Dir(t, t.TempDir()), storetest.Keeper(t)
 		return func(t *testing.T) *store.Store { return open(t, store.Options{Dir: dir, KEK: kek}) }
 	})
 	t.Run("Rotation", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"carepost/internal/flow"
 	"carepost/internal/gateway"
 	"carepost/internal/store"
+	"carepost/internal/store/storetest"
 	"carepost/internal/transit"
 )
 
@@ -76,6 +78,9 @@ func NewWith(tb testing.TB, set func(*gateway.Options), domains ...addr.Domain) 
 			p.opts.Dir = filepath.Join(tb.TempDir(), p.Address.Domain.String())
 		}
 		p.Dir = p.opts.Dir
+		if _, err := os.Stat(p.Dir); p.opts.Postgres == "" && os.IsNotExist(err) {
+			storetest.Dir(tb, filepath.Join(p.Dir, "data"))
+		}
 		wg.Go(func() { p.open(tb) })
 	}
 	wg.Wait()
