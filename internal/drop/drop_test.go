@@ -3,6 +3,7 @@ package drop
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -438,6 +439,7 @@ func TestStudyThatIsNotComplete(t *testing.T) {
 	for name, text := range map[string]string{
 		"flipped":  letter(t, func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b }),
 		"cut":      letter(t, func(b []byte) []byte { return b[:len(b)/2] }),
+		"loose":    loose(t),
 		"none":     header + "\r\njust text\r\n",
 		"not MIME": header + "Content-Type: multipart/mixed; boundary=b\r\nContent-Type: text/plain\r\n\r\n",
 	} {
@@ -461,6 +463,26 @@ func TestStudyThatIsNotComplete(t *testing.T) {
 			}
 		})
 	}
+}
+
+// loose is a mail with an image attached by itself.
+func loose(t testing.TB) string {
+	t.Helper()
+	files, err := filepath.Glob("../demo/study/files/*.dcm")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	text.WriteString(header + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nan image\r\n--b\r\n" +
+		"Content-Type: application/dicom\r\nContent-Disposition: attachment; filename=\"1.dcm\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(b)), 76) {
+		text.WriteString(string(line) + "\r\n")
+	}
+	return text.String() + "--b--\r\n"
 }
 
 // Run by a queue, both folders fill.

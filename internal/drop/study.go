@@ -50,7 +50,13 @@ func (s *Service) layStudy(ctx context.Context, j *queue.Job, it *item) (audit.E
 	switch {
 	case errors.Is(err, message.ErrEncoding): // its base64 is damaged
 		return s.left(it, &fileset.Report{}), nil
-	case errors.Is(err, mailbox.ErrNoFileSet), errors.Is(err, message.ErrSyntax), errors.Is(err, message.ErrLimit), errors.Is(err, message.ErrAmbiguous):
+	case errors.Is(err, mailbox.ErrNoFileSet):
+		images, err := mailbox.Unverifiable(it.body)
+		if err != nil || !images {
+			return audit.Entry{}, err
+		}
+		return s.left(it, &fileset.Report{Verdict: fileset.Unverifiable}), nil
+	case errors.Is(err, message.ErrSyntax), errors.Is(err, message.ErrLimit), errors.Is(err, message.ErrAmbiguous):
 		return audit.Entry{}, nil
 	case err != nil:
 		return audit.Entry{}, err

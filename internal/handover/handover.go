@@ -140,6 +140,8 @@ func (s *Service) do(ctx context.Context, j *queue.Job) error {
 	switch {
 	case !d.With.Has(it.from):
 		return s.forget(ctx, j, h)
+	case it.verdict == fileset.Unverifiable:
+		return s.leave(ctx, j, h, it.verdict, "images without a DICOMDIR, of which nobody can say whether they are all; they are in the mail")
 	case it.verdict != fileset.Complete:
 		return s.leave(ctx, j, h, it.verdict, "only a COMPLETE file-set is handed over; this one is in the mail")
 	case it.set.Unprotected: // DCM-32: a PACS has no place for the mark

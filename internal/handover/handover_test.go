@@ -2,8 +2,10 @@ package handover
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +117,7 @@ func TestNotGiven(t *testing.T) {
 	}{
 		"flipped":  {letter(t, func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b }), store.HandoverLeft},
 		"cut":      {letter(t, func(b []byte) []byte { return b[:len(b)/2] }), store.HandoverLeft},
+		"loose":    {loose(t), store.HandoverLeft},
 		"none":     {header + "\r\njust text\r\n", ""},
 		"not MIME": {header + "Content-Type: multipart/mixed; boundary=b\r\nContent-Type: text/plain\r\n\r\n", ""},
 	} {
@@ -133,6 +136,26 @@ func TestNotGiven(t *testing.T) {
 	if r := h.row(); r.State != "" || len(to.given) != 0 || h.left() != 0 {
 		t.Errorf("of another sender: %+v", r)
 	}
+}
+
+// loose is a mail with an image attached by itself.
+func loose(t testing.TB) string {
+	t.Helper()
+	files, err := filepath.Glob("../demo/study/files/*.dcm")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	text.WriteString(header + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nan image\r\n--b\r\n" +
+		"Content-Type: application/dicom\r\nContent-Disposition: attachment; filename=\"1.dcm\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(b)), 76) {
+		text.WriteString(string(line) + "\r\n")
+	}
+	return text.String() + "--b--\r\n"
 }
 
 // The sender's notice of the final delivery waits for the study, and is not given where that fails.

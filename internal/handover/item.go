@@ -2,6 +2,7 @@ package handover
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -79,7 +80,12 @@ func (it *item) judge(ctx context.Context, j *queue.Job, blobs *blob.Store) (err
 	switch {
 	case errors.Is(err, message.ErrEncoding):
 		it.verdict = fileset.Damaged
-	case errors.Is(err, mailbox.ErrNoFileSet), errors.Is(err, message.ErrSyntax), errors.Is(err, message.ErrLimit), errors.Is(err, message.ErrAmbiguous):
+	case errors.Is(err, mailbox.ErrNoFileSet):
+		if images, err := mailbox.Unverifiable(it.body); err != nil || !images {
+			return cmp.Or(err, errNothing)
+		}
+		it.verdict = fileset.Unverifiable
+	case errors.Is(err, message.ErrSyntax), errors.Is(err, message.ErrLimit), errors.Is(err, message.ErrAmbiguous):
 		return errNothing
 	case err != nil:
 		return err

@@ -33,6 +33,27 @@ func Study(blobs *blob.Store, msg transit.Body) (*Attached, error) {
 	return a, nil
 }
 
+// Unverifiable says that a message without a File-set carries images all the same, those that Study takes over: nothing says whether they are
+// all. What cannot be read as MIME carries none.
+func Unverifiable(msg transit.Body) (bool, error) {
+	root, err := message.Parse(msg, msg.Size(), message.Limits{})
+	for _, no := range []error{message.ErrSyntax, message.ErrLimit, message.ErrAmbiguous} {
+		if errors.Is(err, no) {
+			return false, nil
+		}
+	}
+	if err == nil {
+		_, err = FindStudy(root, msg)
+	}
+	if errors.Is(err, ErrNoFileSet) || errors.Is(err, message.ErrEncoding) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("mailbox: study: %w", err)
+	}
+	return true, nil
+}
+
 // Found is where the study of a message lies: in one archive, or in objects by themselves.
 type Found struct {
 	Archive  *message.Part // nil: there is none
