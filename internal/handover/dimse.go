@@ -60,7 +60,7 @@ func nowhere(err error) bool {
 // result is what became of one instance. The comment of the other side is left out: it may name patients.
 func result(r dimse.Result) Outcome {
 	switch {
-	case r.Err != nil && r.Retry():
+	case errors.Is(r.Err, dimse.ErrSource), r.Err != nil && r.Retry(): // what we cannot read now nobody has refused
 		return Outcome{Later, plain(r.Err).Error()}
 	case r.Err != nil:
 		return Outcome{Refused, plain(r.Err).Error()}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"carepost/dicom/dimse"
 	"carepost/internal/mailbox"
 	"carepost/internal/store"
+	"carepost/internal/store/storetest"
 	"carepost/internal/transit"
 )
 
@@ -44,9 +47,14 @@ func TestGiven(t *testing.T) {
 }
 
 // What had no room is tried again, alone; what is refused is not, until the operator says so.
-func TestPartly(t *testing.T) {
+func TestPartly(t *testing.T) { partly(t, store.Options{}) }
+
+// The rows of an installation on PostgreSQL say the same.
+func TestPartlyOnPostgres(t *testing.T) { partly(t, store.Options{DSN: storetest.Postgres(t)}) }
+
+func partly(t *testing.T, o store.Options) {
 	to := &script{says: map[int]Outcome{1: {Later, "A700H out of resources"}, 2: {Refused, "C000H cannot be understood"}, 3: {Fate: Warned}}}
-	h := newHouse(t, to)
+	h := newHouseOn(t, o, to)
 	h.deliver(letter(t, whole))
 	h.step()
 	if r := h.row(); r.State != store.HandoverWaiting || r.Taken != 2 || h.left() != 1 {
@@ -260,5 +268,15 @@ func TestEnded(t *testing.T) {
 	h.step()
 	if h.row().State != store.HandoverDone {
 		t.Errorf("%+v", h.row())
+	}
+}
+
+// What cannot be read here has been refused by nobody.
+func TestOwnFault(t *testing.T) {
+	if o := result(dimse.Result{Err: fmt.Errorf("%w: too many open files", dimse.ErrSource)}); o.Fate != Later {
+		t.Errorf("%+v", o)
+	}
+	if o := result(dimse.Result{Err: dimse.ErrNotAccepted}); o.Fate != Refused {
+		t.Errorf("%+v", o)
 	}
 }

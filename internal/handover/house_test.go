@@ -47,9 +47,18 @@ type house struct {
 
 func newHouse(t *testing.T, to Taker, with ...addr.Domain) *house {
 	t.Helper()
+	return newHouseOn(t, store.Options{}, to, with...)
+}
+
+// newHouseOn has its rows where o says.
+func newHouseOn(t *testing.T, o store.Options, to Taker, with ...addr.Domain) *house {
+	t.Helper()
 	h := &house{t: t, now: time.Now()}
 	dir := storetest.Dir(t, filepath.Join(t.TempDir(), "data"))
-	rows, err := store.Open(t.Context(), store.Options{Dir: dir, KEK: storetest.Keeper(t)})
+	if o.KEK = storetest.Keeper(t); o.DSN == "" {
+		o.Dir = dir
+	}
+	rows, err := store.Open(t.Context(), o)
 	h.must(err)
 	t.Cleanup(func() { rows.Close() })
 	blobs, err := blob.New(blob.Options{Dir: dir, Box: rows.Box()})

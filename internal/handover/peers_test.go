@@ -7,9 +7,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +140,48 @@ func TestOneByOne(t *testing.T) {
 	err = STOW{&stow.Client{HTTP: http.DefaultClient, URL: o.Web}}.Give(t.Context(), it.all, func(i int, o Outcome) error { fates[i] = o.Fate; return nil }, j.Progress)
 	if err != nil || !maps.Equal(fates, map[int]Fate{0: Taken, 1: Refused, 2: Taken, 3: Taken}) || o.Count(t) != 3 {
 		t.Errorf("%v, %v, %d there", fates, err, o.Count(t))
+	}
+}
+
+// An instance that a server breaks down over does not keep the others back; a server that breaks down over all is left alone soon.
+func TestBreaksDown(t *testing.T) {
+	h := newHouse(t, nil)
+	h.deliver(letter(t, whole))
+	j := h.work()
+	it, err := h.open(t.Context(), j, h.row())
+	h.must(err)
+	defer it.close()
+	for name, tc := range map[string]struct {
+		over  func(string) bool // breaks down where a request holds it
+		want  map[int]Fate
+		asked int
+		ends  bool
+	}{
+		"over one": {func(body string) bool { return strings.Contains(body, it.all[1].SOPInstance) }, map[int]Fate{0: Taken, 1: Later, 2: Taken, 3: Taken}, 5, false},
+		"over all": {func(string) bool { return true }, map[int]Fate{0: Later, 1: Later, 2: Later}, 5, true},
+	} {
+		asked := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			body, _ := io.ReadAll(r.Body)
+			if tc.over(string(body)) {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			var a stow.Answer
+			for _, x := range it.all {
+				if strings.Contains(string(body), x.SOPInstance) {
+					a.Stored = append(a.Stored, stow.Item{SOPClass: x.SOPClass, SOPInstance: x.SOPInstance})
+				}
+			}
+			_ = a.JSON(w)
+		}))
+		fates := map[int]Fate{}
+		err := STOW{&stow.Client{HTTP: http.DefaultClient, URL: s.URL}}.Give(t.Context(), it.all, func(i int, o Outcome) error { fates[i] = o.Fate; return nil }, j.Progress)
+		if (err != nil) != tc.ends || !maps.Equal(fates, tc.want) || asked != tc.asked {
+			t.Errorf("%s: %v after %d requests, %v", name, fates, asked, err)
+		}
+		s.Close()
 	}
 }
 

@@ -13,19 +13,22 @@ import (
 const (
 	maxBatch      = 100
 	maxBatchBytes = 64 << 20 // but always one instance
+	maxStumbles   = 3        // instances in a row that a server breaks down over, until it is the server
 )
 
 // STOW gives to a STOW-RS server.
 type STOW struct{ Client *stow.Client }
 
-// Give sends in batches. One that is refused as a whole is sent again instance by instance, to learn which it is.
+// Give sends in batches. One that is refused as a whole is sent again instance by instance, to learn which it is; so is one that the server
+// breaks down over, for one instance may be why.
 func (t STOW) Give(ctx context.Context, all []fileset.Content, told func(int, Outcome) error, moved func() error) error {
+	stumbles := 0
 	for from := 0; from < len(all); {
 		to := batch(all, from)
 		err := t.some(ctx, all, from, to, told, moved)
 		if whole := (*stow.StatusError)(nil); errors.As(err, &whole) && perhapsOne(whole) {
 			for i := from; i < to; i++ {
-				if err := t.one(ctx, all, i, told, moved); err != nil {
+				if err := t.one(ctx, all, i, &stumbles, told, moved); err != nil {
 					return err
 				}
 			}
@@ -55,14 +58,23 @@ func perhapsOne(e *stow.StatusError) bool {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired:
 		return false
 	}
-	return e.Lasting()
+	return e.Lasting() || e.Status == http.StatusInternalServerError
 }
 
-// one sends a single instance, which is refused where its request is.
-func (t STOW) one(ctx context.Context, all []fileset.Content, i int, told func(int, Outcome) error, moved func() error) error {
+// one sends a single instance, which is refused where its request is, and tried another time where the server breaks down over it.
+func (t STOW) one(ctx context.Context, all []fileset.Content, i int, stumbles *int, told func(int, Outcome) error, moved func() error) error {
 	err := t.some(ctx, all, i, i+1, told, moved)
-	if whole := (*stow.StatusError)(nil); errors.As(err, &whole) && perhapsOne(whole) {
+	whole := (*stow.StatusError)(nil)
+	switch {
+	case err == nil:
+		*stumbles = 0
+	case !errors.As(err, &whole) || !perhapsOne(whole):
+	case whole.Lasting():
+		*stumbles = 0
 		return told(i, Outcome{Refused, whole.Error()})
+	case *stumbles < maxStumbles:
+		*stumbles++
+		return told(i, Outcome{Later, whole.Error()})
 	}
 	return err
 }
