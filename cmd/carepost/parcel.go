@@ -31,7 +31,7 @@ type parcel struct {
 
 	plan      *fileset.Plan      // of dicom
 	set       []fileset.Instance // of archive
-	tree      []fileset.Patient  // of archive
+	tree      []fileset.Patient  // of archive; of dicom as it was before it was de-identified
 	judged    int64              // size of archive when it was judged
 	overruled []fileset.Conflict // what was allowed
 	sealed    func() error       // closes what plan was made of meanwhile; may be nil
@@ -153,6 +153,9 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 			return notNow(err)
 		}
 		p.overruled = p.plan.Overruled
+		if f.deid.options != "" {
+			p.tree = p.plan.Tree // subject and text may tell still whose the images are
+		}
 		if p.plan, p.sealed, err = f.deid.apply(ctx, p.plan, f.options()); err != nil {
 			return err
 		}

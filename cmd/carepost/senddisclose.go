@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,10 +12,10 @@ import (
 	"carepost/dicom/zipmail"
 )
 
-// patients of the File-set of a parcel.
+// patients of the File-set of a parcel, by their own names too where it is de-identified.
 func (p *parcel) patients() []fileset.Patient {
 	if p.plan != nil {
-		return p.plan.Tree
+		return slices.Concat(p.plan.Tree, p.tree)
 	}
 	return p.tree
 }
@@ -44,6 +45,9 @@ func (f *send) disclose(cmd *cobra.Command, l *letter, from addr.Address) error 
 				"[PS3.15 B.8]\n--allow-subject sends it all the same; the audit says so"))
 		}
 		l.parcel.overruled = append(l.parcel.overruled, zipmail.NamedSubject)
+	}
+	if f.deid.options != "" && zipmail.NamesPatient(l.text, l.parcel.tree) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note: the text names a patient of the images, who are de-identified: whoever reads it knows whose they are")
 	}
 	if asJSON(cmd) {
 		return nil
