@@ -158,6 +158,9 @@ func (p *parser) element(d *DataSet, h head, enc coding, kept bool, depth int) e
 	if h.length == undefined {
 		return p.sequence(d, h, enc, toDelimiter, kept, depth)
 	}
+	if !kept && (h.vr == vrSQ || h.vr == vrUN) {
+		return p.search(h, enc)
+	}
 	if !kept {
 		return p.skip(h)
 	}

@@ -54,7 +54,7 @@ type File struct {
 	Encoding       string // how the data set is encoded in truth: one of the four constants
 	Lied           bool   // Encoding is not what TransferSyntax promises
 	Unordered      bool   // tags do not rise (PS3.5 §7.1)
-	Signed         bool   // with Walk: it carries digital signatures (PS3.15 C), of the whole or of a sequence that was read
+	Signed         bool   // with Walk: it carries digital signatures (PS3.15 C), of the whole or of items
 	Preamble       [128]byte
 	Pixels         Pixels // with Walk
 	Trailing       int64  // zero bytes after the last element
