@@ -94,7 +94,7 @@ func (u Use) String() string {
 //	AES-128-GCM         send    send    send     any           made for those who announce it (RFC 5751 §2.7.1.1), never unasked
 //	AES-192-GCM         accept  accept  accept   any           no version of S/MIME asks for it
 //	AES-256-GCM         send    send    send     any           as AES-128-GCM
-//	ZLIB                refuse  refuse  accept   any           Direct 2.4 has no compression; PS3.15 B.8 permits it; made on request
+//	ZLIB                refuse  refuse  accept   any           Direct 2.4 has no compression; PS3.15 B.8 permits it, and it is read of such partners; made on request
 //
 // "May be" is what configuration can choose; * with v1.3 there is no choice. What is made is what the caller asks for; Send says
 // that it may. What stands in no line (MD5, 3DES, RC2, RSA below 2048 bits, …) can be had by no configuration.

@@ -26,9 +26,21 @@ func (p Party) Algorithms() cms.Algorithms {
 	return p.Configured
 }
 
+// reading are the algorithms by which p reads. A partner of PS3.15 B.8 may compress under any profile, unless the operator refuses that (DCM-20).
+func (p Party) reading() cms.Algorithms {
+	a := p.Algorithms()
+	if !p.SMIME || a.Use(cms.ZLIB) >= cms.Accept || p.Policy == trust.Lenient {
+		return a
+	}
+	if with, err := a.With(cms.ZLIB, cms.Accept); err == nil {
+		return with
+	}
+	return a
+}
+
 // Open says how messages to p are read: by which algorithms, and in which forms. Here alone a policy becomes options of package smime.
 func (p Party) Open() smime.OpenOptions {
-	o := smime.OpenOptions{Algorithms: p.Algorithms()}
+	o := smime.OpenOptions{Algorithms: p.reading()}
 	if p.SMIME || p.Policy == trust.Lenient { // DCM-21; Direct 2.5.1 knows one form
 		o.Forms = smime.LenientForms
 	}

@@ -49,7 +49,7 @@ func (p Party) faulty(s smime.Signature, received time.Time) trust.Verdict {
 	switch {
 	case s.Certificate == nil:
 		return refuse("Direct 2.5.2", "the signature does not carry the signing certificate")
-	case is(cms.ErrAlgorithm), s.Err == nil && !p.reads(s):
+	case is(cms.ErrAlgorithm), s.Err == nil && !p.accepts(s):
 		return refuse("Direct 2.6", "the signature is made by an algorithm that is not accepted")
 	case is(cms.ErrAttributes):
 		return refuse("RFC 5652 §5.3", "the signed attributes of the signature are not what they must be")

@@ -76,7 +76,7 @@ func (p Party) Under(policy trust.Policy) Party {
 // unread refuses what p would not have read, of a message that was opened by the rules of somebody who reads more. The zero Verdict says
 // nothing against it.
 func (p Party) unread(o *smime.Opened) trust.Verdict {
-	a := p.Algorithms()
+	a := p.reading()
 	switch {
 	case !p.Open().Forms.Has(o.Form &^ smime.Epilogue): // which is asked of each signature
 		return refuse("Direct 2.5.1", "the message is not a multipart/signed document inside EnvelopedData")
@@ -88,8 +88,8 @@ func (p Party) unread(o *smime.Opened) trust.Verdict {
 	return trust.Verdict{}
 }
 
-// reads says whether p accepts a signature of this make.
-func (p Party) reads(s smime.Signature) bool {
+// accepts says whether p accepts a signature of this make.
+func (p Party) accepts(s smime.Signature) bool {
 	if s.Epilogue && !p.Open().Forms.Has(smime.Epilogue) {
 		return false
 	}

@@ -41,6 +41,20 @@ func TestUnder(t *testing.T) {
 			t.Error("the same profile is another")
 		}
 	}
+	// DCM-20: who knows no Direct may compress under any profile, unless the operator refuses it.
+	for _, p := range policies {
+		party := (agent.Party{Policy: p})
+		for _, smime := range []bool{false, true} {
+			party.SMIME = smime
+			if got := party.Open().Algorithms.Use(cms.ZLIB) == cms.Accept; got != (smime || p == trust.Lenient) || party.Algorithms().Use(cms.ZLIB) == cms.Accept != (p == trust.Lenient) {
+				t.Errorf("policy %d, plain S/MIME %v: compressed %v", p, smime, got)
+			}
+		}
+	}
+	refusing, err := cms.Lenient.Algorithms().With(cms.ZLIB, cms.Refuse)
+	if err != nil || (agent.Party{Policy: trust.Lenient, SMIME: true, Configured: refusing}).Open().Algorithms.Use(cms.ZLIB) != cms.Refuse {
+		t.Errorf("what the operator refuses is read: %v", err)
+	}
 	if got := (agent.Party{}).Under(trust.V13); got.Algorithms() != cms.V13.Algorithms() {
 		t.Error("without changes it is the column")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"os/exec"
 	"strings"
@@ -206,6 +207,15 @@ func (s *side) office(dir, order, fields, text string) []byte {
 		out = openssl(s.t, dir, openssl(s.t, dir, entity, append(sign, "-nodetach")...), append(encrypt, "desk.pem")...)
 	case "encrypted, then signed":
 		out = openssl(s.t, dir, openssl(s.t, dir, entity, append(encrypt, "desk.pem")...), append(sign, "-nodetach")...)
+	case "compressed":
+		var b strings.Builder
+		text := message.NewBase64Writer(&b)
+		w, err := cms.NewCompressedWriter(text)
+		s.must(err)
+		_, err = io.WriteString(w, entity)
+		s.must(errors.Join(err, w.Close(), text.Close()))
+		entity = "Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b.String()
+		out = openssl(s.t, dir, openssl(s.t, dir, entity, sign...), append(encrypt, "desk.pem")...)
 	case "signed alone":
 		out = openssl(s.t, dir, entity, sign...)
 	}
@@ -229,6 +239,10 @@ func TestPlainSMIMEArrives(t *testing.T) {
 		{"signed, then encrypted", "", trust.V13, 0, transit.Aside},
 		{"opaque", "", trust.V12, rule.SMIME, transit.Settled},
 		{"opaque", "", trust.V12, 0, transit.Aside},
+		{"compressed", "", trust.V12, rule.SMIME, transit.Settled}, // DCM-20
+		{"compressed", "", trust.V13, rule.SMIME, transit.Settled},
+		{"compressed", "", trust.Lenient, 0, transit.Opened},
+		{"compressed", "", trust.V12, 0, transit.Opened}, // an attachment that his program has to open
 		{"encrypted, then signed", asks, trust.V12, rule.SMIME, transit.Settled}, // never answered
 		{"encrypted, then signed", "", trust.V12, rule.Direct, transit.Aside},
 		{"signed alone", "", trust.V12, rule.SMIME, transit.Aside},
@@ -245,6 +259,9 @@ func TestPlainSMIMEArrives(t *testing.T) {
 		}
 		if shown := len(s.inbox()) == 1; shown != (tc.want != transit.Aside) {
 			t.Errorf("%s, %d, %d: shown %v", tc.order, tc.policy, tc.form, shown)
+		}
+		if tc.order == "compressed" && strings.Contains(s.text(s.inbox()[0]), "the text of it") != (tc.form == rule.SMIME || tc.policy == trust.Lenient) {
+			t.Errorf("%d, %d: compressed: %s", tc.policy, tc.form, s.text(s.inbox()[0]))
 		}
 		if n := s.works("notice"); n != map[bool]int{true: 1}[tc.want == transit.Opened] || s.works("failure") != 0 {
 			t.Errorf("%s, %d, %d: %d notices", tc.order, tc.policy, tc.form, n)
