@@ -43,10 +43,10 @@ func (p *preparing) change(ctx context.Context) error {
 	if err := p.replace(ctx); err != nil {
 		return err
 	}
-	switch wrapped := p.alone() || len(notes) > 0 && !p.root.Type.Is("multipart", "mixed"); {
+	switch wrapped := p.alone() || len(notes) > 0 && (!p.root.Type.Is("multipart", "mixed") || len(p.root.Parts) == 0); {
 	case wrapped:
 		err = p.wrap(head, notes)
-	case len(notes) > 0 && len(p.root.Parts) > 0:
+	case len(notes) > 0:
 		eol, at := eolOf(p.root.Header), p.root.Parts[0].End
 		p.changes = append(p.changes, splice{from: at, to: at, with: eol + "--" + p.root.Type.Params["boundary"] + eol + textPart(strings.Join(notes, "\n\n"), eol)})
 	}

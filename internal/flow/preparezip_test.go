@@ -12,6 +12,7 @@ import (
 	"carepost/addr"
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
+	"carepost/internal/rule"
 	"carepost/internal/transit"
 	"carepost/message"
 )
@@ -225,5 +226,49 @@ func TestZIPsOfPapersStay(t *testing.T) {
 	env := transit.Envelope{From: addr.Path{Address: desk}, To: []addr.Address{lab}}
 	if _, err := s.Submit(t.Context(), by, env, &b); !isRefusal(err) || !strings.Contains(fmt.Sprint(err), "part of a larger set") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A statement is added to a mail that is put together badly too, or the mail does not leave: it cannot be walked round. DCM-31.
+func TestStatementsInOddMail(t *testing.T) {
+	const must = "For its recipient alone."
+	s := newSide(t)
+	s.Rules = rule.Rules{{Statement: must}}
+	head := "From: desk@north.example\r\nTo: lab@south.example\r\nSubject: x\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <o%d@north.example>\r\nMIME-Version: 1.0\r\n"
+	for i, rest := range []string{
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\nno boundary here\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\nno part here\r\n--b--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nnot closed\r\n",
+		"Content-Type: multipart/mixed; boundary=\"b c\"\r\n\r\n--b c\r\n\r\nblanks\r\n--b c--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b  \r\n\r\nblanks\r\n--b--  \r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\na\r\n--i--\r\n--b--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/pdf\r\n\r\nx\r\n--b--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\n" + must + "\r\n--b--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=x.txt\r\n\r\n" + must + "\r\n--b--\r\n",
+		"Content-Type: text/html\r\n\r\n<p>hello</p>\r\n",
+		"Content-Type: text/html\r\n\r\n<p>hello</p><!-- " + must + " -->\r\n",
+		"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERg==\r\n",
+		"\r\nplain\r\n",
+	} {
+		id, err := s.trySubmit(fmt.Sprintf(head, i)+rest, lab)
+		if isRefusal(err) {
+			continue
+		}
+		s.must(err)
+		text := s.raw(id)
+		r := strings.NewReader(text)
+		root, err := message.Parse(r, r.Size(), message.Limits{})
+		s.must(err)
+		found := false
+		for p := range root.Walk() {
+			if p.Type.Is("text", "plain") && len(p.Parts) == 0 && !strings.Contains(string(p.Header.Get("Content-Disposition")), "attachment") {
+				b, err := io.ReadAll(p.Open(r))
+				s.must(err)
+				found = found || strings.Contains(string(b), must)
+			}
+		}
+		if !found {
+			t.Errorf("%d: left without it:\n%s", i, text)
+		}
 	}
 }
