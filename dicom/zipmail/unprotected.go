@@ -20,13 +20,18 @@ const UnprotectedNote = "This mail is not protected (DICOM profile STD-GEN-ZIP-M
 	"encrypted nor signed. Anybody on its way can read it and change it.\r\n\r\n"
 
 // ChosenUnprotected says that the sender of a mail has chosen STD-GEN-ZIP-MAIL himself, in ProfileField or, where his program has no way to write
-// that, by the name of the profile in the subject (PS3.11 X.1: for objects that need no protection).
+// that, by the name of the profile at the beginning of the subject, behind DICOM-ZIP at most (PS3.11 X.1: for objects that need no
+// protection). What answers or forwards such a mail has "Re:" or the like there, and chooses nothing.
 func ChosenUnprotected(h message.Header) bool {
 	if h.Has(ProfileField) {
 		p, err := ParseProfile(firstWord(h.Get(ProfileField)))
 		return err == nil && p == Gen && h.Count(ProfileField) == 1
 	}
-	return strings.Contains(h.Text("Subject"), Gen.String())
+	subject := strings.TrimSpace(h.Text("Subject"))
+	if rest, ok := strings.CutPrefix(subject, SubjectPhrase+" "); ok {
+		subject = rest
+	}
+	return firstWord(subject) == Gen.String()
 }
 
 func firstWord(s string) string {

@@ -15,7 +15,7 @@ const headOfAll = "From: lab@north.example\r\nX-Inside: yes\r\nSubject: DICOM-ZI
 const zipPart = "Content-Type: application/zip; id=\"DICOM.ZIP\"; name=\"DICOM.ZIP\"\r\nContent-Transfer-Encoding: base64\r\n" +
 	"Content-Disposition: attachment; filename=\"DICOM.ZIP\"\r\n\r\nUEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r\n"
 
-// The note stands where every reader sees it first, whatever program has made the mail, and the rest stays as it was. DCM-01, DCM-32.
+// The note stands where every reader sees it first, whatever program has made the mail, and the rest stays as it was. DCM-01, DCM-32. ATT-43.
 func TestWriteUnprotected(t *testing.T) {
 	note := zipmail.UnprotectedNote
 	mixed := func(first string) string {
@@ -78,10 +78,13 @@ func unprotect(t *testing.T, mail string) string {
 	return out.String()
 }
 
-// Who has chosen no protection says so by name.
+// Who has chosen no protection says so by name. ATT-43.
 func TestChosenUnprotected(t *testing.T) {
 	for head, want := range map[string]bool{
-		"Subject: DICOM-ZIP": false, "Subject: DICOM-ZIP phantom STD-GEN-ZIP-MAIL": true, "Subject: STD-GEN-SEC-ZIP-MAIL": false,
+		"Subject: DICOM-ZIP": false, "Subject: DICOM-ZIP STD-GEN-ZIP-MAIL phantom": true, "Subject: STD-GEN-ZIP-MAIL": true,
+		"Subject: DICOM-ZIP STD-GEN-ZIP-MAIL": true, "Subject: =?utf-8?q?STD-GEN-ZIP-MAIL_gr=C3=BCn?=": true,
+		"Subject: Re: DICOM-ZIP STD-GEN-ZIP-MAIL phantom": false, "Subject: DICOM-ZIP Re: STD-GEN-ZIP-MAIL phantom": false, "Subject: WG: STD-GEN-ZIP-MAIL": false,
+		"Subject: DICOM-ZIP not by STD-GEN-ZIP-MAIL": false, "Subject: STD-GEN-ZIP-MAILS": false, "Subject: STD-GEN-SEC-ZIP-MAIL": false,
 		"X-DICOM-Application-Profile: STD-GEN-ZIP-MAIL": true, "X-DICOM-Application-Profile: STD-GEN-ZIP-MAIL (not encrypted, not signed)": true,
 		"X-DICOM-Application-Profile: gen": true, "X-DICOM-Application-Profile: STD-DTL-SEC-ZIP-MAIL": false, "X-DICOM-Application-Profile:": false,
 		"X-DICOM-Application-Profile: STD-GEN-SEC-ZIP-MAIL\r\nSubject: STD-GEN-ZIP-MAIL":                 false,

@@ -89,7 +89,7 @@ func (m *outgoing) unprotectable() (root *message.Part, o rule.Objection, err er
 		return object("nothing is sealed for this partner, and documents with metadata about a patient go protected alone", sealing+", or send the images alone.")
 	case !zipmail.ChosenUnprotected(m.header):
 		return object("nothing is sealed for this partner, and the sender has not said that these objects need no protection",
-			sealing+"; or, if the objects need none, send them with --profile gen (from a mail program: with STD-GEN-ZIP-MAIL in the subject).")
+			sealing+"; or, if the objects need none, send them with --profile gen (from a mail program: with STD-GEN-ZIP-MAIL at the beginning of the subject).")
 	case m.names():
 		return object("the subject names a patient", "send it again with a subject that names nobody.")
 	}
@@ -114,7 +114,7 @@ func (f *Flow) expose(ctx context.Context, j *queue.Job, m *outgoing, root *mess
 	}
 	defer d.Discard()
 	err = zipmail.WriteUnprotected(d, m.body, root, func(name string) bool {
-		return leaves(name) && (titled || !strings.EqualFold(name, "Subject"))
+		return exposed(name) && (titled || !strings.EqualFold(name, "Subject"))
 	}, more...)
 	if err != nil {
 		return fmt.Errorf("flow: outbound: %w", err)
@@ -129,7 +129,18 @@ func (f *Flow) expose(ctx context.Context, j *queue.Job, m *outgoing, root *mess
 	return f.deliverable(ctx, j, m, s)
 }
 
-// leaves says whether a field of a message goes to strangers as it is: not what tells of the ways inside the house, nor a mark of ours that
+// exposed says whether a field of a message goes out where everybody can read it: what a reader needs. Others tell of the house, or keep a
+// subject that the sender has taken back (Thread-Topic).
+func exposed(name string) bool {
+	name = strings.ToLower(name)
+	switch name {
+	case "date", "from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "disposition-notification-to", "importance", "priority":
+		return true
+	}
+	return strings.HasPrefix(name, "x-telemedicine-")
+}
+
+// leaves says whether a field of a message from elsewhere stays as it is: not what tells of the ways that it came, nor a mark of ours that
 // somebody else has made.
 func leaves(name string) bool {
 	for _, no := range []string{"Received", "Return-Path", "Authentication-Results", "Bcc", "Resent-Bcc", zipmail.ProfileField, mailbox.ProtectionField} {

@@ -42,7 +42,7 @@ func study(t *testing.T, from, to addr.Address, p zipmail.Profile, subject strin
 }
 
 // Without protection leaves what a rule lets leave so and its sender has chosen to send so, a File-set; it says so in its header and its text,
-// in the timeline and in the audit. All else is refused, with the remedy. PS3.11 X.1, DCM-01, DCM-08, DCM-32.
+// in the timeline and in the audit. All else is refused, with the remedy. PS3.11 X.1, DCM-01, DCM-08, DCM-32. ATT-43.
 func TestUnprotectedLeaves(t *testing.T) {
 	const remedy = "--profile gen"
 	for name, tc := range map[string]struct {
@@ -53,7 +53,8 @@ func TestUnprotectedLeaves(t *testing.T) {
 		want    string // of the report that the sender gets; "clear": it goes so; "sealed"
 	}{
 		"as both have chosen": {rule.Plain, zipmail.Gen, "phantom", nil, "clear"},
-		"by the subject":      {rule.Plain, zipmail.GenSec, "DICOM-ZIP phantom STD-GEN-ZIP-MAIL", nil, "clear"},
+		"by the subject":      {rule.Plain, zipmail.GenSec, "DICOM-ZIP STD-GEN-ZIP-MAIL phantom", nil, "clear"},
+		"an answer to such":   {rule.Plain, zipmail.GenSec, "Re: DICOM-ZIP STD-GEN-ZIP-MAIL phantom", nil, remedy},
 		"the sender has not":  {rule.Plain, zipmail.GenSec, "phantom", nil, remedy},
 		"dental":              {rule.Plain, zipmail.Dental, "phantom", nil, remedy},
 		"another profile is named": {rule.Plain, zipmail.Gen, "STD-GEN-ZIP-MAIL", func(s string) string {
@@ -79,7 +80,9 @@ func TestUnprotectedLeaves(t *testing.T) {
 				text = tc.edit(text)
 			}
 			if !strings.Contains(text, "Received") {
-				text = "Received: from pc.inside.example by x; Sat, 21 Nov 2026 10:00:00 +0000\r\nX-Carepost-Protection: sealed\r\n" + text
+				text = "Received: from pc.inside.example by x; Sat, 21 Nov 2026 10:00:00 +0000\r\nX-Carepost-Protection: sealed\r\n" +
+					"Thread-Topic: of one inside.example\r\nX-Originating-IP: inside.example\r\nKeywords: inside.example\r\nComments: inside.example\r\n" +
+					"Disposition-Notification-To: desk@north.example\r\n" + text
 			}
 			id := s.submitText(text, lab)
 			s.step("outbound")
@@ -103,6 +106,9 @@ func TestUnprotectedLeaves(t *testing.T) {
 				return
 			}
 			marked(t, got)
+			if !strings.Contains(got, "Disposition-Notification-To: desk@") {
+				t.Errorf("asks for no notice:\n%.800s", got)
+			}
 			if strings.Contains(got, "inside.example") || strings.Contains(got, "X-Carepost") {
 				t.Errorf("tells of the house:\n%.800s", got)
 			}
@@ -146,7 +152,7 @@ func marked(t *testing.T, got string) {
 	}
 }
 
-// What comes unsealed is shown where a rule takes it from its sender, marked and never answered, and set aside otherwise. DCM-32.
+// What comes unsealed is shown where a rule takes it from its sender, marked and never answered, and set aside otherwise. DCM-32. ATT-43.
 func TestUnprotectedArrives(t *testing.T) {
 	for name, tc := range map[string]struct {
 		rules    rule.Rules
@@ -219,7 +225,7 @@ func TestUnprotectedArrives(t *testing.T) {
 	}
 }
 
-// Sealed mail from a partner who may send without protection is read as ever: as Direct has it.
+// Sealed mail from a partner who may send without protection is read as ever: as Direct has it. ATT-43.
 func TestUnprotectedPartnerSeals(t *testing.T) {
 	s := newSide(t)
 	s.Rules = rule.Rules{packed(rule.Plain, lab.Domain)}

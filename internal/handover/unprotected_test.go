@@ -8,7 +8,7 @@ import (
 	"carepost/internal/store"
 )
 
-// What came neither encrypted nor signed is given to no PACS, however whole it is: the mark cannot go there. DCM-32.
+// What came neither encrypted nor signed is given to no PACS, however whole it is: the mark cannot go there. DCM-32. ATT-43.
 func TestUnprotectedStays(t *testing.T) {
 	to := &script{}
 	h := newHouse(t, to)
