@@ -129,15 +129,14 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 	plan, err := fileset.Scan(cmd.Context(), o, paths...)
 	var bad *fileset.InputError
 	if errors.As(err, &bad) {
-		for _, p := range bad.Problems {
-			if p.Damaged {
-				return incomplete(err)
-			}
-		}
-		if slices.ContainsFunc(bad.Problems, unreadable) {
+		err := errors.New(bare(err) + f.advice(bad, "pack"))
+		switch {
+		case slices.ContainsFunc(bad.Problems, func(p fileset.Problem) bool { return p.Damaged }):
+			return incomplete(err)
+		case slices.ContainsFunc(bad.Problems, unreadable):
 			return notNow(err)
 		}
-		return refused(fmt.Errorf("%w%s", err, f.advice(bad, "pack")))
+		return refused(err)
 	}
 	if err != nil {
 		return notNow(err)
@@ -148,7 +147,7 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 	}
 	defer done()
 	if err := zipmail.Allow(profile, plan.Instances); err != nil {
-		return refused(err)
+		return refused(errors.New(bare(err)))
 	}
 	if err := f.beside(plan, f.contact, f.deid.options != ""); err != nil {
 		return err
@@ -174,13 +173,13 @@ func (f *dicomPack) report(cmd *cobra.Command, plan *fileset.Plan, profile zipma
 	case f.json:
 		return writeJSON(out, map[string]any{"file": f.out, "dry_run": f.dry, "overruled": plan.Overruled, "profile": profile.String(), "size": size, "file_set_uid": plan.UID,
 			"patients": plan.Patients, "studies": plan.Studies, "series": plan.Series, "instances": len(plan.Instances),
-			"bytes": plan.Bytes, "findings": plan.Findings, "tree": plan.Tree})
+			"bytes": plan.Bytes, "findings": plan.Findings, "tree": plan.Tree, "apart": plan.Apart()})
 	case f.quiet:
 		return nil
 	case f.out == "-" && !f.dry:
 		out = cmd.ErrOrStderr()
 	}
-	p := &dicomPrinter{w: out}
+	p := &dicomPrinter{w: out, more: "--json"}
 	p.line("%s  %s", map[bool]string{true: "DRY RUN", false: "PACKED"}[f.dry], counts(plan.Patients, plan.Studies, plan.Series, len(plan.Instances), plan.Bytes))
 	if size > 0 {
 		p.line("        %s, %s, %s", f.out, byteCount(size), profile)
@@ -192,6 +191,10 @@ func (f *dicomPack) report(cmd *cobra.Command, plan *fileset.Plan, profile zipma
 		p.line("        contradictions were allowed (%s): other programs may object", joined(plan.Overruled))
 	}
 	p.tree(plan.Tree)
+	if apart := plan.Apart(); len(apart) > 0 {
+		p.line("\nof no patient")
+		p.leaves("", apart)
+	}
 	p.findings(plan.Findings)
 	return p.err
 }

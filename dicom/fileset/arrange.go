@@ -111,6 +111,7 @@ func (a *arranger) place(i int, m *member) {
 			a.dateOf(nil)
 		}
 		a.imageNo++
+		a.p.apart++
 		a.leaf(m, 0, fmt.Sprintf("DICOM/OTHER/I%05d", a.imageNo))
 		return
 	}

@@ -199,8 +199,11 @@ func (r *reader) look(c candidate) (l looked) {
 		return l
 	}
 	file, err := r.s.ScanAt(&headed{head, f}, src.size)
-	if err == nil {
+	switch {
+	case err == nil:
 		l.obj, err = r.object(file)
+	case errors.Is(err, dicom.ErrNotDICOM) && bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		err = fmt.Errorf("%w: a ZIP archive; unpack it, and name its folder", dicom.ErrNotDICOM)
 	}
 	l.err = err
 	return l

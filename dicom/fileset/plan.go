@@ -32,12 +32,16 @@ type Plan struct {
 	UID       string     // File-set UID, made from the content
 	Overruled []Conflict // those that the set is made with all the same
 
+	apart     int // instances of no patient, which come last
 	stored    bool
 	extras    []Extra
 	directory []byte
 	sources   []source
 	adopted   map[string]string // Patient IDs of studies with instances that have none
 }
+
+// Apart are the instances that stand beside the patients, and so not in Tree: hanging protocols, implants and their like.
+func (p *Plan) Apart() []Instance { return p.Instances[len(p.Instances)-p.apart:] }
 
 // Problem is one reason not to pack, with the files it concerns.
 type Problem struct {

@@ -170,6 +170,7 @@ func TestScanRefuses(t *testing.T) {
 	}{
 		{"no DICOM object", "no DICOM Part 10 file", []string{whole, text}, []string{text}},
 		{"empty file", "empty", []string{empty}, []string{empty}},
+		{"an archive", "a ZIP archive; unpack it", []string{filepath.Join(shared(t), "DICOM.ZIP")}, []string{"DICOM.ZIP"}},
 		{"truncated", "not all there", []string{cut}, []string{cut}},
 		{"cut before the pixels", "without pixel data", []string{beforePixels}, []string{beforePixels}},
 		{"real truncated file", "not all there", []string{filepath.Join(files, "MR_truncated.dcm")}, []string{"MR_truncated"}},
@@ -239,6 +240,9 @@ func TestRootDates(t *testing.T) {
 		d := p.directory
 		if i := bytes.Index(d, appendText(nil, 0x0072000A, "19000101")); i < 0 {
 			t.Errorf("%s: no date of its own", name)
+		}
+		if apart := p.Apart(); len(apart) != 1 || apart[0].FileID != "DICOM/OTHER/I00001" {
+			t.Errorf("%s: apart is %v", name, apart)
 		}
 		if r := checkBytes(t, packed(t, p)); r.Verdict != Complete || !slices.ContainsFunc(p.Findings, func(f Finding) bool { return strings.Contains(f.Text, "nothing there has a date") }) {
 			t.Errorf("%s: %v %v %v", name, r.Verdict, r.Findings, p.Findings)

@@ -137,10 +137,17 @@ type ProfileError struct {
 	Findings []fileset.Finding
 }
 
+// maxToldOfProfile is how many findings an error tells of.
+const maxToldOfProfile = 200
+
 func (e *ProfileError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "zipmail: not %s (%s would fit)", e.Profile, e.Fits)
-	for _, f := range e.Findings {
+	for i, f := range e.Findings {
+		if i == maxToldOfProfile {
+			fmt.Fprintf(&b, "\n  and %d more", len(e.Findings)-i)
+			break
+		}
 		fmt.Fprintf(&b, "\n  %s: %s [%s]", f.Where, f.Text, f.Source)
 	}
 	return b.String()
