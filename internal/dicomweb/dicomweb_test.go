@@ -248,6 +248,7 @@ func TestStatuses(t *testing.T) {
 		{"deeper", "POST", "/dicom-web/studies/1.2/series", related, good, basic, 404},
 		{"no UID", "POST", "/dicom-web/studies/x", related, good, basic, 404},
 		{"search", "GET", "/dicom-web/studies", related, "", basic, 405},
+		{"search by nobody", "GET", "/dicom-web/studies", related, "", nobody, 401},
 		{"one object alone", "POST", "/dicom-web/studies", "application/dicom", good, basic, 415},
 		{"metadata apart", "POST", "/dicom-web/studies", `multipart/related; type="application/dicom+json"; boundary=x`, good, basic, 415},
 		{"cut", "POST", "/dicom-web/studies", related, good[:len(good)/2], basic, 400},
@@ -287,6 +288,18 @@ func TestStatuses(t *testing.T) {
 	}
 	if !found {
 		t.Error("what was called CT1 is not there")
+	}
+}
+
+// Who asks whether we are there learns whether he is known.
+func TestReached(t *testing.T) {
+	h := newHouse(t, 0, nil)
+	if err := h.client(bearer).Reach(t.Context()); err != nil {
+		t.Error(err)
+	}
+	refused := (*stow.StatusError)(nil)
+	if err := h.client(func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }).Reach(t.Context()); !errors.As(err, &refused) || refused.Status != 401 {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -21,11 +21,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "nothing is here: objects are stored at /NAME/studies")
 		return
 	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		refuse(w, http.StatusMethodNotAllowed, "objects are stored here, by POST; nothing is searched for or retrieved")
-		return
-	}
 	from, status := s.caller(r)
 	if status != 0 {
 		if status == http.StatusUnauthorized {
@@ -33,6 +28,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Add("WWW-Authenticate", "Bearer")
 		}
 		refuse(w, status, "who stores here signs in")
+		return
+	}
+	if r.Method != http.MethodPost { // who asks whether we are there learns first whether he is known
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, http.StatusMethodNotAllowed, "objects are stored here, by POST; nothing is searched for or retrieved")
 		return
 	}
 	from.Called, from.Via = called, Via
