@@ -49,10 +49,10 @@ func (f *Flow) delivery(ctx context.Context, j *queue.Job) error {
 		return fmt.Errorf("flow: delivery: %w", err)
 	case laid == mailbox.NeverLaid, laid == mailbox.NotLaid && expired(o.message, o.now):
 		return f.answerFailure(ctx, j, o, failure{o.recipient, transit.Fail, "5.2.0", "Direct 3.3",
-			"the mail could not be laid into the folder that its recipient reads", nil})
+			"the mail could not be laid where its recipient reads it: in a folder, or in an archive of images", nil})
 	case laid == mailbox.NotLaid:
 		return f.Store.Tx(ctx, func(tx *store.Tx) error {
-			return j.Retry(tx, noticeWait(j.Attempt), "it waits to be laid into a folder")
+			return j.Retry(tx, noticeWait(j.Attempt), "it waits to be laid into a folder, or to be taken by an archive")
 		})
 	}
 	n, err := f.mdn(o, mdn.Dispatched)
