@@ -1,21 +1,16 @@
 package trial_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/textproto"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"carepost/addr"
-	"carepost/internal/admind"
 	"carepost/internal/config"
 	"carepost/resolver/resolvertest"
 	"carepost/trust/certtest"
@@ -131,121 +126,4 @@ func (o *office) mbox(t *testing.T) (path string) {
 		t.Fatalf("nothing comes to the office\n%s", o.partner.lastWords())
 	}
 	return path
-}
-
-// snail runs s-nail as the office has it set up.
-func (o *office) snail(t *testing.T, input string, args ...string) string {
-	t.Helper()
-	pair := filepath.Join(o.dir, "desk.pair")
-	key, err := os.ReadFile(certtest.WriteKey(t, o.dir, "desk.key", o.own.Key))
-	cert, err2 := os.ReadFile(certtest.WriteCertificates(t, o.dir, "desk.pem", o.own.Certificate))
-	if err := errors.Join(err, err2, os.WriteFile(pair, append(key, cert...), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	card, err := config.LoadCard(filepath.Join(o.partner.dir, config.CardName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	set := []string{"v15-compat", "from=" + o.desk.String(), "mta=smtp://" + o.mx, "smtp-auth=none", "hostname=praxis.example", "sendwait",
-		"smime-ca-file=" + certtest.WriteCertificates(t, o.dir, "ca.pem", card.Anchor), "smime-ca-no-defaults",
-		"smime-sign", "smime-sign-cert=" + pair, "smime-force-encryption", "smime-cipher=aes256", "smime-sign-digest=SHA256",
-		"smime-encrypt-" + o.partner.desk.String() + "=" + o.theirs, "ttycharset=utf-8", "quiet"}
-	all := []string{"-:/"}
-	for _, s := range set {
-		all = append(all, "-S", s)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "s-nail", append(all, args...)...)
-	cmd.Dir, cmd.Stdin = o.dir, strings.NewReader(input)
-	cmd.Env = append(os.Environ(), "HOME="+o.dir, "LC_ALL=C.UTF-8", "TERM=dumb")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("s-nail %q: %v\n%s%s", args, err, out, o.partner.lastWords())
-	}
-	return string(out)
-}
-
-// An office program that knows S/MIME alone reads the study that it is sent, and sends one that is COMPLETE; on our side nothing but a rule
-// and its certificate is needed. DCM-19, DCM-23, PS3.15 B.8.
-func TestOfficePrograms(t *testing.T) {
-	t.Parallel()
-	north, _ := pair(t, binary(t, ""))
-	o := newOffice(t, north)
-	north.start(t)
-	images, err := filepath.Abs(filepath.Join("..", "demo", "study", "files"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive := filepath.Join(t.TempDir(), "DICOM.ZIP")
-	if err := os.WriteFile(archive, smallStudy(t, north.binary), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, program := range map[string]struct {
-		read func(box string) (plain string)
-		send func(subject, text, attached string)
-	}{
-		"s-nail": {
-			func(box string) string {
-				said := o.snail(t, "verify 1\ndecrypt 1 plain\n", "-#", "-f", box)
-				if !strings.Contains(said, "verified successfully") { // signature, path, and the address in From
-					t.Errorf("s-nail says %s", said)
-				}
-				return filepath.Join(o.dir, "plain")
-			},
-			func(subject, text, attached string) {
-				o.snail(t, text, "-#", "-s", subject, "-a", attached, north.desk.String())
-			},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			north.run(t, "", "send", "--config", north.dir, "--from", north.desk.String(), "--to", o.desk.String(), "--subject", canarySubject, "--text", "The "+canaryBody+" sings: K\u00e4fig.",
-				"--json", "--wait", patience.String(), images)
-			plain, err := os.ReadFile(program.read(o.mbox(t)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, letter, _ := strings.Cut(string(plain), "\n") // the line of the mailbox file
-			opened := filepath.Join(t.TempDir(), "opened.eml")
-			if err := os.WriteFile(opened, []byte(letter), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if !strings.Contains(letter, "Subject: DICOM-ZIP "+canarySubject+"\n") || !strings.Contains(letter, "The "+canaryBody+" sings") {
-				t.Errorf("%s shows\n%.3000s", name, letter)
-			}
-			unpacked := filepath.Join(t.TempDir(), "unpacked")
-			north.run(t, "", "dicom", "unpack", opened, "-d", unpacked)
-			same(t, images, unpacked)
-
-			subject := "phantom by " + name
-			program.send(subject, "The "+canaryBody+" sings.\n", archive)
-			var found admind.Mail
-			until(t, func() bool {
-				for _, m := range north.mails(north.desk) {
-					if m.Subject == subject {
-						found = m
-					}
-				}
-				return found.UID != 0
-			}, func() string { return fmt.Sprintf("%q to arrive\n%s", subject, north.lastWords()) })
-			shown := north.run(t, "", "mail", "show", north.desk.String(), fmt.Sprint(found.UID), "--config", north.dir)
-			if !strings.Contains(shown, "Direct 4.2.3") || !strings.Contains(shown, "\nCOMPLETE") || !strings.Contains(shown, "The "+canaryBody+" sings.") {
-				t.Errorf("what %s has sent is shown as\n%s", name, shown)
-			}
-			saved := filepath.Join(t.TempDir(), "saved")
-			north.run(t, "", "mail", "save", north.desk.String(), fmt.Sprint(found.UID), saved, "--study", "--config", north.dir)
-			same(t, images, saved)
-		})
-	}
-}
-
-// same finds every file of one folder in another, by what they hold.
-func same(t *testing.T, images, in string) {
-	t.Helper()
-	have := contents(t, in)
-	for text := range contents(t, images) {
-		if !have[text] {
-			t.Errorf("an image of %d bytes is not there", len(text))
-		}
-	}
 }
