@@ -34,14 +34,14 @@ var (
 // house is an installation with one account, whose clock is set by hand.
 type house struct {
 	*Service
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	queue *queue.Queue
 	now   time.Time
 	log   bytes.Buffer
 }
 
-func newHouse(t *testing.T, routes ...Route) *house {
+func newHouse(t testing.TB, routes ...Route) *house {
 	t.Helper()
 	h := &house{t: t, dir: storetest.Dir(t, filepath.Join(t.TempDir(), "data")), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return h.now }
