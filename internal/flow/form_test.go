@@ -193,6 +193,44 @@ func TestVisibleSubject(t *testing.T) {
 	}
 }
 
+// A subject that stands outside for nobody stands in the text, sealed, but where the mail program has signed that; else it is lost. PS3.15 B.8.
+func TestNeutralSubjectIsInside(t *testing.T) {
+	s := newSide(t)
+	r := packed(rule.SMIME, lab.Domain)
+	r.Subject = rule.Neutral
+	s.Rules = rule.Rules{r}
+	for i, tc := range []struct {
+		text, want string
+		n          int
+	}{
+		{letter(desk, "hello", lab), "Subject: the subject", 1},
+		{programLetter("=?utf-8?q?Gr=C3=B6=C3=9Fe?=", 1, "mixed", words), "Subject: Größe", 1},
+		{programLetter("DICOM-ZIP", 2, "mixed", words, attached("application/zip", "DICOM.ZIP", studyZIP(t), 76)), "Subject: DICOM-ZIP", 0},
+		{programLetter("left", 3, "mixed", words, attached("application/zip", "DICOM.ZIP", studyZIP(t), 76)), "Subject: left", 1},
+		{strings.ReplaceAll(programLetter("x", 9, "signed", words, "Content-Type: application/pkcs7-signature\r\n\r\nx"), "multipart/signed;", "multipart/signed; micalg=sha-256;"), "Subject: x", 0},
+	} {
+		text := s.raw(s.submitText(tc.text, lab))
+		rd := strings.NewReader(text)
+		root, err := message.Parse(rd, rd.Size(), message.Limits{})
+		s.must(err)
+		n := 0
+		for p := range root.Walk() {
+			if p.Type.Is("text", "plain") && len(p.Parts) == 0 {
+				b, err := io.ReadAll(p.Open(rd))
+				s.must(err)
+				n += strings.Count(string(b), tc.want)
+			}
+		}
+		if n != tc.n {
+			t.Errorf("%d: %d times\n%.1500s", i, n, text)
+		}
+	}
+	other := letter(desk, "hello", ward)
+	if got := s.raw(s.submitText(other, ward)); got != other {
+		t.Errorf("changed: %s", got)
+	}
+}
+
 // office seals a letter as office programs do, by OpenSSL: signed and encrypted in the given order.
 func (s *side) office(dir, order, fields, text string) []byte {
 	s.t.Helper()
@@ -242,7 +280,7 @@ func TestPlainSMIMEArrives(t *testing.T) {
 		{"compressed", "", trust.V12, rule.SMIME, transit.Settled}, // DCM-20
 		{"compressed", "", trust.V13, rule.SMIME, transit.Settled},
 		{"compressed", "", trust.Lenient, 0, transit.Opened},
-		{"compressed", "", trust.V12, 0, transit.Opened}, // an attachment that his program has to open
+		{"compressed", "", trust.V12, 0, transit.Opened},                         // an attachment that his program has to open
 		{"encrypted, then signed", asks, trust.V12, rule.SMIME, transit.Settled}, // never answered
 		{"encrypted, then signed", "", trust.V12, rule.Direct, transit.Aside},
 		{"signed alone", "", trust.V12, rule.SMIME, transit.Aside},

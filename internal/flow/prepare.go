@@ -64,7 +64,7 @@ func (f *Flow) prepare(ctx context.Context, by audit.Actor, env transit.Envelope
 	if p.wants, err = f.wanted(ctx, env); err != nil {
 		return p.done, err
 	}
-	if p.wants.statement == nil && (!p.wants.exact || !mayHold(h)) {
+	if p.wants.statement == nil && !p.wants.retitled && (!p.wants.exact || !mayHold(h)) {
 		return p.done, nil
 	}
 	if p.body, err = d.Body(); err != nil {
@@ -118,6 +118,7 @@ type wants struct {
 	exact     bool     // File-sets leave as the standard has them
 	statement []string // that must stand in the body
 	unsigned  bool     // to somebody it goes without a signature (DCM-32)
+	retitled  bool     // to somebody with a neutral subject in the place of its own
 }
 
 // wanted asks the rules about all recipients: what one of them asks for, the message is like for all.
@@ -130,6 +131,7 @@ func (f *Flow) wanted(ctx context.Context, env transit.Envelope) (w wants, err e
 		r := f.Rules.Of(env.From.Address, to, transit.Outbound)
 		w.exact = w.exact || r.Sets != rule.AsTheyAre
 		w.unsigned = w.unsigned || r.Form == rule.Plain
+		w.retitled = w.retitled || r.Form == rule.SMIME && r.Subject == rule.Neutral
 		if r.Statement != "" && !slices.Contains(w.statement, r.Statement) {
 			w.statement = append(w.statement, r.Statement)
 		}
@@ -137,10 +139,10 @@ func (f *Flow) wanted(ctx context.Context, env transit.Envelope) (w wants, err e
 	return w, nil
 }
 
-// mayHold says whether it is worth looking for a set in a message.
+// mayHold says whether it is worth looking for a set in a message: a text that has a name may be a file of whatever kind.
 func mayHold(h message.Header) bool {
 	t, err := h.ContentType()
-	return err == nil && t.Type != "text"
+	return err == nil && (t.Type != "text" || h.Has("Content-Disposition") || t.Params["name"] != "" || t.Params["id"] != "")
 }
 
 // findSet looks for a File-set, and refuses one that the recipient could not rely on. What is whole, and only packed otherwise than the standard

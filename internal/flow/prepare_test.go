@@ -262,9 +262,11 @@ func TestSetsThatDoNotLeave(t *testing.T) {
 		"one of two":       {programLetter("x", 6, "mixed", words, set(archive), set(without(one))), "PS3.12 Y.1.2.2", "lacks 1 of the 4"},
 		"behind papers":    {programLetter("x", 7, "mixed", words, attached("application/zip", "papers.zip", papersZIP(t), 76), set(without(one))), "PS3.12 Y.1.2.2", "lacks 1 of the 4"},
 		"images beside":    {programLetter("x", 12, "related", words, set(archive), attached("application/octet-stream", "a.dcm", image, 76)), "PS3.11 X.3.3", "one DICOM.ZIP"},
-		"cut mail":         {strings.TrimSuffix(cut, "--cut here--\r\n"), "RFC 2046 §5.1.1", "send it again"},
-		"signed":           {signed, "PS3.11 X.3.2", "switch signing off"},
-		"names somebody":   {programLetter("Molar, 47", 10, "mixed", words, set(archive)), "PS3.15 B.8", "say it in the text"},
+		"a set as text": {strings.Replace(programLetter("x", 13, "mixed"), "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"cut here\"\r\n\r\nThis is MIME.\r\n--cut here--\r\n",
+			attached("text/plain", "DICOM.ZIP", without(one), 76), 1), "PS3.12 Y.1.2.2", "lacks 1 of the 4"},
+		"cut mail":       {strings.TrimSuffix(cut, "--cut here--\r\n"), "RFC 2046 §5.1.1", "send it again"},
+		"signed":         {signed, "PS3.11 X.3.2", "switch signing off"},
+		"names somebody": {programLetter("Molar, 47", 10, "mixed", words, set(archive)), "PS3.15 B.8", "say it in the text"},
 	} {
 		_, err := s.trySubmit(tc.text, lab)
 		r := (*flow.Refusal)(nil)

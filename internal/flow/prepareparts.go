@@ -65,12 +65,15 @@ func (p *preparing) change(ctx context.Context) error {
 	return nil
 }
 
-// notes are the texts that are missing in the body: statements of rules, and what the signature attests. In a mail that its program has signed
+// notes are the texts that are missing in the body: statements of rules, what the signature attests, and a subject that nobody is shown. In a mail that its program has signed
 // nothing can be put right.
 func (p *preparing) notes() (missing []string, err error) {
 	wanted := slices.Clone(p.wants.statement)
 	if p.tree != nil && !p.wants.unsigned {
 		wanted = append(wanted, zipmail.Attestation(p.env.From.Address))
+	}
+	if title := p.root.Header.Text("Subject"); p.wants.retitled && title != "" && title != zipmail.SubjectPhrase {
+		wanted = append(wanted, "Subject: "+title) // else its reader never learns it
 	}
 	if len(wanted) == 0 {
 		return nil, nil
