@@ -58,6 +58,12 @@ func All() []Arrow {
 		{"drop.unpacked", "the study is whole in a hidden folder"},
 		{"drop.laid", "the mail or the study lies where its reader finds it; nothing says so"},
 		{"drop.settled", "the step is settled"},
+		// What goes and comes in several mails.
+		{"transfer.staged", "all parts of a large set are durable; there are no rows about any"},
+		{"fragment.taken", "the server has a fragment; nothing says so"},
+		{"fragment.noted", "that is written down; the other fragments are not sent"},
+		{"rejoin.kept", "all fragments of a message are there; it is not put together"},
+		{"rejoin.accepted", "the message is ours; its fragments wait as if it were not"},
 		// What devices hand in.
 		{"intake.body-durable", "an object is durable; there are no rows"},
 		{"intake.rows-durable", "its rows are durable; the device has not been told"},

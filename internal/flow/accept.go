@@ -194,6 +194,9 @@ func (f *Flow) accept(ctx context.Context, by audit.Actor, all []*staged, d *div
 		x.m.Size, x.m.Raw = ref.Size, ref.ID
 		crash.Point("accept.body-durable")
 	}
+	if d != nil {
+		crash.Point("transfer.staged")
+	}
 	err := f.commit(ctx, func(tx *store.Tx) error {
 		for i, x := range all {
 			if err := f.record(tx, by, &x.m, refs[i], x.ready.detail); err != nil {

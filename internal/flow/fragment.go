@@ -14,6 +14,7 @@ import (
 
 	"carepost/internal/audit"
 	"carepost/internal/blob"
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
 	"carepost/internal/transit"
@@ -95,6 +96,7 @@ func (f *Flow) rejoin(ctx context.Context, j *queue.Job, a *arrival) (is bool, e
 	case !all:
 		return true, nil
 	}
+	crash.Point("rejoin.kept")
 	return true, f.together(ctx, j, t)
 }
 
@@ -211,6 +213,7 @@ func (f *Flow) together(ctx context.Context, j *queue.Job, t store.Transfer) err
 	if err != nil {
 		return err
 	}
+	crash.Point("rejoin.accepted")
 	return f.Store.Tx(ctx, func(tx *store.Tx) error {
 		for i, m := range ms {
 			rs, err := tx.Recipients(m.ID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -193,6 +194,23 @@ func TestInFragments(t *testing.T) {
 			t.Errorf("fragment %d has %d bytes and begins\n%s", i+1, len(x), x[:min(len(x), 700)])
 		}
 	}
+	// Fragments of another size are others: nobody puts the two together.
+	r.Fragment = 150_000
+	s.Rules = rule.Rules{r}
+	was := got
+	got, calls = nil, 0
+	s.submit(strings.Repeat(large, 4)+"other", lab)
+	s.step("outbound")
+	j = s.claim("deliver")
+	s.must(s.run(t.Context(), j))
+	r.Fragment = 100_000
+	s.Rules = rule.Rules{r}
+	s.tx(func(tx *store.Tx) error { return tx.RetryWorkNow(j.ID) })
+	s.must(s.run(t.Context(), s.claim("deliver")))
+	if idOf := regexp.MustCompile(`id="([^"]*)"`).FindString; len(got) < 4 || idOf(got[0]) == "" || idOf(got[0]) == idOf(got[1]) || !strings.Contains(got[1], "number=1;") {
+		t.Errorf("%d fragments of two sizes", len(got))
+	}
+	got = was
 	// Whoever gets them puts them together to the sealed message: here we do, with Python's reader for the headers.
 	const peer = `
 import email, email.policy, json, sys

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/rule"
 	"carepost/internal/store"
@@ -109,7 +110,7 @@ func pieces(id string, body transit.Body, most int64) (out []*piece, err error) 
 		if from != "" && i > 0 {
 			own.Add("References", from)
 		}
-		own.Add("MIME-Version", "1.0").Add("Content-Type", fmt.Sprintf(`message/partial; id="%s@%s"; number=%d; total=%d`, id, domain, i+1, len(out)))
+		own.Add("MIME-Version", "1.0").Add("Content-Type", fmt.Sprintf(`message/partial; id="%s.%d@%s"; number=%d; total=%d`, id, most, domain, i+1, len(out)))
 		var head bytes.Buffer
 		head.Write(outer.Bytes())
 		if _, err := own.WriteTo(&head); err != nil {
@@ -147,7 +148,14 @@ func (f *Flow) inFragments(ctx context.Context, j *queue.Job, p *parcel, c trans
 		return out, nil
 	}
 	t := store.Transfer{Kind: store.Divided}
-	if err := f.Store.Tx(ctx, func(tx *store.Tx) error { _, err := tx.HoldTransfer(&t, p.ID); return err }); err != nil {
+	err = f.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.ForgetTransfers("", store.Divided, f.Clock().Add(-keepTransfers)); err != nil { // of deliveries that were given up
+			return err
+		}
+		_, err := tx.HoldTransfer(&t, fmt.Sprintf("%s\n%d", p.ID, most)) // fragments of another size are others
+		return err
+	})
+	if err != nil {
 		return out, fmt.Errorf("flow: fragments: %w", err)
 	}
 	sent := int64(0)
@@ -175,10 +183,12 @@ func (f *Flow) inFragments(ctx context.Context, j *queue.Job, p *parcel, c trans
 		if len(out.At) < len(c.To) {
 			return halted(out), nil
 		}
+		crash.Point("fragment.taken")
 		t.Of = i + 1
 		if err := f.insist(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.SetTransfer(t) }); err != nil {
 			return out, fmt.Errorf("flow: fragments: %w", err)
 		}
+		crash.Point("fragment.noted")
 	}
 	return out, f.insist(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.RemoveTransfer(t.ID) })
 }
