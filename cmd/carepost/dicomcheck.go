@@ -22,7 +22,7 @@ type dicomCheck struct {
 func newDicomCheckCmd() *cobra.Command {
 	var f dicomCheck
 	cmd := &cobra.Command{
-		Use:   "check FILE|FOLDER|-",
+		Use:   "check FILE…|FOLDER|-",
 		Short: "Says whether a File-set is complete and conforms",
 		Long: `Judges a DICOM.ZIP, a mail that carries one, or a folder with a DICOMDIR (or that DICOMDIR); "-" reads a DICOM.ZIP
 or a mail from standard input. The worst finding gives the verdict:
@@ -37,13 +37,15 @@ A set with a MANIFEST (carepost makes one) is compared with its hashes, byte for
 A folder without MANIFEST has neither: a byte changed inside an image would not show, and a note says so.
 
 Of a mail without a DICOM.ZIP the DICOM objects that it carries otherwise are judged: DICOM MIME (application/dicom), or
-DICOM files attached one by one. They are UNVERIFIABLE at best.`,
+DICOM files attached one by one. They are UNVERIFIABLE at best.
+
+Several FILEs are the fragments of one mail that was divided on its way (message/partial), in any order.`,
 		Example: `  carepost dicom check DICOM.ZIP
   carepost dicom check message.eml --json
   carepost dicom check --profile dental /media/cdrom
   carepost open --to B --key K … <in.eml | carepost dicom check -`,
-		Args: exactlyOne("one DICOM.ZIP, mail file or folder"),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+		Args: atLeastOne("one DICOM.ZIP, mail file or folder"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.profile, "profile", "", "judge by the application profile `NAME` too: gen, gen-sec or dental")
@@ -52,7 +54,7 @@ DICOM files attached one by one. They are UNVERIFIABLE at best.`,
 	return cmd
 }
 
-func (f *dicomCheck) run(cmd *cobra.Command, name string) error {
+func (f *dicomCheck) run(cmd *cobra.Command, names []string) error {
 	var profile zipmail.Profile
 	if f.profile != "" {
 		var err error
@@ -60,7 +62,8 @@ func (f *dicomCheck) run(cmd *cobra.Command, name string) error {
 			return usage(err)
 		}
 	}
-	report, err := f.judge(cmd, name)
+	name := names[0]
+	report, err := f.judge(cmd, names)
 	if err != nil {
 		return err
 	}
@@ -81,9 +84,10 @@ func (f *dicomCheck) run(cmd *cobra.Command, name string) error {
 	return verdictError(sourceName(name), report.Verdict)
 }
 
-func (f *dicomCheck) judge(cmd *cobra.Command, name string) (*fileset.Report, error) {
-	if name == "-" {
-		return f.judgeFile(cmd, name)
+func (f *dicomCheck) judge(cmd *cobra.Command, names []string) (*fileset.Report, error) {
+	name := names[0]
+	if len(names) > 1 || name == "-" {
+		return f.judgeFile(cmd, names...)
 	}
 	info, err := os.Stat(name)
 	switch {
@@ -109,8 +113,8 @@ func (f *dicomCheck) judge(cmd *cobra.Command, name string) (*fileset.Report, er
 }
 
 // judgeFile judges an archive or a mail.
-func (f *dicomCheck) judgeFile(cmd *cobra.Command, name string) (*fileset.Report, error) {
-	set, err := openSet(cmd, name)
+func (f *dicomCheck) judgeFile(cmd *cobra.Command, names ...string) (*fileset.Report, error) {
+	set, err := openSet(cmd, names...)
 	if err != nil {
 		return nil, err
 	}

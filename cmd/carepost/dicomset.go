@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -36,8 +37,16 @@ func (s *setFile) check(ctx context.Context, o fileset.CheckOptions) (*fileset.R
 	return fileset.CheckZIP(ctx, s.file, s.size, o)
 }
 
-// unpack judges the set and takes it out.
+// unpack judges the set and takes it out. Where the mail leaves it open whether that is all that was sent, it is judged alone, unless o allows
+// for violations.
 func (s *setFile) unpack(ctx context.Context, dir string, o fileset.UnpackOptions) (*fileset.Report, error) {
+	if slices.ContainsFunc(s.findings, zipmail.Doubt) && !o.AllowViolations && !o.AllowIncomplete {
+		r, err := s.check(ctx, o.CheckOptions)
+		if err == nil {
+			err = fileset.ErrRefused
+		}
+		return r, err
+	}
 	if s.loose != nil {
 		return fileset.UnpackLoose(ctx, s.loose, dir, o)
 	}
@@ -64,34 +73,43 @@ func sourceName(name string) string {
 	return name
 }
 
-// openSet opens an archive or finds it in a mail.
-func openSet(cmd *cobra.Command, name string) (*setFile, error) {
-	s, err := openSource(cmd, name)
+// openSet opens an archive or finds it in a mail; several files are the fragments of one.
+func openSet(cmd *cobra.Command, names ...string) (*setFile, error) {
+	s, err := openSource(cmd, names...)
 	if err != nil {
-		return nil, notNow(err)
+		return nil, err
 	}
-	found, err := s.find(cmd.Context(), sourceName(name))
+	found, err := s.find(cmd, sourceName(names[0]))
 	if err != nil || found.file != s.file {
 		s.close()
 	}
 	return found, err
 }
 
-// openSource opens a file, or keeps what comes on standard input.
-func openSource(cmd *cobra.Command, name string) (*setFile, error) {
-	if name == "-" {
-		in := newInput(cmd, "reading")
+// openSource opens a file, or keeps what comes on standard input or in fragments.
+func openSource(cmd *cobra.Command, names ...string) (*setFile, error) {
+	if len(names) > 1 || names[0] == "-" {
+		var files []string
+		if len(names) > 1 {
+			files = names
+		}
+		in, done, err := newFileInput(cmd, "reading", files)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		defer in.close()
-		return keep(in)
+		s, err := keep(in)
+		return s, notNowIf(err)
 	}
-	f, err := os.Open(name)
+	f, err := os.Open(names[0])
 	if err != nil {
-		return nil, err
+		return nil, notNow(err)
 	}
 	info, err := f.Stat()
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, notNow(err)
 	}
 	return &setFile{file: f, size: info.Size()}, nil
 }
@@ -115,7 +133,7 @@ func keep(r io.Reader) (*setFile, error) {
 }
 
 // find says what s is: the archive itself, or a mail, from which it takes the archive.
-func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
+func (s *setFile) find(cmd *cobra.Command, name string) (*setFile, error) {
 	var head [132]byte
 	n, err := s.file.ReadAt(head[:], 0)
 	switch {
@@ -135,6 +153,9 @@ func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
 		}
 		return s, nil // something stands before the archive: it is judged
 	}
+	if err := loneFragment(root.Header, name, cmd.CommandPath()); err != nil {
+		return nil, err
+	}
 	part, findings, err := s.archive(root)
 	if err != nil {
 		return nil, notNow(err)
@@ -145,7 +166,7 @@ func (s *setFile) find(ctx context.Context, name string) (*setFile, error) {
 		}
 		return s.objects(root, name)
 	}
-	got, err := keep(readerUntil{ctx, part.Open(s.file)})
+	got, err := keep(readerUntil{cmd.Context(), part.Open(s.file)})
 	if got == nil {
 		return nil, notNow(err)
 	}

@@ -23,7 +23,7 @@ type dicomUnpack struct {
 func newDicomUnpackCmd() *cobra.Command {
 	var f dicomUnpack
 	cmd := &cobra.Command{
-		Use:   "unpack FILE|-",
+		Use:   "unpack FILE…|-",
 		Short: "Unpacks a DICOM.ZIP, or the one in a mail, if it is whole",
 		Long: `Judges the File-set as "dicom check" does, and takes it out if it is COMPLETE: byte for byte, DICOMDIR as it was. The folder
 must not exist or be empty; it appears when everything is in it. A DAMAGED set is never taken out. "-" reads standard input.
@@ -32,12 +32,15 @@ Images that came without a DICOMDIR (a ZIP of images, DICOM MIME, DICOM files at
 --allow-unverifiable, under the names that they came with: compare with the sender what should be there. "dicom pack" makes a
 File-set of the folder.
 
+Several FILEs are the fragments of one mail that was divided on its way (message/partial), in any order. Of a mail with more than one
+set, or with images beside it, the set is taken out with --allow-violations.
+
 Exit codes: those of "dicom check"; 1 when the folder could not be written; 2 when it is not empty.`,
 		Example: `  carepost dicom unpack DICOM.ZIP
   carepost dicom unpack -d study message.eml
   carepost dicom unpack --allow-incomplete DICOM.ZIP`,
-		Args: exactlyOne("one DICOM.ZIP or mail file"),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+		Args: atLeastOne("one DICOM.ZIP or mail file"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.dir, "dir", "d", "", "`FOLDER` to make (default: the name of FILE without its extension)")
@@ -49,12 +52,13 @@ Exit codes: those of "dicom check"; 1 when the folder could not be written; 2 wh
 	return cmd
 }
 
-func (f *dicomUnpack) run(cmd *cobra.Command, name string) error {
+func (f *dicomUnpack) run(cmd *cobra.Command, names []string) error {
+	name := names[0]
 	dir, err := f.folder(name)
 	if err != nil {
 		return err
 	}
-	set, err := openSet(cmd, name)
+	set, err := openSet(cmd, names...)
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,7 @@ func (f *mailSave) saveStudy(cmd *cobra.Command, c *admind.Client, of addr.Addre
 	if err != nil && !errors.Is(err, fileset.ErrDamaged) && !errors.Is(err, fileset.ErrRefused) {
 		return notNow(err)
 	}
+	report.Add(set.findings...)
 	if out {
 		if err := f.saveLetter(ctx, c, of, uid, dir); err != nil {
 			return err
@@ -203,7 +204,7 @@ func (f *mailSave) fetchStudy(ctx context.Context, c *admind.Client, of addr.Add
 	if err != nil {
 		return nil, clientError(err)
 	}
-	set := setFile{unprotected: outline.Unprotected}
+	set := setFile{unprotected: outline.Unprotected, findings: outline.Doubts}
 	for _, p := range outline.Parts {
 		if p.Object {
 			set.loose = append(set.loose, fileset.Loose{Name: p.ObjectName, Size: p.Size, Open: func() (io.ReadCloser, error) {
@@ -223,7 +224,7 @@ func (f *mailSave) fetchStudy(ctx context.Context, c *admind.Client, of addr.Add
 	kept, err := keep(r)
 	switch {
 	case err == nil:
-		kept.unprotected = outline.Unprotected
+		kept.unprotected, kept.findings = outline.Unprotected, outline.Doubts
 		return kept, nil
 	case kept != nil:
 		kept.close()

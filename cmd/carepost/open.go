@@ -28,9 +28,9 @@ type openFlags struct {
 func newOpenCmd() *cobra.Command {
 	var f openFlags
 	cmd := &cobra.Command{
-		Use:   "open --to B --key K --cert C --anchor X  <in.eml >out.eml",
+		Use:   "open --to B --key K --cert C --anchor X [FILE…]  <in.eml >out.eml",
 		Short: "Opens a sealed message, if its signer can be trusted",
-		Long: `Reads a sealed message on standard input, decrypts it, checks its signature and judges the signer's certificate by the
+		Long: `Reads a sealed message on standard input, or from FILE, decrypts it, checks its signature and judges the signer's certificate by the
 anchors of the recipient: dates, signatures, revocation, binding to the sender's address, and a path to an anchor. The message
 inside is written to standard output only if the verdict is good; until then it is kept in a temporary file that has no name
 and is encrypted with a key that is nowhere but in memory. The verdict, with its clause and its checks, goes to standard error.
@@ -38,6 +38,8 @@ and is encrypted with a key that is nowhere but in memory. The verdict, with its
 Signed, then encrypted, in the one form of Direct: that is what is read. --policy lenient reads what partners of DICOM PS3.15 B.8 send
 as well: opaque signatures, signatures around the encrypted message, compressed content, SHA-1. The report names the form,
 how the key of the encryption came, and every signature with its algorithm and what is wrong with it.
+
+Several FILEs are the fragments of one message that was divided on its way (message/partial), in any order.
 
 Nothing is fetched without --fetch. A certificate that points to a revocation list then stays undecided, unless --crl gives a
 list that is still good.
@@ -51,15 +53,11 @@ Exit codes:
 		Example: `  carepost open --to lab@b.example --key b.key --cert b.pem \
       --anchor a-ca.pem <wire.eml >message.eml
   carepost open --to lab@b.example --key b.key --cert b.pem \
-      --anchor root.pem --crl root.crl --json <wire.eml >message.eml`,
+      --anchor root.pem --crl root.crl --json <wire.eml >message.eml
+  carepost open --to lab@b.example --key b.key --cert b.pem \
+      --anchor a-ca.pem part1.eml part2.eml >message.eml`,
 		DisableFlagsInUseLine: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(errors.New("the message comes on standard input, not as an argument: carepost open … <in.eml >out.eml"))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, time.Now()) },
+		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args, time.Now()) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.to, "to", "", "the recipient's `ADDRESS`: the message was received for it")
@@ -94,7 +92,7 @@ func (j judgeWithLists) Judge(ctx context.Context, q trust.Question) trust.Verdi
 	return j.judge.Judge(ctx, q)
 }
 
-func (f *openFlags) run(cmd *cobra.Command, now time.Time) error {
+func (f *openFlags) run(cmd *cobra.Command, files []string, now time.Time) error {
 	job, err := f.job(now)
 	if err != nil {
 		return err
@@ -104,7 +102,11 @@ func (f *openFlags) run(cmd *cobra.Command, now time.Time) error {
 		return notNow(err)
 	}
 	defer draft.Close()
-	in := newInput(cmd, "opening")
+	in, done, err := newFileInput(cmd, "opening", files)
+	if err != nil {
+		return err
+	}
+	defer done()
 	r := job.open(cmd.Context(), draft, in)
 	in.close()
 	if err := cmd.Context().Err(); err != nil {

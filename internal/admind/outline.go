@@ -3,9 +3,11 @@ package admind
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
+	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/internal/blob"
 	"carepost/internal/mailbox"
@@ -40,6 +42,9 @@ func (s *Server) outline(w http.ResponseWriter, r *http.Request) {
 // outlined tells header and parts; study may be nil.
 func outlined(m Mail, root *message.Part, study *mailbox.Found) Outline {
 	out := Outline{Mail: m, Fields: []Field{}, Parts: []Part{}, Unprotected: mailbox.Unprotected(root.Header)}
+	if study != nil {
+		out.Doubts = slices.DeleteFunc(slices.Clone(study.Findings), func(f fileset.Finding) bool { return !zipmail.Doubt(f) })
+	}
 	for _, name := range fields {
 		for i, n := 0, root.Header.Count(name); i < n; i++ {
 			out.Fields = append(out.Fields, Field{name, message.DecodeText(root.Header.Values(name)[i])})

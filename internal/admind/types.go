@@ -165,6 +165,8 @@ type Outline struct {
 
 	Unreadable  string `json:"unreadable,omitempty"`  // why no program but the sender's can take out what is attached
 	Unprotected bool   `json:"unprotected,omitempty"` // it came neither encrypted nor signed: nobody vouches for it
+
+	Doubts []fileset.Finding `json:"doubts,omitempty"` // whether the set in it is all that was sent
 }
 
 // Field of a header.

@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,40 +23,11 @@ const kindFragments = "fragments" // the rest has not come in time; about a tran
 
 // Bounds on messages that come in fragments, which anybody may send: nothing of them is opened before they are together.
 const (
-	maxFragments     = 1000               // of one message
 	maxRejoined      = 16 << 30           // octets of them together
 	maxFragmented    = 1000               // messages of which fragments are missing
 	keepFragments    = 3 * 24 * time.Hour // from the first that came
 	clauseFragmented = "RFC 2046 §5.2.2"
 )
-
-// fragment is a part of a message that was divided on its way (RFC 2046 §5.2.2).
-type fragment struct {
-	id    string
-	n, of int // of is 0 where it does not say
-}
-
-// fragmentOf reads what a header says of being a fragment; is says that it is one, and the reason why it is no good, if it is not.
-func fragmentOf(h message.Header) (p fragment, is bool, reason string) {
-	t, err := h.ContentType()
-	if err != nil || !t.Is("message", "partial") {
-		return p, false, ""
-	}
-	enc, err := h.Encoding()
-	if err != nil || enc != "7bit" && enc != "8bit" && enc != "binary" {
-		return p, true, "a fragment of a message is encoded, which it must not be"
-	}
-	p.id = t.Params["id"]
-	if p.n, err = strconv.Atoi(t.Params["number"]); err != nil || p.n < 1 || p.n > maxFragments || p.id == "" || len(p.id) > 1000 {
-		return p, true, "a fragment of a message does not say which it is"
-	}
-	if total, there := t.Params["total"]; there {
-		if p.of, err = strconv.Atoi(total); err != nil || p.of < p.n || p.of > maxFragments {
-			return p, true, "a fragment of a message does not say of how many it is"
-		}
-	}
-	return p, true, ""
-}
 
 // rejoin keeps a fragment until the others of its message have come, and puts them together: what results is taken like any other message that
 // comes. is says that the arrival is a fragment. All of it has one envelope: nobody adds to what another sends.
@@ -72,15 +41,16 @@ func (f *Flow) rejoin(ctx context.Context, j *queue.Job, a *arrival) (is bool, e
 	if err != nil {
 		return false, nil // others say what is wrong with it
 	}
-	p, is, reason := fragmentOf(h)
+	p, is, err := h.Fragment()
 	if !is {
 		return false, nil
 	}
-	if reason != "" {
-		return true, f.setAside(ctx, j, a, clauseFragmented, reason)
+	if err != nil {
+		return true, f.setAside(ctx, j, a, clauseFragmented, "a fragment of a message cannot be used: "+strings.TrimPrefix(err.Error(), message.ErrFragment.Error()+": "))
 	}
 	var t store.Transfer
 	var all bool
+	var reason string
 	err = f.Store.Tx(ctx, func(tx *store.Tx) (err error) {
 		t, all, reason, err = f.keepFragment(tx, a, p)
 		if err != nil || reason != "" || all {
@@ -101,13 +71,13 @@ func (f *Flow) rejoin(ctx context.Context, j *queue.Job, a *arrival) (is bool, e
 }
 
 // keepFragment notes that a fragment is there. all says that none is missing.
-func (f *Flow) keepFragment(tx *store.Tx, a *arrival, p fragment) (t store.Transfer, all bool, reason string, err error) {
+func (f *Flow) keepFragment(tx *store.Tx, a *arrival, p message.Fragment) (t store.Transfer, all bool, reason string, err error) {
 	waiting, err := tx.Transfers("", store.Fragments, maxFragmented)
 	if err != nil {
 		return t, false, "", err
 	}
 	t = store.Transfer{Kind: store.Fragments}
-	fresh, err := tx.HoldTransfer(&t, a.fragmentKey(p.id))
+	fresh, err := tx.HoldTransfer(&t, a.fragmentKey(p.ID))
 	switch {
 	case err != nil:
 		return t, false, "", err
@@ -119,7 +89,7 @@ func (f *Flow) keepFragment(tx *store.Tx, a *arrival, p fragment) (t store.Trans
 			return t, false, "", err
 		}
 	}
-	i := slices.IndexFunc(t.Parts, func(q store.TransferPart) bool { return q.N == p.n })
+	i := slices.IndexFunc(t.Parts, func(q store.TransferPart) bool { return q.N == p.N })
 	sum := int64(0)
 	for _, q := range t.Parts {
 		sum += q.Bytes
@@ -128,18 +98,18 @@ func (f *Flow) keepFragment(tx *store.Tx, a *arrival, p fragment) (t store.Trans
 	case i >= 0 && t.Parts[i].Message == a.ID: // this step again
 	case i >= 0:
 		return t, false, "the same fragment of this message has come before", nil
-	case p.of > 0 && t.Of > 0 && p.of != t.Of || t.Of > 0 && p.n > t.Of || p.of > 0 && slices.ContainsFunc(t.Parts, func(q store.TransferPart) bool { return q.N > p.of }):
+	case p.Of > 0 && t.Of > 0 && p.Of != t.Of || t.Of > 0 && p.N > t.Of || p.Of > 0 && slices.ContainsFunc(t.Parts, func(q store.TransferPart) bool { return q.N > p.Of }):
 		return t, false, "the fragments of the message do not agree about how many there are", nil
 	case sum+a.Size > maxRejoined:
 		return t, false, "the fragments of the message are too large together", nil
 	default:
-		t.Of = max(t.Of, p.of)
-		t.Parts = append(t.Parts, store.TransferPart{N: p.n, Message: a.ID, Bytes: a.Size, At: f.Clock()})
+		t.Of = max(t.Of, p.Of)
+		t.Parts = append(t.Parts, store.TransferPart{N: p.N, Message: a.ID, Bytes: a.Size, At: f.Clock()})
 		if err := tx.SetTransfer(t); err != nil {
 			return t, false, "", err
 		}
 		for _, r := range a.waiting {
-			if err := tx.Remark(r, clauseFragmented, fragmentWords(p.n, t)); err != nil {
+			if err := tx.Remark(r, clauseFragmented, fragmentWords(p.N, t)); err != nil {
 				return t, false, "", err
 			}
 		}
@@ -199,8 +169,12 @@ func (f *Flow) together(ctx context.Context, j *queue.Job, t store.Transfer) err
 		}
 		ms, bodies = append(ms, m), append(bodies, b)
 	}
-	whole, err := joined(bodies)
-	if errors.Is(err, errFragments) {
+	pieces := make([]*io.SectionReader, len(bodies))
+	for i, b := range bodies {
+		pieces[i] = io.NewSectionReader(b, 0, b.Size())
+	}
+	whole, err := message.Join(pieces)
+	if errors.Is(err, message.ErrFragment) {
 		return f.apart(ctx, j, t, "the fragments make no message together")
 	}
 	if err != nil {
@@ -287,86 +261,4 @@ func (f *Flow) late(ctx context.Context, j *queue.Job) error {
 		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, time.Hour, "all fragments are there") })
 	}
 	return f.apart(ctx, j, t, "the other fragments of the message have not come in time")
-}
-
-// errFragments says that the first fragment holds no beginning of a message.
-var errFragments = errors.New("flow: no beginning of a message")
-
-// joined is the message that its fragments make (RFC 2046 §5.2.2.1): the fields of the first fragment's own header, but for those that
-// belong to what it encloses, which come from the header that it encloses; of later fragments the bodies alone.
-func joined(bodies []*blob.Body) (io.Reader, error) {
-	var out []io.Reader
-	for i, b := range bodies {
-		body, err := afterHeader(b)
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			out = append(out, body)
-			continue
-		}
-		outer, err := readHeader(b)
-		if err != nil {
-			return nil, errFragments
-		}
-		within := &counter{r: body}
-		br := bufio.NewReaderSize(within, 4<<10)
-		inner, err := message.ReadHeader(br, message.Limits{})
-		if err != nil {
-			return nil, unlessFragments(err)
-		}
-		if t, err := inner.ContentType(); err != nil || t.Is("message", "partial") { // fragments of fragments could go on for ever
-			return nil, errFragments
-		}
-		var head bytes.Buffer
-		write := func(h message.Header, enclosed bool) {
-			for _, x := range h.Fields() {
-				if ofEnclosed(x.Name) == enclosed {
-					head.Write(bytes.TrimRight(x.Raw, "\r\n"))
-					head.WriteString("\r\n")
-				}
-			}
-		}
-		write(outer, false)
-		write(inner, true)
-		head.WriteString("\r\n")
-		out = append(out, &head, io.NewSectionReader(body, within.n-int64(br.Buffered()), body.Size()))
-	}
-	return io.MultiReader(out...), nil
-}
-
-func unlessFragments(err error) error {
-	if errors.Is(err, message.ErrSyntax) || errors.Is(err, message.ErrLimit) || errors.Is(err, message.ErrAmbiguous) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errFragments
-	}
-	return err
-}
-
-// ofEnclosed says that a field belongs to the enclosed message (RFC 2046 §5.2.2.1 (1), (2)).
-func ofEnclosed(name string) bool {
-	name = strings.ToLower(name)
-	return strings.HasPrefix(name, "content-") || slices.Contains([]string{"subject", "message-id", "encrypted", "mime-version"}, name)
-}
-
-// afterHeader is the body of a message.
-func afterHeader(b *blob.Body) (*io.SectionReader, error) {
-	within := &counter{r: io.NewSectionReader(b, 0, b.Size())}
-	br := bufio.NewReaderSize(within, 4<<10)
-	if _, err := message.ReadHeader(br, message.Limits{}); err != nil {
-		return nil, unlessFragments(err)
-	}
-	at := within.n - int64(br.Buffered())
-	return io.NewSectionReader(b, at, b.Size()-at), nil
-}
-
-// counter counts what is read.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }

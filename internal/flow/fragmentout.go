@@ -78,7 +78,7 @@ func pieces(id string, body transit.Body, most int64) (out []*piece, err error) 
 	}
 	var outer bytes.Buffer
 	for _, x := range h.Fields() {
-		if !ofEnclosed(x.Name) {
+		if !message.OfEnclosed(x.Name) {
 			outer.Write(bytes.TrimRight(x.Raw, "\r\n"))
 			outer.WriteString("\r\n")
 		}
@@ -95,7 +95,7 @@ func pieces(id string, body transit.Body, most int64) (out []*piece, err error) 
 		out = append(out, &piece{body: body, at: at, size: end - at})
 		at = end
 	}
-	if len(out) > maxFragments {
+	if len(out) > message.MaxFragments {
 		return nil, message.ErrLimit
 	}
 	from, domain := h.MessageID(), "fragments.invalid"
