@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -122,7 +123,7 @@ func loneFragment(h message.Header, name, command string) error {
 	return incomplete(fmt.Errorf("%s is fragment %d%s of a message (message/partial): name the files of all of them: %s FILE FILE …", name, x.N, of, command))
 }
 
-// newFileInput reads the one file that is named, or the message that several are the fragments of.
+// newFileInput reads standard input, the one file that is named, or the message that several are the fragments of.
 func newFileInput(cmd *cobra.Command, what string, names []string) (in *input, done func(), err error) {
 	if len(names) == 0 {
 		in = newInput(cmd, what)
@@ -146,15 +147,29 @@ func newFileInput(cmd *cobra.Command, what string, names []string) (in *input, d
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		f.Close()
-		return nil, nil, usage(fmt.Errorf("%s is no file", names[0]))
+		err = usage(fmt.Errorf("%s is no file", names[0]))
 	}
 	if err != nil {
 		f.Close()
-		return nil, nil, notNow(err)
+		return nil, nil, err
 	}
 	return fileInput(cmd, what, f, info.Size()), func() { f.Close() }, nil
 }
+
+// wholeMessage looks at the beginning of in: a fragment by itself is no message to be opened.
+func wholeMessage(in *input, name, command string) error {
+	br := bufio.NewReaderSize(in.r, headSize)
+	in.r = br
+	head, _ := br.Peek(headSize) // who reads it gets the error
+	h, err := message.ReadHeader(bufio.NewReader(bytes.NewReader(head)), message.Limits{})
+	if err != nil {
+		return nil // others say what is wrong with it
+	}
+	return loneFragment(h, name, command)
+}
+
+// headSize is how much of a message is looked at for its header.
+const headSize = 16 << 10
 
 // fileInput reads files whose size is known, with a bar on a terminal.
 func fileInput(cmd *cobra.Command, what string, r io.Reader, size int64) *input {

@@ -107,6 +107,13 @@ func (f *openFlags) run(cmd *cobra.Command, files []string, now time.Time) error
 		return err
 	}
 	defer done()
+	name := "standard input"
+	if len(files) > 0 {
+		name = files[0]
+	}
+	if err := wholeMessage(in, name, cmd.CommandPath()+" …"); err != nil {
+		return err
+	}
 	r := job.open(cmd.Context(), draft, in)
 	in.close()
 	if err := cmd.Context().Err(); err != nil {
