@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"carepost/dicom/fileset"
@@ -75,7 +76,10 @@ type Outcome struct {
 }
 
 // Service does the work.
-type Service struct{ o Options }
+type Service struct {
+	o      Options
+	pruned atomic.Int64 // Unix time of the last time that old rows were forgotten
+}
 
 // Options of a Service.
 type Options struct {
@@ -94,7 +98,7 @@ func New(o Options) *Service {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	return &Service{o}
+	return &Service{o: o}
 }
 
 // Handlers is the work, for queue.New. A PACS that hangs keeps nobody else waiting.

@@ -224,6 +224,20 @@ func (h *house) mail() string {
 	return m.ID
 }
 
+// What ended is listed for a while, and then forgotten; the audit keeps it.
+func TestForgotten(t *testing.T) {
+	h := newHouse(t, &script{})
+	for i, later := range []time.Duration{0, kept / 2, kept + time.Hour} { // the rows have the time of the database
+		h.now = time.Now().Add(later)
+		h.deliver(letter(t, whole))
+		h.step()
+		list, err := h.List(t.Context(), true)
+		if want := []int{1, 2, 0}[i]; err != nil || len(list) != want || h.audited("study.hand-over") != i+1 {
+			t.Errorf("after %v: %d listed, %v, %d entries", later, len(list), err, h.audited("study.hand-over"))
+		}
+	}
+}
+
 // The operator ends a way, also one that is under way, and one that leads nowhere any more; a mail that is deleted ends it too.
 func TestEnded(t *testing.T) {
 	to := &script{says: map[int]Outcome{0: {Later, "A700H"}}}
@@ -249,8 +263,17 @@ func TestEnded(t *testing.T) {
 	h.must(h.Retry(t.Context(), "test", h.row().ID))
 	h.tx(func(tx *store.Tx) error { _, err := tx.RemoveMail(h.row().Mailbox, h.row().UID); return err })
 	h.step()
-	if h.row().State != "" || h.left() != 0 {
+	if h.row().State != "" || h.left() != 0 || h.audited("study.leave") != 0 { // nobody had looked whether there is a study in it
 		t.Errorf("a mail that is gone: %+v", h.row())
+	}
+
+	h = newHouse(t, to)
+	h.deliver(letter(t, whole))
+	h.step()
+	h.tx(func(tx *store.Tx) error { _, err := tx.RemoveMail(h.row().Mailbox, h.row().UID); return err })
+	h.step()
+	if h.row().State != "" || h.left() != 0 || h.audited("study.leave") != 1 {
+		t.Errorf("a mail that is gone with a part of its study: %+v, %d entries", h.row(), h.audited("study.leave"))
 	}
 
 	h = newHouse(t, to)

@@ -7,12 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"carepost/dicom/fileset"
 	"carepost/internal/audit"
 	"carepost/internal/crash"
 	"carepost/internal/queue"
 	"carepost/internal/store"
+)
+
+const (
+	kept      = 90 * 24 * time.Hour // rows of what is with its destination, or was left in its mail
+	pruneEach = time.Hour
 )
 
 // entry begins the audit entry of what is done with a row.
@@ -135,12 +141,33 @@ func (s *Service) end(ctx context.Context, h store.Handover, more func(*store.Tx
 	if err != nil {
 		return fmt.Errorf("handover: %w", err)
 	}
+	s.prune(ctx)
 	return nil
 }
 
-// forget ends what is about nothing: the mail has no study, is not from a sender whose studies the destination gets, or is gone.
+// prune forgets now and then what ended long ago: the audit log keeps it.
+func (s *Service) prune(ctx context.Context) {
+	now, last := s.o.Clock().Unix(), s.pruned.Load()
+	if now-last < int64(pruneEach/time.Second) || !s.pruned.CompareAndSwap(last, now) {
+		return
+	}
+	if err := s.o.Store.Tx(ctx, func(tx *store.Tx) error { _, err := tx.PruneHandovers(s.o.Clock().Add(-kept)); return err }); err != nil {
+		s.o.Log.Warn("studies that were handed over long ago are not forgotten", "error", err)
+	}
+}
+
+// forget ends what is about nothing: the mail has no study, is not from a sender whose studies the destination gets, or is gone. Where it is
+// gone with a study that was begun, the audit says so: nobody else would.
 func (s *Service) forget(ctx context.Context, j *queue.Job, h store.Handover) error {
 	err := s.o.Store.Tx(ctx, func(tx *store.Tx) error {
+		if h.Total > 0 {
+			e := entry(actor, "study.leave", h)
+			e.Detail["instances"], e.Detail["taken"] = strconv.FormatInt(h.Total, 10), strconv.FormatInt(h.Taken, 10)
+			e.Detail["reason"] = "the mail is gone, or no longer for this destination"
+			if err := audit.Write(tx, e); err != nil {
+				return err
+			}
+		}
 		if err := tx.RemoveHandover(h.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
