@@ -105,6 +105,7 @@ func (f *deidentification) apply(ctx context.Context, plan *fileset.Plan, o file
 		return nil, nil, notNow(err)
 	}
 	out.Findings = append(notes, out.Findings...)
+	out.Overruled = plan.Overruled // what was seen of the files as they were
 	return out, s.Close, nil
 }
 

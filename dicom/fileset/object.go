@@ -76,6 +76,9 @@ func (r *reader) object(f *dicom.File) (*object, error) {
 		o.find(ruleUnknown, "SOP Class %s is none that this program knows; its record is %s", o.class, o.record.name)
 	}
 	o.checkMeta(f)
+	if _, provider := d.Get(0x00287FE0); known && o.record.name == "IMAGE" && f.Pixels.Tag == 0 && !provider {
+		o.find(rulePixels, "no pixel data, which images of its class have: it may have been cut")
+	}
 	o.signed = f.Signed
 	for _, uid := range []string{o.class, o.instance, o.study, o.series} {
 		if uid != "" && !dicom.ValidUID(uid) {

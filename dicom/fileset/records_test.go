@@ -149,6 +149,13 @@ func TestScanRefuses(t *testing.T) {
 	empty := writeFile(t, dir, "empty", nil)
 	cut := writeFile(t, dir, "cut.dcm", io8[:len(io8)-1])
 	headless := writeFile(t, dir, "headless.dcm", io8[132:])
+	beforeRows := writeFile(t, dir, "norows.dcm", io8[:bytes.Index(io8, []byte{0x28, 0, 2, 0, 'U', 'S'})])
+	if p := scan(t, beforeRows); !hasRule(p.Findings, "image-without-pixels") { // to the octet where an element ends: nothing else shows it
+		t.Errorf("cut before the rows: %v", p.Findings)
+	}
+	if p := scan(t, filepath.Join(files, "io8.dcm")); hasRule(p.Findings, "image-without-pixels") {
+		t.Errorf("an image with pixels: %v", p.Findings)
+	}
 	beforePixels := writeFile(t, dir, "nopixels.dcm", io8[:len(io8)-12288-12])
 	other := bytes.Clone(io8)
 	other[len(other)-1] ^= 1

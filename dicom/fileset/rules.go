@@ -37,6 +37,7 @@ var (
 	rulePreamble   = rule{"preamble", Note, "PS3.10 7.1"}
 	ruleUnordered  = rule{"element-order", Note, "PS3.5 7.1"}
 	ruleSigned     = rule{"digital-signature", Note, "PS3.15 B.8"}
+	rulePixels     = rule{"image-without-pixels", Note, "PS3.3 C.7.6.3"}
 	ruleUnknown    = rule{"unknown-sop-class", Note, "PS3.3 F.6"}
 	ruleNotDICOM   = rule{"not-part-10", Damage, "PS3.10 7.1"}
 	ruleCut        = rule{"object-cut", Damage, "PS3.5 7.1"}
