@@ -90,7 +90,6 @@ func optionsOf(c *config.Config, log *slog.Logger) gateway.Options {
 		Dir: c.Dir, Domain: c.Domain, Domains: c.Domains, Hostname: c.Hostname, Pilot: c.Pilot, Policy: c.Policy, Tolerant: c.Tolerant, Filters: c.Filters, Algorithms: c.Algorithms, Revocation: c.Revocation, Rules: c.Rules, OnBehalf: c.OnBehalf, Hosts: c.Hosts, Log: log,
 		Face:    gateway.Face{Address: c.Address, HTTP: face(c.Listen.HTTP, c.Address), LDAP: face(c.Listen.LDAP, c.Address)},
 		Publish: gateway.Publish(c.Publish),
-		Network: networkOf(c),
 		Queue:   gateway.Queue{Lifetime: c.Queue.Lifetime, DelayNotice: c.Queue.DelayNotice, Patience: c.Queue.Patience, Held: c.Queue.Held},
 		TLS:     gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key},
 		Auditing: gateway.Auditing{History: c.Audit.History, Server: c.Audit.Syslog, Name: c.Audit.Name, CA: c.Audit.CA, Certificate: c.Audit.Certificate, Key: c.Audit.Key, Heads: c.Audit.Heads,
@@ -112,7 +111,7 @@ func face(listen string, public netip.Addr) string {
 }
 
 // networkOf says how an installation reaches others: by DNS, and partners on trial as their cards say.
-func networkOf(c *config.Config) gateway.Network {
+func networkOf(c *config.Config) (gateway.Network, error) {
 	n := gateway.Network{Servers: c.Servers, Stub: map[addr.Domain][]string{}, Routes: map[addr.Domain]string{}}
 	d := c.Discovery
 	n.Discovery = gateway.Discovery{NoLDAP: d.NoLDAP, Deadline: d.Deadline, Stale: d.Stale, Remember: d.Remember}
@@ -133,7 +132,9 @@ func networkOf(c *config.Config) gateway.Network {
 		}
 		allow(&n.Trial, p.HTTP)
 	}
-	return n
+	var err error
+	n.Through, err = relaysOf(c)
+	return n, err
 }
 
 // allow lets one place be asked that is not public: an IP address and port. A name is none.
@@ -181,6 +182,9 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 		o.Token = keyring.TokenOptions{Module: c.Token.Module, URI: c.Token.URI, PIN: c.Token.PIN.Read}
 	}
 	if o.Postgres, err = c.Postgres.Read(); err != nil {
+		return nil, usage(err)
+	}
+	if o.Network, err = networkOf(c); err != nil {
 		return nil, usage(err)
 	}
 	if o.Webhooks, o.HookPlaces, err = webhooksOf(c); err != nil {
@@ -257,10 +261,14 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 			i.log.Warn("takes effect at the next start", "key", x.key)
 		}
 	}
+	network, err := networkOf(c)
+	if err != nil {
+		return nil, err
+	}
 	if err := i.Show(ctx, gateway.TLS{Certificate: c.TLS.Certificate, Key: c.TLS.Key}); err != nil {
 		return nil, err
 	}
-	i.Reach(networkOf(c))
+	i.Reach(network)
 	if err := i.Route(ctx, c.DICOM.Routes); err != nil {
 		return nil, err
 	}

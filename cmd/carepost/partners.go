@@ -71,7 +71,11 @@ func (i *installation) without(ctx context.Context, by audit.Actor, replaced []c
 	if err != nil {
 		return err
 	}
-	i.Reach(networkOf(now))
+	network, err := networkOf(now)
+	if err != nil {
+		return err
+	}
+	i.Reach(network)
 	return i.distrust(ctx, by, replaced, now.Partners)
 }
 

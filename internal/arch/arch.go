@@ -18,7 +18,7 @@ const (
 
 // Rooms names every room of the module by its import path below the module's name.
 var Rooms = map[string]Layer{
-	"addr": Ground, "certificate": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
+	"addr": Ground, "certificate": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "sasl": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,

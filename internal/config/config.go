@@ -58,6 +58,8 @@ type Config struct {
 	Rules      rule.Rules
 	Hosts      []netip.Prefix // that submit for all accounts without signing in
 	Webhooks   []Webhook
+	Relays     []Relay
+	Collects   []Collect
 	Audit      Audit
 	DICOM      DICOM
 	OnBehalf   bool   // an account may write in the name of another
@@ -147,9 +149,11 @@ type file struct {
 
 		Certificates certificates `toml:"certificates"`
 	} `toml:"policy"`
-	Rules    []demand  `toml:"rule"`
-	Webhooks []webhook `toml:"webhook"`
-	Audit    auditing  `toml:"audit"`
+	Rules    []demand     `toml:"rule"`
+	Webhooks []webhook    `toml:"webhook"`
+	Relays   []relayTo    `toml:"relay"`
+	Collects []collecting `toml:"collect"`
+	Audit    auditing     `toml:"audit"`
 
 	DICOM dicomSection `toml:"dicom"`
 }
@@ -280,6 +284,12 @@ func Parse(path, text string) (*Config, error) {
 		c.Hosts = append(c.Hosts, netip.Prefix(n))
 	}
 	if c.Webhooks, err = webhooks(f.Webhooks, within, wrong); err != nil {
+		return nil, err
+	}
+	if c.Relays, err = relays(f.Relays, within, wrong); err != nil {
+		return nil, err
+	}
+	if c.Collects, err = collects(c, f.Collects, within, wrong); err != nil {
 		return nil, err
 	}
 	if c.Rules, err = rules(f.Rules, wrong); err != nil {

@@ -99,6 +99,7 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 		return s, err
 	}
 	s.Warnings = append(s.Warnings, g.auditWarnings()...)
+	s.Warnings = append(s.Warnings, g.relayWarnings()...)
 	if held, err := g.intakeWarning(ctx); err != nil {
 		return s, err
 	} else if held != "" {

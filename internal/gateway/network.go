@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type Network struct {
 	Servers   []string                 // DNS servers, host:port
 	Stub      map[addr.Domain][]string // zones whose servers are known: trials, split DNS
 	Routes    map[addr.Domain]string   // domain → host:port, instead of MX
+	Through   []relay.Through          // servers that send for us
 	RelayPort int                      // of MX hosts [25]; a trial on one machine has others
 	Trial     Trial
 	Discovery Discovery
@@ -73,9 +75,17 @@ func (g *Gateway) newOutside(n Network) *outside {
 	judge.Shelf = shelf{g.store}
 	return &outside{
 		finder: finder, judge: judge,
-		relay: relay.New(relay.Options{Hostname: g.opts.Hostname, Routes: n.Routes, Resolver: dns, Port: n.RelayPort}),
+		relay: relay.New(relay.Options{Hostname: g.opts.Hostname, Routes: n.Routes, Through: n.Through, Resolver: dns, Port: n.RelayPort}),
 		fetch: fetcher,
 	}
+}
+
+// relayWarnings are what an operator must know of servers that send for us.
+func (g *Gateway) relayWarnings() (out []string) {
+	for _, t := range g.ways.now.Load().relay.Troubles() {
+		out = append(out, fmt.Sprintf("mail waits since %s: %s (%s); it is tried again, carepost fetch tries at once", t.Since.Local().Format("2006-01-02 15:04"), t.Text, t.Server))
+	}
+	return out
 }
 
 // Reach exchanges the ways to others. What is under way goes on by the old ones.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"carepost/addr"
@@ -19,6 +20,7 @@ type delivery struct {
 	eightBit bool
 	until    time.Time // after it nothing is begun
 	hidden   hidden
+	through  *Through // that sends to all of them; nil: we go there ourselves
 
 	out     transit.Outcome
 	took    bool   // out.Host and out.TLS are of a server that took the message
@@ -37,7 +39,10 @@ type fault struct {
 }
 
 func newDelivery(c *Client, d transit.Consignment) *delivery {
-	v := &delivery{c: c, d: d, told: make([]bool, len(d.To)), settled: make([]bool, len(d.To)), hidden: newHidden(d)}
+	v := &delivery{c: c, d: d, told: make([]bool, len(d.To)), settled: make([]bool, len(d.To)), hidden: newHidden(d), through: c.through(d.Domain)}
+	if v.through != nil && v.through.Credentials.User != "" {
+		v.hidden.locals[strings.ToLower(v.through.Credentials.User)] = true
+	}
 	v.out.At = make([]transit.Answer, len(d.To))
 	for i, to := range d.To {
 		v.out.At[i].To = to
@@ -165,6 +170,9 @@ func (v *delivery) attempt(ctx context.Context, t target, sec Security) {
 
 // said turns a reply that is not what was hoped for into a fault (RFC 5321 §4.2.1).
 func (v *delivery) said(r smtp.Reply) *fault {
+	if v.through != nil && unknown(r) {
+		return refused(r, v.hidden.words(r))
+	}
 	f := &fault{code: r.Code, enhanced: r.Enhanced, text: v.hidden.words(r), another: true}
 	switch {
 	case r.Permanent():

@@ -31,6 +31,13 @@ type target struct {
 // hosts lists the servers for d, the most wanted first (RFC 5321 §5.1).
 func (c *Client) hosts(ctx context.Context, d addr.Domain) ([]host, *fault) {
 	port := strconv.Itoa(c.opts.Port)
+	if via := c.through(d); via != nil {
+		name, p, err := net.SplitHostPort(via.Address)
+		if err != nil {
+			return nil, &fault{enhanced: "4.3.5", text: "the server that sends for us is no host:port"}
+		}
+		return []host{{name: name, port: p, route: true}}, nil
+	}
 	if r, ok := c.opts.Routes[d]; ok {
 		name, p, err := net.SplitHostPort(r)
 		if err != nil {

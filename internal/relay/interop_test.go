@@ -24,6 +24,8 @@ import (
 	"carepost/internal/relay"
 	"carepost/internal/smtpd"
 	"carepost/internal/transit"
+	"carepost/sasl"
+	"carepost/sasl/dovecottest"
 	"carepost/smtp/smtptest"
 )
 
@@ -209,12 +211,62 @@ func TestPostfix(t *testing.T) {
 	}
 }
 
+// A Postfix that sends for others once it knows them, and Dovecot behind it that knows passwords: by STARTTLS and by TLS from the first byte.
+// With a wrong password the mail waits. DCM-30, RFC 4954.
+func TestPostfixKnowsUs(t *testing.T) {
+	cert, _, err := smtptest.Certificate("mx.y.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := dovecottest.Start(t, map[string]string{"praxis": "a secret of theirs"})
+	last, got := inbox(t, smtpd.Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	at, roots := postfixOf(t, last, "smtpd_sasl_type = dovecot\nsmtpd_sasl_path = "+known.Auth+"\nsmtpd_sasl_auth_enable = yes\nsmtpd_tls_auth_only = yes\n"+
+		"smtpd_relay_restrictions = permit_sasl_authenticated, reject\n", "")
+	wrapped, itsRoots := postfixOf(t, last, "smtpd_sasl_type = dovecot\nsmtpd_sasl_path = "+known.Auth+"\nsmtpd_sasl_auth_enable = yes\n"+
+		"smtpd_relay_restrictions = permit_sasl_authenticated, reject\n", " -o smtpd_tls_wrappermode=yes")
+	for _, x := range []struct {
+		name, password, want string
+		via                  relay.Through
+	}{
+		{"STARTTLS", "a secret of theirs", "delivered 250 2.0.0", relay.Through{Address: at, TLS: &tls.Config{RootCAs: roots}}},
+		{"implicit", "a secret of theirs", "delivered 250 2.0.0", relay.Through{Address: wrapped, Implicit: true, TLS: &tls.Config{RootCAs: itsRoots}}},
+		{"wrong password", "guessed", "deferred 535 4.7.8 the server that sends for us does not take user and password", relay.Through{Address: at, TLS: &tls.Config{RootCAs: roots}}},
+		{"nobody", "", "deferred 554", relay.Through{Address: at, TLS: &tls.Config{RootCAs: roots}}},
+	} {
+		x.via.Credentials = sasl.Credentials{User: "praxis", Password: x.password}
+		if x.password == "" {
+			x.via.Credentials, x.want = sasl.Credentials{}, "rejected 554 5.7.1"
+		}
+		c := relay.New(relay.Options{Hostname: "us.example", Through: []relay.Through{x.via}})
+		out := c.Deliver(t.Context(), consignment(t, "a@x.example", "b@y.example", text(letter)))
+		if s := describe(out.At[0]); !strings.HasPrefix(s, x.want) {
+			t.Errorf("%s: %q", x.name, s)
+		} else if out.TLS != "TLS 1.3, verified" {
+			t.Errorf("%s: over %q", x.name, out.TLS)
+		}
+	}
+	var all []string
+	for deadline := time.Now().Add(30 * time.Second); len(all) < 2 && time.Now().Before(deadline); all = got() {
+		<-time.After(10 * time.Millisecond)
+	}
+	if len(all) != 2 || !strings.HasSuffix(all[0], "\r\n"+letter) || !strings.HasSuffix(all[1], "\r\n"+letter) {
+		t.Errorf("Postfix sent %q", all)
+	}
+}
+
 // postfix starts an instance of its own under a temporary directory, which relays everything to next.
 func postfix(t *testing.T, next string) string {
 	t.Helper()
+	at, _ := postfixOf(t, next, "smtpd_relay_restrictions = permit_mynetworks, reject\n", "")
+	return at
+}
+
+// postfixOf is postfix with further lines of main.cf, and options of its listener; roots vouch for it at 127.0.0.1.
+func postfixOf(t *testing.T, next, lines, listener string) (at string, roots *x509.CertPool) {
+	t.Helper()
 	dir := openDir(t)
-	at := freePort(t)
-	cert, _, err := smtptest.Certificate("postfix.example")
+	at = freePort(t)
+	cert, roots, err := smtptest.Certificate("postfix.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,11 +292,10 @@ relayhost = [%[2]s]:%[3]s
 smtpd_tls_chain_files = %[1]s/etc/chain.pem
 smtpd_tls_security_level = may
 smtp_tls_security_level = encrypt
-smtpd_relay_restrictions = permit_mynetworks, reject
 alias_maps =
 alias_database =
-`, dir, host, port),
-		"etc/master.cf": `127.0.0.1:` + at[strings.LastIndex(at, ":")+1:] + ` inet n - n - - smtpd
+%[4]s`, dir, host, port, lines),
+		"etc/master.cf": `127.0.0.1:` + at[strings.LastIndex(at, ":")+1:] + ` inet n - n - - smtpd` + listener + `
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -292,7 +343,7 @@ postlog unix-dgram n - n - 1 postlogd
 		}
 	})
 	awaitPort(t, at, log)
-	return at
+	return at, roots
 }
 
 // synthetic is a message of any size that takes no memory.

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"carepost/addr"
@@ -34,6 +35,7 @@ type Options struct {
 	Hostname string                 // our name in EHLO
 	TLS      *tls.Config            // roots, client certificate; protocols and suites are set by the Client. nil is fine
 	Routes   map[addr.Domain]string // domain → host:port, instead of MX
+	Through  []Through              // servers that send for us, instead of Routes where they name the domain, and of MX
 	Resolver Resolver
 	Port     int // of MX hosts; default 25
 	Timeouts Timeouts
@@ -79,6 +81,10 @@ func (o Options) withDefaults() Options {
 	t.DataEnd = cmp.Or(t.DataEnd, 10*time.Minute)
 	t.Lost = cmp.Or(t.Lost, 10*time.Second)
 	o.TLS = smtp.HardenTLS(o.TLS)
+	o.Through = slices.Clone(o.Through)
+	for i := range o.Through {
+		o.Through[i].TLS = smtp.HardenTLS(o.Through[i].TLS)
+	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
@@ -89,7 +95,10 @@ func (o Options) withDefaults() Options {
 }
 
 // Client sends mail to other servers. It is made by New and safe for concurrent use.
-type Client struct{ opts Options }
+type Client struct {
+	opts     Options
+	troubles troubles
+}
 
 // New returns a Client. Nothing is started.
 func New(o Options) *Client { return &Client{opts: o.withDefaults()} }
@@ -121,7 +130,10 @@ func (c *Client) Deliver(ctx context.Context, d transit.Consignment) transit.Out
 	if f != nil {
 		return v.end(f)
 	}
-	tried := 0
+	tried, security := 0, c.opts.Security(d.Domain)
+	if v.through != nil {
+		security = Verified
+	}
 	for _, h := range hosts {
 		addresses, f := c.addresses(asking, h)
 		if f != nil {
@@ -130,7 +142,7 @@ func (c *Client) Deliver(ctx context.Context, d transit.Consignment) transit.Out
 		}
 		for _, a := range addresses[:min(len(addresses), maxAttempts-tried)] {
 			tried++
-			if v.attempt(ctx, target{host: h.name, address: a}, c.opts.Security(d.Domain)); v.over(ctx) {
+			if v.attempt(ctx, target{host: h.name, address: a}, security); v.over(ctx) {
 				return v.out
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"carepost/internal/relay"
 	"carepost/internal/transit"
 	"carepost/resolver"
+	"carepost/sasl"
 	"carepost/smtp/smtptest"
 )
 
@@ -96,6 +97,11 @@ func playSession(t *testing.T, script string, cert tls.Certificate, pool *x509.C
 	if n["roots"] != nil {
 		o.TLS.RootCAs = x509.NewCertPool()
 	}
+	if who := n["through"]; who != nil {
+		user, password, _ := strings.Cut(who[0], " ")
+		o.Through = []relay.Through{{Address: l.Addr().String(), Implicit: n["implicit"] != nil, TLS: o.TLS, Credentials: sasl.Credentials{User: user, Password: password}}}
+		o.Routes = nil
+	}
 	o.Security = func(addr.Domain) relay.Security {
 		return map[string]relay.Security{"": relay.Opportunistic, "encrypted": relay.Encrypted, "verified": relay.Verified}[first(n["security"], "")]
 	}
@@ -110,8 +116,16 @@ func playSession(t *testing.T, script string, cert tls.Certificate, pool *x509.C
 	}
 	d := consignment(t, first(n["from"], "a@x.example"), first(n["to"], "b@y.example"), text(b))
 
-	got := relay.New(o).Deliver(t.Context(), d)
+	client := relay.New(o)
+	got := client.Deliver(t.Context(), d)
 
+	if w := n["trouble"]; w != nil {
+		if all := client.Troubles(); len(all) != 1 || all[0].Server != l.Addr().String() || all[0].Text != w[0] {
+			t.Errorf("troubles: %+v, want %q", all, w[0])
+		}
+	} else if all := client.Troubles(); len(all) > 0 {
+		t.Errorf("troubles: %+v", all)
+	}
 	if w := first(n["dials"], "1"); w != strconv.Itoa(dials) {
 		t.Errorf("called %d times, want %s", dials, w)
 	}

@@ -39,17 +39,14 @@ func (v *delivery) session(ctx context.Context, t target, sec Security, plain bo
 	conn, err := o.Dial(dial, "tcp", t.address)
 	cancel()
 	if err != nil {
-		return &fault{enhanced: "4.4.1", text: "connecting: " + err.Error(), another: true}
+		return v.unreached(err)
 	}
 	s := &session{v: v, host: t.host, conn: conn}
 	s.r, s.w = smtp.NewReader(s), bufio.NewWriterSize(s, 4<<10)
 	defer s.close()
 	defer context.AfterFunc(ctx, s.interrupt)()
 	s.named(false)
-	if f := s.greeting(ctx); f != nil {
-		return f
-	}
-	if f := s.secure(ctx, sec, plain); f != nil {
+	if f := s.meet(ctx, sec, plain); f != nil {
 		return f
 	}
 	if f := s.fits(); f != nil {
@@ -166,6 +163,11 @@ func (s *session) await(d time.Duration, to string) (smtp.Reply, *fault) {
 // ask sends one command and reads its reply.
 func (s *session) ask(ctx context.Context, d time.Duration, parts ...string) (smtp.Reply, *fault) {
 	verb, _, _ := strings.Cut(parts[0], " ")
+	return s.asking(ctx, d, verb, parts...)
+}
+
+// asking is ask for a line that does not begin with its verb.
+func (s *session) asking(ctx context.Context, d time.Duration, verb string, parts ...string) (smtp.Reply, *fault) {
 	s.line(parts...)
 	if err := s.flush(d); err != nil {
 		return smtp.Reply{}, s.v.broken("sending "+verb, err)

@@ -35,9 +35,17 @@ func (s *session) secure(ctx context.Context, sec Security, plain bool) *fault {
 	if s.r.Buffered() > 0 { // words sent in clear must not pass for words said under TLS
 		return &fault{enhanced: "4.7.0", text: "the server, or somebody between, sent text after its reply to STARTTLS", another: true}
 	}
+	if f := s.shake(ctx, sec); f != nil {
+		return f
+	}
+	return s.hello(ctx, false) // RFC 3207 §4.2: what was learned before counts no more
+}
+
+// shake begins TLS.
+func (s *session) shake(ctx context.Context, sec Security) *fault {
 	cfg, verified := s.config(sec)
 	conn := tls.Client(s.conn, cfg)
-	s.deadline(t)
+	s.deadline(s.v.c.opts.Timeouts.Hello)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return &fault{enhanced: "4.7.5", text: "TLS: " + err.Error(), another: true, clear: true}
 	}
@@ -50,13 +58,16 @@ func (s *session) secure(ctx context.Context, sec Security, plain bool) *fault {
 		s.tls += ", verified"
 	}
 	s.named(false)
-	return s.hello(ctx, false) // RFC 3207 §4.2: what was learned before counts no more
+	return nil
 }
 
 // config says under TLS whether the certificate is good for the host; only Verified insists on it.
 func (s *session) config(sec Security) (cfg *tls.Config, verified *bool) {
 	verified = new(bool)
 	cfg = s.v.c.opts.TLS.Clone()
+	if s.v.through != nil {
+		cfg = s.v.through.TLS.Clone()
+	}
 	cfg.ServerName = s.host
 	cfg.InsecureSkipVerify = true // VerifyConnection does it, and notes the result
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
