@@ -84,3 +84,23 @@ func (l *login) Next([]byte) ([]byte, error) {
 }
 
 func (l *login) Proven() error { return nil }
+
+// maxWords is what is kept of a server's words.
+const maxWords = 200
+
+// Hide makes a server's words fit for reports and logs: printable, bounded, without addresses, user or password.
+func (c Credentials) Hide(words string) string {
+	fields := strings.Fields(words[:min(len(words), 4*maxWords)])
+	for i, w := range fields {
+		if strings.Contains(w, "@") || c.User != "" && strings.Contains(w, c.User) || c.Password != "" && strings.Contains(w, c.Password) {
+			fields[i] = "<...>"
+		}
+	}
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, strings.Join(fields, " "))
+	return s[:min(len(s), maxWords)]
+}

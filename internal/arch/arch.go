@@ -18,7 +18,7 @@ const (
 
 // Rooms names every room of the module by its import path below the module's name.
 var Rooms = map[string]Layer{
-	"addr": Ground, "certificate": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "sasl": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
+	"addr": Ground, "certificate": Ground, "message": Ground, "cms": Ground, "smtp": Ground, "sasl": Ground, "pop3": Ground, "imap": Ground, "resolver": Ground, "ldap": Ground, "dicom": Ground,
 	"internal/crash": Ground, "cms/internal/cbc": Ground, "cms/internal/gcm": Ground, "cms/internal/keywrap": Ground,
 
 	"smime": Standards, "trust": Standards, "trust/policy": Standards, "discovery": Standards, "mdn": Standards, "dsn": Standards,
@@ -31,7 +31,7 @@ var Rooms = map[string]Layer{
 
 	"internal/pilot": Services, "internal/mailbox": Services, "internal/flow": Services, "internal/drop": Services, "internal/admin": Services,
 	"internal/sweep": Services, "internal/backup": Services, "internal/bundle": Services, "internal/hook": Services,
-	"internal/intake": Services,
+	"internal/intake": Services, "internal/collect": Services,
 
 	"internal/handover": Services,
 	"internal/dicomweb": Edges,
@@ -49,6 +49,8 @@ var Arrows = map[string][]string{
 	"cms":              {"certificate", "cms/internal/cbc", "cms/internal/gcm", "cms/internal/keywrap"},
 	"message":          {"addr"},
 	"smtp":             {"addr"},
+	"pop3":             {"sasl", "smtp"}, // its lines and dots are SMTP's
+	"imap":             {"sasl", "smtp"}, // what TLS is held to
 	"resolver":         {"addr"},
 	"trust":            {"trust/policy"}, // what a question demands of a certificate
 	"discovery":        {"trust"},        // a certificate bound to somebody else is no hit (Direct 5.1)
@@ -63,6 +65,7 @@ var Arrows = map[string][]string{
 	"internal/audit":   {"internal/store", "internal/keyring"}, // the key that signs heads
 	"internal/queue":   {"internal/store", "internal/vault"},
 	"internal/flow":    {"internal/mailbox"},
+	"internal/collect": {"internal/flow"},
 	"internal/drop":    {"internal/mailbox"},
 	"internal/intake":  {"internal/flow"}, // a study is sent in the transaction that says so
 	"cmd/carepost":     {"internal/demo", "internal/gateway", "internal/config"},
@@ -80,6 +83,7 @@ var Forbidden = map[string][]string{
 	"gocloud.dev":                    {"internal/vault", "internal/blob"},
 	"github.com/minio/sio":           {"internal/blob"},
 	"github.com/spf13/cobra":         {"cmd/carepost"},
+	"github.com/emersion":           {"imap"},
 	"github.com/BurntSushi/toml":     {"internal/config"},
 	"github.com/vbauerster/mpb":      {"cmd/carepost", "internal/demo"},
 	"github.com/miekg/dns":           {"resolver", "internal/dnsd"},

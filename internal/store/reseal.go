@@ -56,6 +56,8 @@ func sealedTables() []sealedTable {
 		{name: "audit", key: "id", columns: []string{"detail"}},
 		{name: "handover", key: "id", columns: []string{"detail"}},
 		{name: "intake", key: "id", columns: []string{"detail"}},
+		{name: "collect", key: "id", columns: []string{"detail"}},
+		{name: "collected", key: "id", columns: []string{"detail"}},
 		{name: "intake_object", key: "intake", number: "seq", both: true, columns: []string{"detail"}},
 	}
 }
