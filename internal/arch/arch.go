@@ -83,7 +83,7 @@ var Forbidden = map[string][]string{
 	"gocloud.dev":                    {"internal/vault", "internal/blob"},
 	"github.com/minio/sio":           {"internal/blob"},
 	"github.com/spf13/cobra":         {"cmd/carepost"},
-	"github.com/emersion":           {"imap"},
+	"github.com/emersion":            {"imap"},
 	"github.com/BurntSushi/toml":     {"internal/config"},
 	"github.com/vbauerster/mpb":      {"cmd/carepost", "internal/demo"},
 	"github.com/miekg/dns":           {"resolver", "internal/dnsd"},
