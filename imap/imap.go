@@ -202,7 +202,8 @@ func (s *Session) signIn() error {
 	}
 	var offered []string
 	for c := range caps {
-		if name, ok := strings.CutPrefix(string(c), "AUTH="); ok {
+		// The library writes an empty answer, with which SCRAM ends, in a way that servers do not take.
+		if name, ok := strings.CutPrefix(string(c), "AUTH="); ok && !strings.HasPrefix(name, "SCRAM-") {
 			offered = append(offered, name)
 		}
 	}
@@ -214,7 +215,7 @@ func (s *Session) signIn() error {
 			err = client.Proven()
 		}
 	case caps.Has(imap.CapLoginDisabled):
-		return fmt.Errorf("%w: it offers no way to sign in that we know: SCRAM-SHA-256, PLAIN or LOGIN", ErrServer)
+		return fmt.Errorf("%w: it offers no way to sign in that we know: PLAIN or LOGIN", ErrServer)
 	default:
 		err = s.c.Login(s.o.Credentials.User, s.o.Credentials.Password).Wait()
 	}

@@ -90,10 +90,16 @@ const maxWords = 200
 
 // Hide makes a server's words fit for reports and logs: printable, bounded, without addresses, user or password.
 func (c Credentials) Hide(words string) string {
+	const hidden = "<...>"
+	for _, secret := range []string{c.Password, c.User} {
+		if secret != "" {
+			words = strings.ReplaceAll(words, secret, hidden)
+		}
+	}
 	fields := strings.Fields(words[:min(len(words), 4*maxWords)])
 	for i, w := range fields {
-		if strings.Contains(w, "@") || c.User != "" && strings.Contains(w, c.User) || c.Password != "" && strings.Contains(w, c.Password) {
-			fields[i] = "<...>"
+		if strings.Contains(w, "@") {
+			fields[i] = hidden
 		}
 	}
 	s := strings.Map(func(r rune) rune {

@@ -7,7 +7,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
 		newInitCmd(), newServeCmd(), newStatusCmd(), newReloadCmd(), newAccountCmd(), newPartnerCmd(), newTrustCmd(),
-		newSendCmd(), newHelloCmd(), newMailCmd(), newTransferCmd(), newQueueCmd(), newWebhookCmd(), newBackupCmd(), newAuditCmd(), newKeyCmd(),
+		newSendCmd(), newHelloCmd(), newMailCmd(), newTransferCmd(), newQueueCmd(), newFetchCmd(), newWebhookCmd(), newBackupCmd(), newAuditCmd(), newKeyCmd(),
 		newDicomCmd(), newXDMCmd(), newSealCmd(), newOpenCmd(), newCertCmd(),
 	}
 }

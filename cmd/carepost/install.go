@@ -193,6 +193,9 @@ func makeInstallation(ctx context.Context, c *config.Config, l gateway.Listeners
 	if o.Web, err = webOf(c.DICOM.Web); err != nil {
 		return nil, usage(err)
 	}
+	if o.Collects, err = collectsOf(c); err != nil {
+		return nil, usage(err)
+	}
 	if o.Outs, err = outsOf(c); err != nil {
 		return nil, usage(err)
 	}
@@ -254,7 +257,7 @@ func (i *installation) reload(ctx context.Context) (later []string, err error) {
 		{"queue", c.Queue != i.conf.Queue}, {"discovery.remember", c.Discovery.Remember != i.conf.Discovery.Remember}, {"publish", !reflect.DeepEqual(c.Publish, i.conf.Publish)},
 		{"policy", policyChanged(c, i.conf)}, {"audit", !reflect.DeepEqual(c.Audit, i.conf.Audit)},
 		{"submission", !slices.Equal(c.Hosts, i.conf.Hosts)}, {"webhook", !reflect.DeepEqual(c.Webhooks, i.conf.Webhooks)},
-		{"dicom", dicomChanged(c.DICOM, i.conf.DICOM)},
+		{"collect", !reflect.DeepEqual(c.Collects, i.conf.Collects)}, {"dicom", dicomChanged(c.DICOM, i.conf.DICOM)},
 	} {
 		if x.changed {
 			later = append(later, x.key)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"carepost/internal/collect"
 	"carepost/internal/config"
 	"carepost/internal/relay"
 	"carepost/sasl"
@@ -19,6 +20,19 @@ func relaysOf(c *config.Config) (out []relay.Through, err error) {
 			return nil, fmt.Errorf("carepost.toml, [[relay]]: %w", err)
 		}
 		out = append(out, relay.Through{Address: r.Address, Implicit: r.Implicit, TLS: secure, Credentials: who, Domains: r.For})
+	}
+	return out, nil
+}
+
+// collectsOf reads the secrets of the mailboxes at providers.
+func collectsOf(c *config.Config) (out []collect.Source, err error) {
+	for _, x := range c.Collects {
+		secure, who, err := provider(x.Provider)
+		if err != nil {
+			return nil, fmt.Errorf("carepost.toml, [[collect]] %q: %w", x.Name, err)
+		}
+		out = append(out, collect.Source{Name: x.Name, For: x.For, POP3: x.POP3, Address: x.Address, Implicit: x.Implicit, TLS: secure, Credentials: who,
+			Folder: x.Folder, Interval: x.Interval, Manual: x.Manual, Keep: x.Keep, Largest: x.Largest})
 	}
 	return out, nil
 }

@@ -54,6 +54,7 @@ type Host struct {
 	Hooks HookHost
 
 	Handovers HandoverHost
+	Collect   CollectHost
 
 	// Code names an error of a room that an edge does not import: NotFound, Conflict, "" for what it does not know.
 	Code func(error) string
@@ -170,6 +171,7 @@ func (s *Server) routes() *http.ServeMux {
 	s.hookRoutes(m)
 	s.handoverRoutes(m)
 	s.intakeRoutes(m)
+	s.collectRoutes(m)
 	return m
 }
 

@@ -64,6 +64,9 @@ func All() []Arrow {
 		{"fragment.noted", "that is written down; the other fragments are not sent"},
 		{"rejoin.kept", "all fragments of a message are there; it is not put together"},
 		{"rejoin.accepted", "the message is ours; its fragments wait as if it were not"},
+		// What is fetched from a provider.
+		{"collect.durable", "a mail is ours; the provider has it still"},
+		{"collect.removed", "the provider has it no more; nothing says so"},
 		// What devices hand in.
 		{"intake.body-durable", "an object is durable; there are no rows"},
 		{"intake.rows-durable", "its rows are durable; the device has not been told"},

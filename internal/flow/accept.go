@@ -84,6 +84,12 @@ func (f *Flow) Accept(ctx context.Context, env transit.Envelope, body io.Reader)
 	return f.take(ctx, "smtpd", transit.Inbound, transit.Mail, env, body, func(message.Header) error { return nil })
 }
 
+// Collect is Accept for a message that lay at an e-mail provider, and was fetched by somebody. What else is to happen in the transaction that
+// makes it ours is done by and; it is not called for a repeat.
+func (f *Flow) Collect(ctx context.Context, by audit.Actor, env transit.Envelope, body io.Reader, and ...And) (id string, err error) {
+	return f.take(ctx, by, transit.Inbound, transit.Mail, env, body, func(message.Header) error { return nil }, and...)
+}
+
 // take spools, checks the header and commits. The bodies are durable before the rows are, the rows before it returns. A set that is too large for
 // one mail becomes several messages, of which the first stands for all.
 func (f *Flow) take(ctx context.Context, by audit.Actor, dir transit.Direction, kind transit.Kind, env transit.Envelope, r io.Reader,

@@ -58,6 +58,13 @@ func (f *Flow) deadline(ctx context.Context, j *queue.Job) error {
 	if wait := f.grace(r); wait > 0 {
 		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, wait, "the gateway did not run when it was due") })
 	}
+	wait, why, err := f.post(ctx, j.Work, r, m)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		return f.Store.Tx(ctx, func(tx *store.Tx) error { return j.Retry(tx, wait, why) })
+	}
 	failed := []failure{{r, transit.Overdue, "5.4.7", "Direct 3.2", overdueWords(r), nil}}
 	b, err := f.bounce(ctx, m, failed, f.Clock())
 	if err != nil {

@@ -87,6 +87,9 @@ type Options struct {
 	KeepAside   time.Duration // how long a message that was set aside is kept [30 days]
 	KeepHeld    time.Duration // how long mail waits for a person to release it [3 days]
 
+	// Heard, if set, is until when the mail of one of our domains is known to us, where it is fetched from a provider.
+	Heard func(ctx context.Context, ours addr.Domain) (until time.Time, fetched bool, err error)
+
 	// Progress, if set, is told how far long work is: "seal", "send", "open", "check".
 	Progress func(what string, done, total int64)
 }

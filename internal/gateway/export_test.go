@@ -7,6 +7,7 @@ import (
 	"carepost/addr"
 	"carepost/discovery"
 	"carepost/internal/admind"
+	"carepost/internal/audit"
 	"carepost/internal/pilot"
 	"carepost/trust"
 )
@@ -46,4 +47,14 @@ func (g *Gateway) TendStatuses(ctx context.Context, swept time.Time) time.Time {
 // ToldOf is Told of one of several domains.
 func (g *Gateway) ToldOf(ctx context.Context, of addr.Domain) (admind.Publication, error) {
 	return g.tellPublication(ctx, of, false)
+}
+
+// FetchNow is what carepost fetch asks for.
+func (g *Gateway) FetchNow(ctx context.Context, by audit.Actor, patience time.Duration) (admind.Fetched, error) {
+	return g.fetchNow(ctx, by, patience)
+}
+
+// Collecting is what carepost fetch list asks for.
+func (g *Gateway) Collecting(ctx context.Context) ([]admind.Collecting, error) {
+	return g.collectHost().List(ctx)
 }

@@ -25,6 +25,7 @@ import (
 	"carepost/internal/blob"
 	"carepost/internal/bundle"
 	"carepost/internal/certd"
+	"carepost/internal/collect"
 	"carepost/internal/dicomd"
 	"carepost/internal/dicomweb"
 	"carepost/internal/dnsd"
@@ -83,6 +84,7 @@ type Options struct {
 	DICOM      DICOM            // devices and PACS of the house
 	Outs       []Out
 	Web        Web
+	Collects   []collect.Source // mailboxes at providers
 
 	Upkeep   time.Duration // how often our own certificates are looked after [1 hour]
 	Clock    transit.Clock
@@ -122,6 +124,7 @@ type Gateway struct {
 	sweep     *sweep.Service
 	hooks     *hook.Service
 	intake    *intake.Service
+	collect   *collect.Service
 	handovers *handover.Service
 	flow      *flow.Flow
 	queue     *queue.Queue
@@ -320,11 +323,12 @@ func (g *Gateway) build(ctx context.Context) error {
 		Directory: &g.ways, Judge: &g.ways, Transport: &g.ways,
 		Remember: o.Network.Discovery.Remember, Hostname: o.Hostname, Policy: o.Policy, Tolerant: o.Tolerant, Filters: o.Filters,
 		Algorithms: o.Algorithms, Revocation: o.Revocation, Rules: o.Rules, OnBehalf: o.OnBehalf, Clock: o.Clock, Log: o.Log, Progress: o.Progress,
-		Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience, KeepHeld: o.Queue.Held,
+		Heard: g.heard, Lifetime: o.Queue.Lifetime, DelayNotice: o.Queue.DelayNotice, Patience: o.Queue.Patience, KeepHeld: o.Queue.Held,
 	})
 	g.bundles = bundle.New(bundle.Options{Store: g.store, Fetcher: &g.ways, Clock: o.Clock, Log: o.Log})
 	g.hooks = hook.New(hook.Options{Store: g.store, Hooks: o.Webhooks, Poster: fetch.New(fetch.Options{AllowPlaces: o.HookPlaces}), Clock: o.Clock, Log: o.Log})
 	g.intake = intake.New(o.DICOM.intake(g))
+	g.collect = g.newCollect()
 	drops := &drop.Service{Store: g.store, Blobs: g.blobs, Log: o.Log}
 	var err error
 	if g.handovers, err = g.handOver(); err != nil {

@@ -30,7 +30,7 @@ func (g *Gateway) operators() admind.Options {
 		Vouch:  g.Vouch,
 		Status: g.status, Identity: g.identity, AddPartner: g.opts.Partner, RemovePartner: g.opts.Forget,
 		Keys: g.sealingKeys, RotateKey: g.rotateKey, Rekey: g.rekey, Backup: g.backup, Publication: g.tellPublication, Code: codeOf,
-		Pilot: g.pilotHost(), Audit: g.auditHost(), Hooks: g.hookHost(), Handovers: g.handoverHost(),
+		Pilot: g.pilotHost(), Audit: g.auditHost(), Hooks: g.hookHost(), Handovers: g.handoverHost(), Collect: g.collectHost(),
 	}
 	if reload := g.opts.Reload; reload != nil {
 		h.Reload = func(ctx context.Context, by audit.Actor) (out admind.Reloaded, err error) {
@@ -100,6 +100,11 @@ func (g *Gateway) status(ctx context.Context) (admind.Status, error) {
 	}
 	s.Warnings = append(s.Warnings, g.auditWarnings()...)
 	s.Warnings = append(s.Warnings, g.relayWarnings()...)
+	fetching, err := g.collectWarnings(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Warnings = append(s.Warnings, fetching...)
 	if held, err := g.intakeWarning(ctx); err != nil {
 		return s, err
 	} else if held != "" {

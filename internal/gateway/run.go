@@ -40,7 +40,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1) // the first failure; a cause of the caller's ctx is none
-	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep, "statuses": g.statuses, "bundles": g.bundles.Run, "webhooks": g.hooks.Run, "audit": g.log.Run}
+	rooms := map[string]func(context.Context) error{"queue": g.queue.Run, "upkeep": g.upkeep, "statuses": g.statuses, "bundles": g.bundles.Run, "webhooks": g.hooks.Run, "audit": g.log.Run, "collect": g.collect.Run}
 	if g.auditor != nil {
 		rooms["auditor"] = g.auditor.Run
 	}

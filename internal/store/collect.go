@@ -74,13 +74,13 @@ func (tx *Tx) InsertCollected(c *Collected) error {
 	if err != nil {
 		return err
 	}
-	return tx.insert(`INSERT INTO collected (id, source, item, state, message, size, detail, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (source, item) DO NOTHING`,
+	return tx.insert(`INSERT INTO collected (id, source, item_hash, state, message, size, detail, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (source, item_hash) DO NOTHING`,
 		[]any{c.ID, c.Source, c.Item, string(c.State), c.Message, c.Size, detail, msec(c.At)},
-		`SELECT id FROM collected WHERE source = $1 AND item = $2`, c.Source, c.Item)
+		`SELECT id FROM collected WHERE source = $1 AND item_hash = $2`, c.Source, c.Item)
 }
 
-const collectedColumns = `id, source, item, state, message, size, detail, at`
+const collectedColumns = `id, source, item_hash, state, message, size, detail, at`
 
 func (tx *Tx) readCollected(scan scanner) (c Collected, err error) {
 	var at int64
@@ -96,7 +96,7 @@ func (tx *Tx) readCollected(scan scanner) (c Collected, err error) {
 
 // CollectedAs reads what became of a mail. ErrNotFound.
 func (tx *Tx) CollectedAs(source string, item []byte) (Collected, error) {
-	return first(tx, tx.readCollected, `SELECT `+collectedColumns+` FROM collected WHERE source = $1 AND item = $2`, source, item)
+	return first(tx, tx.readCollected, `SELECT `+collectedColumns+` FROM collected WHERE source = $1 AND item_hash = $2`, source, item)
 }
 
 // CollectedIn lists those of a source in a state, the oldest first, at most limit.

@@ -103,7 +103,7 @@ const lanes = 3
 func chosen(t *testing.T) (out []fall) {
 	all := falls()
 	for _, a := range crash.All() {
-		if room, _, _ := strings.Cut(a.Name, "."); room == "store" || room == "delay" || room == "deadline" || room == "intake" || room == "handover" || room == "transfer" || room == "fragment" || room == "rejoin" {
+		if room, _, _ := strings.Cut(a.Name, "."); room == "store" || room == "delay" || room == "deadline" || room == "intake" || room == "handover" || room == "transfer" || room == "fragment" || room == "rejoin" || room == "collect" {
 			continue
 		}
 		if len(all[a.Name]) == 0 {

@@ -7,12 +7,12 @@ CREATE TABLE collect (
 CREATE TABLE collected (
 	id      TEXT PRIMARY KEY,
 	source  TEXT NOT NULL,   -- of collect
-	item    BYTEA NOT NULL,  -- keyed hash of what the provider calls the mail
+	item_hash BYTEA NOT NULL,  -- keyed hash of what the provider calls the mail
 	state   TEXT NOT NULL,   -- taken, refused, removed
 	message TEXT NOT NULL,   -- id; empty where it is refused
 	size    BIGINT NOT NULL, -- as the provider says
 	detail  BYTEA,           -- sealed JSON: why it is refused
 	at      BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX collected_item ON collected (source, item);
+CREATE UNIQUE INDEX collected_item ON collected (source, item_hash);
 CREATE INDEX collected_state ON collected (source, state, at);

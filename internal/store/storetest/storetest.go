@@ -28,7 +28,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"Issued": issued, "WrittenWith": writtenWith, "AnchorsOfAll": anchorsOfAll,
 		"CRL": crl, "Announcement": announcement, "Remembered": remembered, "Intermediate": intermediate, "Audit": audits, "AuditLog": auditLog, "Rollback": rollback, "ViewIsReadOnly": viewReadOnly, "Snapshot": snapshot,
 		"KeyRequest": keyRequest,
-		"Held":       held, "Hook": hook, "Handover": handovers, "Intake": intake, "Transfer": transfer,
+		"Held":       held, "Hook": hook, "Handover": handovers, "Intake": intake, "Transfer": transfer, "Collect": collecting,
 		"Work": work, "WorkUnique": workUnique, "Lease": lease, "LeaseFence": leaseFence, "ClaimOnce": claimOnce, "PerDest": perDest, "Release": release, "Concurrent": concurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
