@@ -16,7 +16,7 @@ import (
 	"carepost/smtp/smtptest"
 )
 
-// Dovecot keeps mails: they are listed, read whole whatever their length, and removed; others stay. RFC 9051.
+// DCM-30. Dovecot keeps mails: they are listed, read whole whatever their length, and removed; others stay. RFC 9051.
 func TestDovecot(t *testing.T) {
 	box := dovecottest.Start(t, map[string]string{"u": "p"})
 	long := "Subject: long\r\n\r\n" + strings.Repeat("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\r\n", 40_000) // 2.6 MB
@@ -76,7 +76,7 @@ func TestDovecot(t *testing.T) {
 const hello = "TLS\nS: * OK [CAPABILITY IMAP4rev1 UIDPLUS AUTH=PLAIN SASL-IR] hello\nC: T1 AUTHENTICATE PLAIN AHUAcA==\nS: T1 OK [CAPABILITY IMAP4rev1 UIDPLUS] in\n" +
 	"C: T2 SELECT INBOX\nS: * 1 EXISTS\nS: * OK [UIDVALIDITY 7] x\nS: T2 OK done\n"
 
-// ATT-43: what a server may do to us ends in an error, in bounded memory and time.
+// ATT-44: what a server may do to us ends in an error, in bounded memory and time.
 func TestHostile(t *testing.T) {
 	flood := strings.Repeat("x", 400<<10)
 	for _, c := range []struct {

@@ -63,7 +63,7 @@ func fetch(s *pop3.Session) error {
 	return err
 }
 
-// RFC 1939, RFC 2449, RFC 2595: a session as it is meant to be, by STLS; a dot that was stuffed; a mail deleted.
+// DCM-30. RFC 1939, RFC 2449, RFC 2595: a session as it is meant to be, by STLS; a dot that was stuffed; a mail deleted.
 func TestSession(t *testing.T) {
 	script := "S: +OK hello\nC: STLS\nS: +OK go\nTLS\nC: CAPA\nS: -ERR what\nC: USER u\nS: +OK\nC: PASS p w\nS: +OK in\n" +
 		"C: UIDL\nS: +OK\nS: 1 first\nS: 3 third\nS: .\nC: LIST\nS: +OK\nS: 1 14\nS: 3 7\nS: .\nC: RETR 3\nS: +OK 7\nS: a: b\nS: \nS: ..x\nS: .\nC: DELE 3\nS: +OK\nC: QUIT\nS: +OK bye\n"
@@ -89,7 +89,7 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// ATT-43: what a server may do to us ends in an error, soon, and shows no password.
+// ATT-44: what a server may do to us ends in an error, soon, and shows no password.
 func TestHostile(t *testing.T) {
 	for _, c := range []struct {
 		name, script string

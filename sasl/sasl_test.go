@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The exchange of RFC 7677 §3, and servers that lie in it.
+// ATT-44: the exchange of RFC 7677 §3, and servers that lie in it.
 func TestSCRAM(t *testing.T) {
 	const first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
 	const last = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="

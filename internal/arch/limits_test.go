@@ -18,10 +18,10 @@ import (
 
 // limited are the rooms whose limits stand in docs/limits.md: all constants that begin with max or min, and all fields of a type Limits.
 var limited = []string{"certificate", "cms", "cms/internal/cbc", "cms/internal/gcm", "cms/internal/keywrap", "smime", "message", "trust", "trust/policy", "discovery", "ldap", "internal/rule", "internal/hook", "internal/intake", "internal/agent", "internal/keyring", "internal/fetch",
-	"internal/dnsd", "internal/ldapd", "internal/audit", "internal/pilot", "internal/certd", "xdm", "directcontext", "internal/transit", "internal/auditor", "atna", "dicom/fileset", "dicom/zipmail", "dicom/dimse", "dicom/stow", "internal/dicomweb", "internal/handover", "dicom/deid", "internal/mailbox"}
+	"internal/dnsd", "internal/ldapd", "internal/audit", "internal/pilot", "internal/certd", "xdm", "directcontext", "internal/transit", "internal/auditor", "atna", "dicom/fileset", "dicom/zipmail", "dicom/dimse", "dicom/stow", "internal/dicomweb", "internal/handover", "dicom/deid", "internal/mailbox", "sasl", "pop3", "imap", "internal/collect"}
 
 var (
-	limitLine  = regexp.MustCompile("^\\| `([a-z/]+)` \\| `([A-Za-z0-9]+)` \\| ([^|]+) \\| [^|]+ \\|$")
+	limitLine  = regexp.MustCompile("^\\| `([a-z0-9/]+)` \\| `([A-Za-z0-9]+)` \\| ([^|]+) \\| [^|]+ \\|$")
 	limitName  = regexp.MustCompile(`^(max|min)[A-Z]`)
 	limitField = regexp.MustCompile(`\bl\.([A-Z][A-Za-z]+)(?:, | = )([0-9 <_]+)`)
 )
