@@ -8,9 +8,10 @@
 // It departs from them in what it offers: the Client proposes each instance in its own transfer syntax alone, for nothing is ever
 // converted (PS3.5 §10.1 would have Implicit VR Little Endian offered beside it), and so a data set arrives byte for byte. The Server
 // takes every Storage SOP class, those it has never heard of too, and every transfer syntax of the standard that has its pixels in the
-// data set; where several are offered in one context it takes the first, unless that gives up value representations or byte order. There is one
-// operation at a time (PS3.7 §D.3.3.3), and no storage commitment. User identities (§D.3.3.7) are read over: whoever must be known shows
-// a certificate.
+// data set; where several are offered in one context it takes the first, unless that gives up value representations or byte order and
+// another gives back every pixel. There is one operation at a time (PS3.7 §D.3.3.3), and no storage commitment. User identities
+// (§D.3.3.7) are read over: whoever must be known shows a certificate. Who breaks the protocol before there is an association is told why,
+// where PS3.8 Table 9-8 (AA-1) would have an A-ABORT without a reason.
 //
 // Hostile input: data sets stream, nothing is allocated from a length that is claimed, and associations, PDUs, commands and every
 // silence are bounded (Limits). Errors carry neither titles nor UIDs of instances.

@@ -38,7 +38,7 @@ func entities() []Entity {
 		},
 		Parameters: append(common[:len(common):len(common)],
 			Parameter{"associations at once", fmt.Sprintf("%d; of one address half of them", l.Associations)},
-			Parameter{"choice among several Transfer Syntaxes of one context", "the first that is neither implicit nor big endian, else the first"},
+			Parameter{"choice among several Transfer Syntaxes of one context", "the first; where that is implicit or big endian, the first of the others that loses no pixel"},
 			Parameter{"Storage: Level of Support, Digital Signatures, Element Coercion", "2 (Full), 3 (Bit Preserving), none; answered where asked (PS3.4 B.3.1)"},
 			Parameter{"role selection", "the caller is SCU; SCP is declined"},
 			Parameter{"Storage Commitment", "no"},

@@ -125,7 +125,7 @@ func statusOf(err error) dimse.Status {
 		status dimse.Status
 	}{
 		{intake.ErrRoom, dimse.OutOfResources}, {intake.ErrMismatch, dimse.DataSetMismatch},
-		{intake.ErrObject, dimse.CannotUnderstand}, {intake.ErrOrigin, dimse.NotAuthorized},
+		{intake.ErrObject, dimse.CannotUnderstand},
 	} {
 		if errors.Is(err, x.is) {
 			return x.status

@@ -165,7 +165,7 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("%v, %v, want %v", got, err, want)
 		}
 	}
-	for err, want := range map[error]dimse.Status{intake.ErrOrigin: dimse.NotAuthorized, fmt.Errorf("x: %w", intake.ErrRoom): dimse.OutOfResources, io.EOF: dimse.OutOfResources} {
+	for err, want := range map[error]dimse.Status{fmt.Errorf("x: %w", intake.ErrRoom): dimse.OutOfResources, io.EOF: dimse.OutOfResources} {
 		if got := statusOf(err); got != want {
 			t.Errorf("%v: %v", err, got)
 		}

@@ -36,6 +36,6 @@ type failure struct {
 func failures() []failure {
 	return []failure{
 		{intake.ErrRoom, stow.OutOfResources}, {intake.ErrMismatch, stow.DataSetMismatch},
-		{intake.ErrObject, stow.CannotUnderstand}, {intake.ErrOrigin, stow.NotAuthorized},
+		{intake.ErrObject, stow.CannotUnderstand},
 	}
 }

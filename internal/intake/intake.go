@@ -46,7 +46,6 @@ var (
 	ErrRoom     = errors.New("intake: no room for more")                                   // PS3.4 B.2.3: A700, out of resources
 	ErrMismatch = errors.New("intake: the object is not what its meta group says")         // A900, the data set does not match the SOP Class
 	ErrObject   = errors.New("intake: no DICOM object that a File-set could hold")         // C000, cannot be understood
-	ErrOrigin   = errors.New("intake: nobody is to be sent objects that come by this way") // 0124, not authorised
 )
 
 // Bounds of what is kept. What reaches one is ErrRoom.

@@ -22,7 +22,7 @@ import (
 const maxInflated = 2 << 30
 
 // Store takes one object, a PS3.10 file. When it returns nil the object is durable and its study will be sent, or a person will see why not.
-// Errors wrap ErrRoom, ErrObject, ErrMismatch or ErrOrigin where a peer can be told; an error of r is wrapped too, and nothing is kept then.
+// Errors wrap ErrRoom, ErrObject or ErrMismatch where a peer can be told; an error of r is wrapped too, and nothing is kept then.
 func (s *Service) Store(ctx context.Context, o Origin, r io.Reader) (Stored, error) {
 	d, err := s.o.Blobs.Create()
 	if err != nil {
@@ -55,7 +55,7 @@ func failed(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", ErrRoom, err)
-	case errors.Is(err, ErrRoom) || errors.Is(err, ErrObject) || errors.Is(err, ErrMismatch) || errors.Is(err, ErrOrigin):
+	case errors.Is(err, ErrRoom) || errors.Is(err, ErrObject) || errors.Is(err, ErrMismatch):
 		return err
 	}
 	return fmt.Errorf("intake: %w", err)
