@@ -2,8 +2,8 @@ package dimse
 
 // Tables is what a conformance statement tells of this room.
 type Tables struct {
-	Limits   Limits // the defaults
-	Contexts int    // presentation contexts of an association, at most
+	Limits   Limits   // the defaults
+	Contexts int      // presentation contexts of an association, at most
 	Statuses []Status // that a Server and the Handlers of this product give
 }
 

@@ -43,9 +43,9 @@ const actor = audit.Actor("intake")
 
 // What an edge answers to who hands an object in. Errors that wrap none of these have no answer yet: the peer may try again.
 var (
-	ErrRoom     = errors.New("intake: no room for more")                                   // PS3.4 B.2.3: A700, out of resources
-	ErrMismatch = errors.New("intake: the object is not what its meta group says")         // A900, the data set does not match the SOP Class
-	ErrObject   = errors.New("intake: no DICOM object that a File-set could hold")         // C000, cannot be understood
+	ErrRoom     = errors.New("intake: no room for more")                           // PS3.4 B.2.3: A700, out of resources
+	ErrMismatch = errors.New("intake: the object is not what its meta group says") // A900, the data set does not match the SOP Class
+	ErrObject   = errors.New("intake: no DICOM object that a File-set could hold") // C000, cannot be understood
 )
 
 // Bounds of what is kept. What reaches one is ErrRoom.
