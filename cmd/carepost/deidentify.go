@@ -52,6 +52,14 @@ func (f *deidentification) act() (*deid.Act, error) {
 	return deid.NewAct(o, key, f.burned)
 }
 
+// said is what the audit log is told; "" where nothing was asked for.
+func (f *deidentification) said() string {
+	if f.burned {
+		return f.options + ",allow-burned-in"
+	}
+	return f.options
+}
+
 // fits refuses what cannot be de-identified as a whole.
 func (f *deidentification) fits(p parcel) error {
 	act, err := f.act()

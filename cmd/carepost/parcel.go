@@ -304,7 +304,7 @@ func (l *letter) send(ctx context.Context, progress io.Writer, c *admind.Client,
 		composed = err == nil
 		pipe.CloseWithError(err)
 	}()
-	id, err = c.SendSet(ctx, from, slices.Concat(l.to, l.cc), l.parcel.overruled, l.largest, r)
+	id, err = c.SendSet(ctx, from, slices.Concat(l.to, l.cc), admind.Set{Overruled: l.parcel.overruled, Largest: l.largest, Deidentified: l.deidentified}, r)
 	r.CloseWithError(io.ErrClosedPipe) // a refused message is not composed to its end
 	<-done
 	bar.stop()

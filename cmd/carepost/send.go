@@ -152,15 +152,16 @@ func (f *send) rejoin(cmd *cobra.Command, paths []string) error {
 
 // letter is what is to be sent.
 type letter struct {
-	to, cc  []addr.Address
-	text    string
-	profile zipmail.Profile
-	parcel  parcel
-	about   *about    // what programs are told
-	packed  *xdm.Plan // of --xdm
-	final   bool      // a notice of the final delivery is asked for
-	part    *part     // of a set that goes in several mails
-	largest int64     // bytes that one mail may have as it leaves; 0: as its recipients take it. Who takes the message divides it
+	to, cc       []addr.Address
+	text         string
+	profile      zipmail.Profile
+	parcel       parcel
+	about        *about    // what programs are told
+	packed       *xdm.Plan // of --xdm
+	final        bool      // a notice of the final delivery is asked for
+	part         *part     // of a set that goes in several mails
+	largest      int64     // bytes that one mail may have as it leaves; 0: as its recipients take it. Who takes the message divides it
+	deidentified string    // how, for the audit
 }
 
 // read reads the flags and looks at the files, before anybody is asked for anything.
@@ -179,7 +180,7 @@ func (f *send) read(cmd *cobra.Command, paths []string) (l letter, err error) {
 			return l, err
 		}
 	}
-	l.final = f.final
+	l.final, l.deidentified = f.final, f.deid.said()
 	if l.profile, err = zipmail.ParseProfile(f.profile); err != nil {
 		return l, usage(fmt.Errorf("--profile: %s", bare(err)))
 	}

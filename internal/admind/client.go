@@ -64,17 +64,28 @@ func (c *Client) Reload(ctx context.Context) (out Reloaded, err error) {
 // Send submits a message (RFC 5322), which is streamed. When it returns nil the message is durable; id names its timeline. A
 // message of which body ends in an error is not taken.
 func (c *Client) Send(ctx context.Context, from addr.Address, to []addr.Address, body io.Reader) (id string, err error) {
-	return c.SendSet(ctx, from, to, nil, 0, body)
+	return c.SendSet(ctx, from, to, Set{}, body)
 }
 
-// SendSet is Send of a File-set that was made although its instances contradict each other in these ways; the audit log keeps them. Where the
-// mail is larger than largest bytes as it leaves, or than its recipients take, the set goes in several: see Timeline.Transfer. 0: as they take it.
-func (c *Client) SendSet(ctx context.Context, from addr.Address, to []addr.Address, overruled []fileset.Conflict, largest int64, body io.Reader) (id string, err error) {
+// Set is what a sender says of a File-set; the audit log keeps it.
+type Set struct {
+	Overruled    []fileset.Conflict // ways in which its instances contradict each other, and it was made all the same
+	Deidentified string             // "basic", or the options (deid.ParseOptions), where it was; more: allow-burned-in
+	// Largest is how many bytes one mail may have as it leaves. Where it is larger than that, or than its recipients take, the set goes in
+	// several: see Timeline.Transfer. 0: as they take it.
+	Largest int64
+}
+
+// SendSet is Send of a File-set.
+func (c *Client) SendSet(ctx context.Context, from addr.Address, to []addr.Address, set Set, body io.Reader) (id string, err error) {
 	q := url.Values{"from": {from.String()}}
-	if largest > 0 {
-		q.Set("largest", strconv.FormatInt(largest, 10))
+	if set.Largest > 0 {
+		q.Set("largest", strconv.FormatInt(set.Largest, 10))
 	}
-	for _, x := range overruled {
+	if set.Deidentified != "" {
+		q.Set("deidentified", set.Deidentified)
+	}
+	for _, x := range set.Overruled {
 		q.Add("overruled", string(x))
 	}
 	for _, a := range to {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"carepost/addr"
+	"carepost/dicom/deid"
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/internal/flow"
@@ -50,7 +51,11 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, wrong("largest: a number of bytes"))
 		return
 	}
-	env := transit.Envelope{From: addr.Path{Address: from}, To: to, Overruled: q["overruled"], Largest: largest}
+	if !deidentified(q.Get("deidentified")) {
+		s.fail(w, wrong("deidentified: none of the options of PS3.15 Annex E"))
+		return
+	}
+	env := transit.Envelope{From: addr.Path{Address: from}, To: to, Overruled: q["overruled"], Largest: largest, Deidentified: q.Get("deidentified")}
 	id, err := s.o.Flow.Submit(r.Context(), actor(r), env, r.Body)
 	s.answer(w, map[string]string{"id": id}, err)
 }
@@ -70,6 +75,16 @@ func (s *Server) timeline(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.answer(w, told(t), nil)
 	}
+}
+
+// deidentified says that a sender names what the audit log can be told: words of ours alone.
+func deidentified(said string) bool {
+	for o := range strings.SplitSeq(said, ",") {
+		if _, err := deid.ParseOptions(o); err != nil && o != "basic" && o != "allow-burned-in" {
+			return false
+		}
+	}
+	return true
 }
 
 // messagesNamed finds messages by their Message-ID.

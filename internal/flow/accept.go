@@ -271,7 +271,12 @@ func (f *Flow) record(tx *store.Tx, by audit.Actor, m *store.Message, ref blob.R
 		detail["overruled"] = strings.Join(m.Envelope.Overruled, ", ")
 	}
 	maps.Copy(detail, more)
-	return audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: detail})
+	err = audit.Write(tx, audit.Entry{Actor: by, Action: "message.accept", Object: "message:" + m.ID, Detail: detail})
+	if err != nil || m.Envelope.Deidentified == "" {
+		return err
+	}
+	return audit.Write(tx, audit.Entry{Actor: by, Action: "fileset.deidentify", Object: "message:" + m.ID, Detail: map[string]string{
+		"profile": "PS3.15 E Basic Application Level Confidentiality", "options": m.Envelope.Deidentified}})
 }
 
 // headerOf reads the header of a draft.

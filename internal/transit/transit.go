@@ -37,6 +37,8 @@ type Envelope struct {
 	Wishes map[string]Wish
 	// Overruled are contradictions in a File-set that its sender knows of (fileset.Conflict, zipmail.NamedSubject); they are audited, not kept.
 	Overruled []string
+	// Deidentified names the options by which the sender took out of a File-set whose it is (PS3.15 Annex E); "basic" without. Audited, not kept.
+	Deidentified string
 	// Responsible is by which rule a message is sent that nobody sends himself: "route:NAME"; it answers for the disclosure (PS3.15 B.8).
 	Responsible string
 	// Largest is how many bytes one mail may have as it leaves, where its sender says so: what is larger goes in several. Not kept.
