@@ -72,16 +72,19 @@ func (f *Flow) rejoin(ctx context.Context, j *queue.Job, a *arrival) (is bool, e
 
 // keepFragment notes that a fragment is there. all says that none is missing.
 func (f *Flow) keepFragment(tx *store.Tx, a *arrival, p message.Fragment) (t store.Transfer, all bool, reason string, err error) {
-	waiting, err := tx.Transfers("", store.Fragments, maxFragmented)
+	t = store.Transfer{Kind: store.Fragments}
+	fresh, err := tx.HoldTransfer(&t, a.fragmentKey(p.ID))
 	if err != nil {
 		return t, false, "", err
 	}
-	t = store.Transfer{Kind: store.Fragments}
-	fresh, err := tx.HoldTransfer(&t, a.fragmentKey(p.ID))
+	waiting := 0
+	if fresh {
+		if waiting, err = tx.CountTransfers(store.Fragments); err != nil {
+			return t, false, "", err
+		}
+	}
 	switch {
-	case err != nil:
-		return t, false, "", err
-	case fresh && len(waiting) >= maxFragmented:
+	case waiting > maxFragmented: // with this one
 		return t, false, "too many messages wait for fragments of theirs", tx.RemoveTransfer(t.ID)
 	case fresh:
 		err = tx.InsertWork(&store.Work{Kind: kindFragments, Ref: t.ID, After: keepFragments, Unique: kindFragments + ":" + t.ID})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"carepost/addr"
+	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 )
@@ -77,12 +78,14 @@ func (f *Flow) Room(ctx context.Context, from addr.Address, to []addr.Address) (
 			if err != nil {
 				return err
 			}
-			least(&out.Message, f.Rules.Of(from, h, transit.Outbound).Size)
+			says := f.Rules.Of(from, h, transit.Outbound)
+			least(&out.Message, says.Size)
 			t, _, err := f.takes(tx, a.Domain)
 			if err != nil {
 				return err
 			}
-			if f.Clock().Sub(t.At) < keepTakes {
+			fragments := says.Fragment > 0 && says.Fragment <= t.Bytes && (says.Form == rule.SMIME || says.Form == rule.Plain) // each is small enough
+			if f.Clock().Sub(t.At) < keepTakes && !fragments {
 				least(&out.Sealed, t.Bytes)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"carepost/dicom/fileset"
 	"carepost/dicom/zipmail"
 	"carepost/internal/flow"
+	"carepost/internal/rule"
 	"carepost/internal/store"
 	"carepost/internal/transit"
 )
@@ -207,6 +208,13 @@ func TestRoom(t *testing.T) {
 	if box := s.inbox(); len(box) != 1 || !strings.Contains(strings.Join(strings.Fields(s.text(box[0])), " "), "in several mails") {
 		t.Error("the sender is not told what to do")
 	}
+	fragments := packed(rule.SMIME, lab.Domain)
+	fragments.Fragment = 100_000
+	s.Rules = rule.Rules{fragments}
+	if r := room(); r.Sealed != 0 {
+		t.Errorf("in fragments: %+v", r)
+	}
+	s.Rules = nil
 	s.now = s.now.Add(31 * 24 * time.Hour)
 	if r := room(); r.Sealed != 0 {
 		t.Errorf("much later: %+v", r)

@@ -116,6 +116,11 @@ func (tx *Tx) Transfers(account string, kind TransferKind, limit int) ([]Transfe
 		account, string(kind), int64(limit))
 }
 
+// CountTransfers counts those of a kind that are of no account.
+func (tx *Tx) CountTransfers(kind TransferKind) (n int, err error) {
+	return n, tx.one(`SELECT COUNT(*) FROM transfer WHERE account = '' AND kind = $1`, []any{string(kind)}, &n)
+}
+
 // SetTransfer writes what is known of one now. ErrNotFound.
 func (tx *Tx) SetTransfer(t Transfer) error {
 	detail, err := tx.sealJSON("transfer.detail", t.ID, t.TransferDetail)

@@ -75,6 +75,22 @@ func transfer(t *testing.T, s *store.Store) {
 		}
 		return err
 	}))
+	do(t, s, func(tx *store.Tx) error {
+		before, err := tx.CountTransfers(store.Fragments)
+		if err != nil {
+			return err
+		}
+		for _, key := range []string{"f1", "f2", "f1"} {
+			if _, err := tx.HoldTransfer(&store.Transfer{Kind: store.Fragments}, key); err != nil {
+				return err
+			}
+		}
+		n, err := tx.CountTransfers(store.Fragments)
+		if n != before+2 {
+			t.Errorf("%d fragmented messages, after %d", n, before)
+		}
+		return err
+	})
 	do(t, s, func(tx *store.Tx) error { return tx.RetireTransfer(one) })
 	next, fresh := hold(store.TransferOut, "k")
 	if !fresh || next.ID == one.ID {
