@@ -32,6 +32,9 @@ import (
 // sent is a set in the forms in which it is damaged.
 type sent struct {
 	files   map[string][]byte // by File ID, without MANIFEST
+	older   map[string][]byte // another set with the same File IDs, as a mail of before may have brought it
+	fewer   []byte            // a DICOMDIR of all but the last instance
+	foreign []byte            // a set without MANIFEST, as another maker's
 	archive []byte
 	plain   []byte // the mail before it is sealed
 	sealed  []byte
@@ -77,6 +80,7 @@ func pack(t *testing.T) *sent {
 	if err := plan.WriteZIP(t.Context(), &archive, nil); err != nil {
 		t.Fatal(err)
 	}
+	s := &sent{older: packed(t, altered(t, paths)...), fewer: packed(t, paths[:len(paths)-1]...)[fileset.DirectoryName], foreign: anothers(t, paths)}
 	from, to := addr.Address{}, addr.Address{}
 	for a, s := range map[*addr.Address]string{&from: "lab@north.example", &to: "desk@south.example"} {
 		if *a, err = addr.Parse(s); err != nil {
@@ -93,7 +97,7 @@ func pack(t *testing.T) *sent {
 		Recipients: []*x509.Certificate{desk}}); err != nil {
 		t.Fatal(err)
 	}
-	s := &sent{archive: archive.Bytes(), plain: plain.Bytes(), sealed: sealed.Bytes(), to: cms.Recipient{Certificate: desk, Key: deskKey}}
+	s.archive, s.plain, s.sealed, s.to = archive.Bytes(), plain.Bytes(), sealed.Bytes(), cms.Recipient{Certificate: desk, Key: deskKey}
 	if s.files, err = contents(s.archive); err != nil {
 		t.Fatal(err)
 	}
@@ -154,12 +158,12 @@ func attached(mail []byte) []byte {
 }
 
 // same says what of an archive that is called COMPLETE is not what was sent; "" if all is.
-func (s *sent) same(b []byte) string {
+func (f form) same(b []byte) string {
 	got, err := contents(b)
 	if err != nil {
 		return "archive/zip does not read it: " + err.Error()
 	}
-	for name, data := range s.files {
+	for name, data := range f.sent {
 		if !bytes.Equal(got[name], data) {
 			return name + " is not what was sent"
 		}
@@ -169,11 +173,17 @@ func (s *sent) same(b []byte) string {
 
 // forms are what is damaged, and how the archive is got out of it again.
 func (s *sent) forms() []form {
+	foreign, err := contents(s.foreign)
+	if err != nil {
+		panic(err) // we have built it
+	}
+	as := func(b []byte) []byte { return b }
 	return []form{
-		{"archive", s.archive, func(b []byte) []byte { return b }, false},
-		{"plain mail", s.plain, attached, false},
-		{"sealed mail", s.sealed, func(b []byte) []byte { return attached(s.unsealed(b)) }, false},
-		{"files", s.archive, func(b []byte) []byte { return b }, true},
+		{"archive", s.archive, as, nil, s.files},
+		{"plain mail", s.plain, attached, nil, s.files},
+		{"sealed mail", s.sealed, func(b []byte) []byte { return attached(s.unsealed(b)) }, nil, s.files},
+		{"files", s.archive, as, s, s.files},
+		{"another maker's archive", s.foreign, as, nil, foreign},
 	}
 }
 
@@ -181,14 +191,15 @@ type form struct {
 	name  string
 	good  []byte
 	open  func([]byte) []byte
-	files bool // they are damaged rather than the bytes, and the archive is built anew with right checksums
+	files *sent             // not nil: its files are damaged rather than the bytes, and the archive is built anew with right checksums
+	sent  map[string][]byte // what must be in it, by File ID
 }
 
 // count is how many damages there are, seed by which they are chosen: CAREPOST_SEED repeats a run.
 func count(t *testing.T) (n int, seed uint64) {
-	n, seed = 300, random.Uint64()
+	n, seed = 400, random.Uint64()
 	if os.Getenv("CAREPOST_FULL") != "" {
-		n = 12_000
+		n = 15_000
 	}
 	if s := os.Getenv("CAREPOST_SEED"); s != "" {
 		var err error
@@ -205,7 +216,7 @@ func TestNoDamagePasses(t *testing.T) {
 	s := pack(t)
 	forms := s.forms()
 	for _, f := range forms {
-		if v := verdict(t, f.open(f.good)); v != fileset.Complete || s.same(f.open(f.good)) != "" {
+		if v := verdict(t, f.open(f.good)); v != fileset.Complete || f.same(f.open(f.good)) != "" {
 			t.Fatalf("%s, undamaged: %v", f.name, v)
 		}
 	}
@@ -223,7 +234,7 @@ func TestNoDamagePasses(t *testing.T) {
 				opened := f.open(b)
 				v := verdict(t, opened)
 				if v == fileset.Complete {
-					if wrong := s.same(opened); wrong != "" {
+					if wrong := f.same(opened); wrong != "" {
 						t.Errorf("CAREPOST_SEED=%d, number %d: %s, %s: COMPLETE, but %s", seed, i, f.name, what, wrong)
 					}
 				}

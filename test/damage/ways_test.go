@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"carepost/dicom/fileset"
 )
 
 // damaged does one to three damages to a form, and says which.
 func damaged(t *testing.T, f form, r *rand.Rand) (b []byte, what string) {
-	if f.files {
-		return damagedFiles(t, f.good, r)
+	if f.files != nil {
+		return f.files.damagedFiles(t, r)
 	}
 	b = bytes.Clone(f.good)
 	var ways []string
@@ -76,12 +78,13 @@ func renamed(b []byte, r *rand.Rand) ([]byte, string) {
 }
 
 // damagedFiles damages the files of a set and builds the archive anew, with right checksums.
-func damagedFiles(t *testing.T, archive []byte, r *rand.Rand) ([]byte, string) {
+func (s *sent) damagedFiles(t *testing.T, r *rand.Rand) ([]byte, string) {
 	type file struct {
 		name string
 		data []byte
 	}
 	var files []file
+	archive := s.archive
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		t.Error(err)
@@ -104,7 +107,20 @@ func damagedFiles(t *testing.T, archive []byte, r *rand.Rand) ([]byte, string) {
 	for range 1 + r.IntN(2) {
 		i, j := r.IntN(len(files)), r.IntN(len(files))
 		what := ""
-		switch r.IntN(6) {
+		switch r.IntN(8) {
+		case 6: // of another mail
+			if older, there := s.older[files[i].name]; there {
+				files[i].data, what = older, "is that of another set"
+			}
+		case 7: // an instance and its record are gone, consistently
+			gone := s.last()
+			files = slices.DeleteFunc(files, func(f file) bool { return f.name == gone })
+			for k := range files {
+				if files[k].name == fileset.DirectoryName {
+					files[k].data = s.fewer
+				}
+			}
+			i, what = 0, gone+" is gone, and from the DICOMDIR"
 		case 0:
 			files, what = slices.Delete(files, i, i+1), "dropped"
 		case 1:
