@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -229,6 +230,7 @@ func (s *Service) fetch(ctx context.Context, x *source) (f Fetched, err error) {
 // told is an error in words for people; "" for none.
 func told(err error) string {
 	var dns *net.DNSError
+	var dial *net.OpError
 	switch {
 	case err == nil:
 		return ""
@@ -236,8 +238,10 @@ func told(err error) string {
 		return wrongPassword + ": " + err.Error()
 	case errors.As(err, &dns):
 		return "the provider's host is not found; perhaps there is no connection to the network"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "the provider's host is not reached; perhaps there is no connection to the network: " + dial.Err.Error()
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "collect: ")
 }
 
 // Told is how a source stands.
