@@ -66,6 +66,8 @@ func (f *deidentification) fits(p parcel) error {
 	switch {
 	case err != nil || act == nil:
 		return err
+	case len(p.zipped) > 0:
+		return usage(fmt.Errorf("--deidentify: %s holds images, and is packed already: unpack it, and send the files", p.zipped[0]))
 	case len(p.dicom) == 0 && p.archive == "":
 		return usage(errors.New("--deidentify is for DICOM files, and there are none"))
 	case p.archive != "":

@@ -28,6 +28,7 @@ type parcel struct {
 	dicom   []string // files and folders of a File-set to be made
 	archive string   // a DICOM.ZIP that is there already
 	files   []file   // to be attached as they are
+	zipped  []string // those of files that are ZIPs with images: the gateway makes a File-set of them
 
 	plan      *fileset.Plan      // of dicom
 	set       []fileset.Instance // of archive
@@ -107,6 +108,15 @@ func (p *parcel) add(path string) error {
 		}
 		p.archive = path
 	default:
+		if strings.HasPrefix(string(head), "PK\x03\x04") {
+			g, err := fileset.GlanceZIP(f, info.Size())
+			if err != nil {
+				return notNow(err)
+			}
+			if g.Directory || g.Objects && !g.Package {
+				p.zipped = append(p.zipped, path)
+			}
+		}
 		p.files = append(p.files, file{path: path, media: media, size: info.Size()})
 		p.size += info.Size()
 	}

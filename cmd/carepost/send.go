@@ -43,8 +43,9 @@ func newSendCmd() *cobra.Command {
 		Use:   "send [PATH…]",
 		Short: "Sends images, documents and letters, and follows them",
 		Long: `Sends from an account of this installation. DICOM files, and folders of them, go as a DICOM File-set: one DICOM.ZIP with its
-directory, made while it is sent. A DICOM.ZIP that is there already goes as it is, if it is whole and one mail may be that large. Other files are attached as
-they are. The text comes from --text or --text-file, and where nothing else is sent from standard input.
+directory, made while it is sent. A DICOM.ZIP that is there already goes as it is, if it is whole and one mail may be that large; a ZIP of
+another name that holds images becomes one. Other files are attached as they are. The text comes from --text or --text-file, and where
+nothing else is sent from standard input.
 
 Once the message is accepted it is durable, and its way is shown until every recipient's system has taken it over and said so,
 or it has failed; Ctrl-C ends the watching, not the message. That nobody has the address, or that a study arrived damaged, is said

@@ -36,7 +36,7 @@ func (p *parcel) signed() (n int) {
 
 // disclose says what the signature of a mail with a File-set attests, and refuses a subject that names a patient before a byte is sent.
 func (f *send) disclose(cmd *cobra.Command, l *letter, from addr.Address) error {
-	if !l.parcel.hasSet() {
+	if !l.parcel.hasSet() && (len(l.parcel.zipped) == 0 || f.about.xdm) {
 		return nil
 	}
 	if zipmail.NamesPatient(f.subject, l.parcel.patients()) {
@@ -45,6 +45,9 @@ func (f *send) disclose(cmd *cobra.Command, l *letter, from addr.Address) error 
 				"[PS3.15 B.8]\n--allow-subject sends it all the same; the audit says so"))
 		}
 		l.parcel.overruled = append(l.parcel.overruled, zipmail.NamedSubject)
+	}
+	if f.allowSubject && len(l.parcel.zipped) > 0 && !slices.Contains(l.parcel.overruled, zipmail.NamedSubject) {
+		l.parcel.overruled = append(l.parcel.overruled, zipmail.NamedSubject) // whose those images are the gateway finds out
 	}
 	if f.deid.options != "" && zipmail.NamesPatient(l.text, l.parcel.tree) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "note: the text names a patient of the images, who are de-identified: whoever reads it knows whose they are")
