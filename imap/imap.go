@@ -31,6 +31,7 @@ import (
 var (
 	ErrCredentials = errors.New("imap: the server does not take user and password")
 	ErrServer      = errors.New("imap: the server does not speak IMAP as it should")
+	ErrNo          = errors.New("imap: the server says no") // to one question; the session goes on
 	ErrFolder      = errors.New("imap: the server does not open the folder")
 )
 
@@ -241,7 +242,7 @@ func (s *Session) failed(err error) error {
 		return fmt.Errorf("imap: %w", err)
 	}
 	if no := (*imap.Error)(nil); errors.As(err, &no) {
-		return errors.New("imap: the server says no: " + s.o.Credentials.Hide(no.Text))
+		return fmt.Errorf("%w: %s", ErrNo, s.o.Credentials.Hide(no.Text))
 	}
 	return fmt.Errorf("%w: %s", ErrServer, s.o.Credentials.Hide(err.Error()))
 }
@@ -281,7 +282,7 @@ func (s *Session) List() ([]Message, error) {
 	return out, nil
 }
 
-// Fetch reads one mail, whose flags stay.
+// Fetch reads one mail, whose flags stay. What is not given is an ErrNo of the reader.
 func (s *Session) Fetch(uid uint32) io.Reader { return &mail{s: s, uid: imap.UID(uid)} }
 
 // mail is read piece by piece.
@@ -334,7 +335,7 @@ func (m *mail) piece() (out []byte, err error) {
 	case err != nil:
 		return nil, s.failed(err)
 	case !answered:
-		return nil, fmt.Errorf("%w: it lists a mail and does not give it", ErrServer)
+		return nil, fmt.Errorf("%w: it lists a mail and does not give it", ErrNo)
 	case len(out) > pieceSize:
 		return nil, fmt.Errorf("%w: it gives more than it was asked for", ErrServer)
 	}

@@ -46,7 +46,7 @@ func TestDovecot(t *testing.T) {
 				t.Errorf("%d octets of %d, %v", len(text), m.Size, err)
 			}
 		}
-		if _, err := io.ReadAll(s.Fetch(4711)); !errors.Is(err, imap.ErrServer) {
+		if _, err := io.ReadAll(s.Fetch(4711)); !errors.Is(err, imap.ErrNo) {
 			t.Errorf("a mail that is not there: %v", err)
 		}
 		if err := s.Remove([]uint32{all[0].UID}); err != nil {

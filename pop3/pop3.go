@@ -27,6 +27,7 @@ import (
 var (
 	ErrCredentials = errors.New("pop3: the server does not take user and password")
 	ErrServer      = errors.New("pop3: the server does not speak POP3 as it should")
+	ErrNo          = errors.New("pop3: the server says no")                  // to one question; the session goes on
 	ErrContent     = errors.New("pop3: the mail has CR or LF alone, or NUL") // it is none that could be passed on; the session is over
 )
 
@@ -141,7 +142,9 @@ func (s *Session) secure(ctx context.Context) error {
 // negative is an answer that is no.
 type negative struct{ words string }
 
-func (n *negative) Error() string { return "pop3: the server says no: " + n.words }
+func (n *negative) Error() string { return ErrNo.Error() + ": " + n.words }
+
+func (n *negative) Is(target error) bool { return target == ErrNo }
 
 // passing says that it may say yes another time (RFC 3206, RFC 2449 §8.1.1).
 func (n *negative) passing() bool {
@@ -343,7 +346,7 @@ func identifier(s string) bool {
 	return s != "" && len(s) <= maxUID && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
 }
 
-// Fetch reads one mail. It is to be read to its end before anything else is asked; who does not ends the session with Close.
+// Fetch reads one mail. ErrNo; of the reader, ErrContent. It is to be read to its end before anything else is asked; who does not ends the session with Close.
 func (s *Session) Fetch(number int) (io.Reader, error) {
 	if _, err := s.ask("RETR " + strconv.Itoa(number)); err != nil {
 		return nil, err
@@ -365,7 +368,7 @@ func (c content) Read(p []byte) (int, error) {
 	return n, fmt.Errorf("pop3: %w", err)
 }
 
-// Delete marks one mail: it is gone after Quit.
+// Delete marks one mail: it is gone after Quit. ErrNo.
 func (s *Session) Delete(number int) error {
 	_, err := s.ask("DELE " + strconv.Itoa(number))
 	return err

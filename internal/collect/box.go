@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +24,7 @@ type item struct {
 type box interface {
 	list() ([]item, error)
 	fetch(i item) (io.Reader, error)
-	remove(all []item) error // in force once quit returns nil
+	remove(all []item) (not map[string]bool, err error) // in force once quit returns nil; not are the names of those that the server does not let go
 	quit() error
 	close()
 	wire() string // protocol, for the trace field
@@ -80,13 +81,18 @@ func (b popBox) list() (out []item, err error) {
 
 func (b popBox) fetch(i item) (io.Reader, error) { return b.c.Fetch(int(i.number)) }
 
-func (b popBox) remove(all []item) error {
+func (b popBox) remove(all []item) (not map[string]bool, err error) {
+	not = map[string]bool{}
 	for _, i := range all {
-		if err := b.c.Delete(int(i.number)); err != nil {
-			return err
+		err := b.c.Delete(int(i.number))
+		switch {
+		case errors.Is(err, pop3.ErrNo):
+			not[i.name] = true
+		case err != nil:
+			return nil, err
 		}
 	}
-	return nil
+	return not, nil
 }
 
 func (b popBox) quit() error  { return b.c.Quit() }
@@ -105,12 +111,12 @@ func (b imapBox) list() (out []item, err error) {
 
 func (b imapBox) fetch(i item) (io.Reader, error) { return b.c.Fetch(i.number), nil }
 
-func (b imapBox) remove(all []item) error {
+func (b imapBox) remove(all []item) (map[string]bool, error) {
 	var uids []uint32
 	for _, i := range all {
 		uids = append(uids, i.number)
 	}
-	return b.c.Remove(uids)
+	return nil, b.c.Remove(uids)
 }
 
 func (b imapBox) quit() error  { return b.c.Quit() }

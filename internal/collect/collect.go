@@ -83,8 +83,9 @@ type Service struct {
 type source struct {
 	Source
 	id    string
-	round sync.Mutex
-	wake  chan struct{} // somebody else has done a round
+	round chan struct{}   // holds one thing while a round is done
+	wake  chan struct{}   // somebody else has done a round
+	last  map[string]bool // mails at which sessions broke off; in a round only
 }
 
 // New makes a Service; nothing runs yet.
@@ -102,7 +103,7 @@ func New(o Options) *Service {
 	for _, x := range o.Sources[:min(len(o.Sources), maxSources)] {
 		x.Interval, x.Largest = cmp.Or(x.Interval, every), cmp.Or(x.Largest, largest)
 		what := fmt.Sprintf("%t\n%s\n%s\n%s", x.POP3, x.Address, x.Credentials.User, x.Folder)
-		s.sources = append(s.sources, &source{Source: x, id: hex.EncodeToString(o.Store.Box().Hash("collect", what)), wake: make(chan struct{}, 1)})
+		s.sources = append(s.sources, &source{Source: x, id: hex.EncodeToString(o.Store.Box().Hash("collect", what)), round: make(chan struct{}, 1), wake: make(chan struct{}, 1)})
 	}
 	return s
 }
@@ -146,7 +147,8 @@ func (s *Service) due(ctx context.Context, x *source) time.Duration {
 	if err != nil {
 		return x.Interval
 	}
-	return max(c.Detail.Tried.Add(pause(x.Interval, c.Detail)).Sub(s.o.Clock()), 0)
+	wait := pause(x.Interval, c.Detail)
+	return min(max(c.Detail.Tried.Add(wait).Sub(s.o.Clock()), 0), wait) // a clock that was fast is no reason to wait for years
 }
 
 // wrongPassword begins what is kept of a password that was not taken.
@@ -184,18 +186,25 @@ type Fetched struct {
 
 // fetch is one round, and writes down how it went.
 func (s *Service) fetch(ctx context.Context, x *source) (f Fetched, err error) {
-	x.round.Lock()
-	defer x.round.Unlock()
+	select {
+	case x.round <- struct{}{}:
+		defer func() { <-x.round }()
+	case <-ctx.Done():
+		return f, ctx.Err()
+	}
 	began := s.o.Clock()
 	within, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
-	again := true
+	again, r := true, &round{f: &f, skip: map[string]bool{}}
 	for n := 0; again && err == nil; n++ {
 		if n == maxAgain {
 			err = errors.New("too many mails break the session off")
 			break
 		}
-		again, err = s.pass(within, x, &f)
+		again, err = s.pass(within, x, r)
+	}
+	if err == nil {
+		err = r.missing()
 	}
 	if ctx.Err() != nil {
 		return f, ctx.Err() // we stop: it says nothing of the provider

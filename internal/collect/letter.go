@@ -65,6 +65,8 @@ func sender(h message.Header) addr.Path {
 	return addr.Path{}
 }
 
+const bareByte = "RFC 5322 §2.3: it has CR or LF alone, or NUL"
+
 // checked passes on a mail of lines that end in CR LF, as SMTP would have brought it, and ends the last one.
 type checked struct {
 	r     io.Reader
@@ -88,12 +90,16 @@ func (c *checked) Read(p []byte) (int, error) {
 		return 0, c.err
 	}
 	if c.lines.Check(p[:n]) != nil || errors.Is(err, pop3.ErrContent) {
-		c.err = &unfit{"RFC 5322 §2.3: it has CR or LF alone, or NUL"}
+		c.err = &unfit{bareByte}
 		return 0, c.err
 	}
 	if err != nil {
 		c.err = err
 		if err == io.EOF && !c.lines.Whole() {
+			if c.lines.Check([]byte{'\n'}) == nil { // a CR was the last of it: no line end of ours makes that good
+				c.err = &unfit{bareByte}
+				return n, nil
+			}
 			c.end = "\r\n"
 		}
 		return n, nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"carepost/internal/audit"
@@ -17,21 +19,28 @@ import (
 const removing = 500
 
 // pass is one session: what is new is taken, what was taken and need not stay is removed. again says that a mail broke it off, and is refused
-// now.
-func (s *Service) pass(ctx context.Context, x *source, f *Fetched) (again bool, err error) {
+// now, or left for the next round.
+func (s *Service) pass(ctx context.Context, x *source, r *round) (again bool, err error) {
 	var peer netip.AddrPort
 	b, err := s.open(ctx, x, &peer)
 	if err != nil {
 		return false, err
 	}
 	defer b.close()
+	before, err := s.lying(ctx, x)
+	if err != nil {
+		return false, err
+	}
 	all, err := b.list()
 	if err != nil {
 		return false, err
 	}
+	if err := s.lost(ctx, x, before, all); err != nil {
+		return false, err
+	}
 	var gone []item
 	var rows []store.Collected
-	for _, i := range all {
+	for _, i := range x.order(all) {
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
@@ -39,11 +48,17 @@ func (s *Service) pass(ctx context.Context, x *source, f *Fetched) (again bool, 
 		if err != nil {
 			return false, err
 		}
-		if row.ID == "" {
+		if row.ID == "" && !r.skip[i.name] {
 			var broken bool
-			if row, broken, err = s.takeOne(ctx, x, b, i, peer, f); err != nil || broken {
+			row, broken, err = s.takeOne(ctx, x, b, i, peer, r.f)
+			if w := (*withheld)(nil); errors.As(err, &w) {
+				x.withhold(i, w, r)
+				row, broken, err = store.Collected{}, w.lost, nil
+			}
+			if err != nil || broken {
 				return broken, err
 			}
+			delete(x.last, i.name)
 		}
 		switch {
 		case row.State == store.CollectTaken && x.Keep >= 0 && !s.o.Clock().Before(row.At.Add(x.Keep)):
@@ -52,18 +67,60 @@ func (s *Service) pass(ctx context.Context, x *source, f *Fetched) (again bool, 
 			if err := s.o.Store.Tx(ctx, func(tx *store.Tx) error { return tx.TouchCollected(row.ID) }); err != nil {
 				return false, err
 			}
+			if x.Keep >= 0 { // or it has come back: once more
+				gone = append(gone, i)
+			}
 		}
 	}
+	stays := map[string]bool{}
 	for at := 0; at < len(gone); at += removing {
-		if err := b.remove(gone[at:min(at+removing, len(gone))]); err != nil {
+		not, err := b.remove(gone[at:min(at+removing, len(gone))])
+		if err != nil {
 			return false, err
 		}
+		for name := range not {
+			stays[string(s.item(x, item{name: name}))] = true
+		}
 	}
+	if len(stays) > 0 { // they are ours: nothing waits for that
+		s.o.Log.Warn("the provider does not remove mails", "collect", x.Name, "mails", len(stays))
+	}
+	rows = slices.DeleteFunc(rows, func(row store.Collected) bool { return stays[string(row.Item)] })
 	if err := b.quit(); err != nil {
 		return false, err
 	}
 	crash.Point("collect.removed")
-	return false, s.removed(ctx, rows, f)
+	return false, s.removed(ctx, rows, r.f)
+}
+
+// lying are the rows of mails that lay there when they were seen last: ids by item.
+func (s *Service) lying(ctx context.Context, x *source) (before map[string]string, err error) {
+	err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		before, err = tx.CollectedLying(x.id)
+		return err
+	})
+	return before, err
+}
+
+// lost writes down what lay there before and does not any more: removed by somebody else, or by us when its answer did not come.
+func (s *Service) lost(ctx context.Context, x *source, before map[string]string, all []item) error {
+	for _, i := range all {
+		delete(before, string(s.item(x, i)))
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Values(before)), removing) {
+		err := s.o.Store.Tx(ctx, func(tx *store.Tx) error {
+			for _, id := range some {
+				if err := tx.CollectedLost(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removed writes down what is gone at the provider.
@@ -110,11 +167,11 @@ func (s *Service) takeOne(ctx context.Context, x *source, b box, i item, peer ne
 		row, err = s.refuse(ctx, x, row, tooLarge(x.Largest), f)
 		return row, false, err
 	}
-	r, err := b.fetch(i)
-	if err != nil {
-		return row, false, err
+	from := witness{}
+	if from.r, from.err = b.fetch(i); from.err != nil {
+		return row, false, from.blame(ctx)
 	}
-	body, env, err := s.letter(x, b, r, peer)
+	body, env, err := s.letter(x, b, &from, peer)
 	if err == nil {
 		row.Message, err = s.o.Flow.Collect(ctx, audit.Actor("collect:"+x.Name), env, body, func(tx *store.Tx, id string) error {
 			row.Message = id
@@ -132,6 +189,8 @@ func (s *Service) takeOne(ctx context.Context, x *source, b box, i item, peer ne
 	case errors.Is(err, store.ErrDuplicate): // another node took it just now
 		row, err = s.known(ctx, x, i)
 		return row, false, err
+	case err != nil && from.err != nil:
+		return row, false, from.blame(ctx)
 	case err != nil:
 		return row, false, err
 	}
@@ -148,6 +207,9 @@ func (s *Service) takeOne(ctx context.Context, x *source, b box, i item, peer ne
 		}
 		return err
 	})
+	if errors.Is(err, store.ErrDuplicate) { // another node took it just now
+		row, err = s.known(ctx, x, i)
+	}
 	return row, false, err
 }
 
@@ -163,8 +225,12 @@ func (s *Service) refuse(ctx context.Context, x *source, row store.Collected, re
 		return audit.Write(tx, audit.Entry{Actor: audit.Actor("collect:" + x.Name), Action: "collect.refuse", Object: "collect:" + x.Name,
 			Detail: map[string]string{"reason": reason, "size": fmt.Sprint(row.Size)}})
 	})
-	if errors.Is(err, store.ErrDuplicate) {
-		return row, nil
+	if errors.Is(err, store.ErrDuplicate) { // another node has looked at it just now: what it found holds
+		err = s.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+			row, err = tx.CollectedAs(x.id, row.Item)
+			return err
+		})
+		return row, err
 	}
 	if err == nil {
 		f.Refused++

@@ -116,6 +116,28 @@ func (tx *Tx) CollectedGone(id string) error {
 	return changed(n, err, ErrNotFound)
 }
 
+// CollectedLying tells of which mails it is not known that they are gone at the provider: ids by Item.
+func (tx *Tx) CollectedLying(source string) (map[string]string, error) {
+	out := map[string]string{}
+	_, err := all(tx, func(scan scanner) (struct{}, error) {
+		var id string
+		var item []byte
+		err := scan(&id, &item)
+		out[string(item)] = id
+		return struct{}{}, err
+	}, `SELECT id, item_hash FROM collected WHERE source = $1 AND state <> 'removed'`, source)
+	return out, err
+}
+
+// CollectedLost writes that a mail lies at the provider no more: one that was taken is removed, one that was refused forgotten.
+func (tx *Tx) CollectedLost(id string) error {
+	if _, err := tx.exec(`DELETE FROM collected WHERE id = $1 AND state = 'refused'`, id); err != nil {
+		return err
+	}
+	_, err := tx.exec(`UPDATE collected SET state = 'removed', at = $2 WHERE id = $1 AND state = 'taken'`, id, msec(tx.now))
+	return err
+}
+
 // RetryCollected has those that were refused looked at again, and tells how many.
 func (tx *Tx) RetryCollected(source string) (int64, error) {
 	return tx.exec(`DELETE FROM collected WHERE source = $1 AND state = 'refused'`, source)

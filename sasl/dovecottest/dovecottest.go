@@ -231,3 +231,26 @@ func (s *Server) Count(t testing.TB, user string) (n int) {
 	}
 	return n
 }
+
+// Renew has the mailbox of a user begin anew, with other UIDs and another UIDVALIDITY; its mails stay.
+func (s *Server) Renew(t testing.TB, user string) {
+	t.Helper()
+	dir := filepath.Join(s.dir, "mail", user, "Maildir")
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if name := e.Name(); strings.HasPrefix(name, "dovecot") {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.tick++
+	// Else Dovecot would take the time of day, and twice within a second the same.
+	s.write(t, filepath.Join("mail", user, "Maildir", "dovecot-uidlist"), fmt.Sprintf("3 V%d N100\n", 1_000_000_000+s.tick))
+	if out, err := exec.Command("chmod", "-R", "a+rwX", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,6 +49,26 @@ func collecting(t *testing.T, s *store.Store) {
 		}
 		return err
 	}))
+	lying := func(want ...string) {
+		t.Helper()
+		must(t, s.View(t.Context(), func(tx *store.Tx) error {
+			got, err := tx.CollectedLying("box")
+			if !slices.Equal(slices.Sorted(maps.Keys(got)), want) {
+				t.Errorf("%q lie there, want %q", got, want)
+			}
+			return err
+		}))
+	}
+	lost := store.Collected{Source: "box", Item: []byte("3"), State: store.CollectTaken}
+	forgotten := store.Collected{Source: "box", Item: []byte("4"), State: store.CollectRefused}
+	for _, row := range []*store.Collected{&lost, &forgotten} {
+		do(t, s, func(tx *store.Tx) error { return tx.InsertCollected(row) })
+	}
+	lying("1", "2", "3", "4")
+	for _, row := range []*store.Collected{&lost, &forgotten} {
+		do(t, s, func(tx *store.Tx) error { return tx.CollectedLost(row.ID) })
+	}
+	lying("1", "2")
 	do(t, s, func(tx *store.Tx) error { return tx.CollectedGone(taken.ID) })
 	want(t, s.Tx(t.Context(), func(tx *store.Tx) error { return tx.CollectedGone(taken.ID) }), store.ErrNotFound)
 	do(t, s, func(tx *store.Tx) error { return tx.TouchCollected(taken.ID) })
@@ -54,7 +76,7 @@ func collecting(t *testing.T, s *store.Store) {
 		n, err := tx.RetryCollected("box")
 		must(t, err)
 		gone, err := tx.PruneCollected("box", time.Now().Add(time.Hour))
-		if n != 1 || gone != 1 {
+		if n != 1 || gone != 2 {
 			t.Errorf("%d looked at again, %d forgotten", n, gone)
 		}
 		return err
