@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,12 +60,12 @@ func TestBreak(t *testing.T) {
 		t.Run(fmt.Sprint(c.at, c.done), func(t *testing.T) {
 			p := newProvider(t, letters("a", "b")...)
 			h := newHouse(t, p)
-			broken := false
+			var broken atomic.Bool
 			p.answers(func(_ int, line string) (string, bool) {
-				if line != c.at || broken {
+				if line != c.at || broken.Swap(true) {
 					return "", false
 				}
-				if broken = true; c.done {
+				if c.done {
 					p.set(func() { p.mails = nil })
 				}
 				return "", true
@@ -123,10 +124,10 @@ func TestKeep(t *testing.T) {
 func TestStaysThere(t *testing.T) {
 	p := newProvider(t, letters("a")...)
 	h := newHouse(t, p)
-	asked := 0
+	var asked atomic.Int64
 	p.answers(func(_ int, line string) (string, bool) {
 		if line == "DELE 1" {
-			asked++
+			asked.Add(1)
 			return "+OK\r\n", false
 		}
 		return "", false
@@ -136,8 +137,8 @@ func TestStaysThere(t *testing.T) {
 		h.pass(10 * 24 * time.Hour)
 		h.round(0, 0, 0, "")
 	}
-	if len(h.texts()) != 1 || asked < 3 {
-		t.Errorf("%d are ours, asked %d times", len(h.texts()), asked)
+	if len(h.texts()) != 1 || asked.Load() < 3 {
+		t.Errorf("%d are ours, asked %d times", len(h.texts()), asked.Load())
 	}
 	p.set(func() { p.mails, p.on = nil, nil })
 	h.pass(remembered + time.Hour)
@@ -174,10 +175,9 @@ func TestTwoNodes(t *testing.T) {
 	p := newProvider(t, letters("a")...)
 	h := newHouse(t, p)
 	other := h.node(h.sources[0].Source)
-	first := true
+	var second atomic.Bool
 	p.answers(func(_ int, line string) (string, bool) {
-		if line == "RETR 1" && first {
-			first = false
+		if line == "RETR 1" && !second.Swap(true) {
 			if got := other.Now(t.Context())[0]; got.Fetched != (Fetched{Taken: 1, Removed: 1}) || got.Error != "" {
 				t.Errorf("%+v", got)
 			}
