@@ -65,7 +65,7 @@ type dirReader struct {
 // end; of one that is cut, the records that came before are given with it.
 func readDirectory(t *tables, r io.Reader, most int) (*directory, error) {
 	x := &dirReader{t: t, in: newInterner(), d: &directory{}, most: most}
-	s := dicom.NewScanner(dicom.Options{Wanted: directoryTags, Each: 0x00041220, Item: x.record, Walk: true})
+	s := dicom.NewScanner(dicom.Options{Wanted: directoryTags, Each: tagRecords, Item: x.record, Walk: true})
 	f, err := s.Scan(r)
 	if cut := errors.Is(err, dicom.ErrCut) || errors.Is(err, dicom.ErrSyntax); cut && len(x.d.records) > 0 {
 		x.byOrder()
@@ -80,6 +80,9 @@ func readDirectory(t *tables, r io.Reader, most int) (*directory, error) {
 		if len(x.d.records) == 0 {
 			return nil, fmt.Errorf("%w: no directory", dicom.ErrSyntax)
 		}
+	}
+	if _, ok := f.Data.Get(tagRecords); !ok && len(x.d.records) == 0 { // even an empty one must be there (PS3.3 F.3.2.2): it ends before it
+		return nil, fmt.Errorf("%w: it ends before its Directory Record Sequence", dicom.ErrCut)
 	}
 	x.header(f)
 	x.link(f)

@@ -46,6 +46,7 @@ type record struct {
 
 const (
 	tagCharset     dicom.Tag = 0x00080005
+	tagRecords     dicom.Tag = 0x00041220
 	tagSOPClass    dicom.Tag = 0x00080016
 	tagSOPInstance dicom.Tag = 0x00080018
 	tagStudyDate   dicom.Tag = 0x00080020
