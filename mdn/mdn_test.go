@@ -251,7 +251,8 @@ func FuzzParse(f *testing.F) {
 		if final.IsZero() {
 			final = b
 		}
-		if again.Disposition != n.Disposition || again.Failing() != n.Failing() || again.FinalDelivery() != n.FinalDelivery() ||
+		failing := n.Failing() || n.Error != "" // Compose puts the modifier beside the field
+		if again.Disposition != n.Disposition || again.Failing() != failing || again.FinalDelivery() != n.FinalDelivery() ||
 			again.OriginalMessageID != n.OriginalMessageID || again.FinalRecipient != final {
 			t.Fatalf("%+v\nbecame\n%+v\n%s", n, again, w.Bytes())
 		}
