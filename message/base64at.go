@@ -109,7 +109,7 @@ func (b *base64At) some(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	chars, ok := b.join(raw[:0], raw, b.line-from%b.line)
-	if !ok || bytes.ContainsAny(chars, "\r\n") { // which the decoder would pass over
+	if !ok || bytes.IndexByte(chars, '\r') >= 0 || bytes.IndexByte(chars, '\n') >= 0 { // which the decoder would pass over
 		return 0, badEncoding("base64 in lines of different lengths")
 	}
 	out := make([]byte, strict.DecodedLen(len(chars)))
