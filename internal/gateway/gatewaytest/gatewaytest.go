@@ -264,14 +264,19 @@ func (p *Practice) Text(tb testing.TB, m store.Mail) string {
 // Until waits for ok. These are whole processes over real sockets: there is no clock to fake.
 func Until(tb testing.TB, ok func() bool, what func() string) {
 	tb.Helper()
-	end := time.NewTimer(patience)
+	within(tb, patience, ok, what)
+}
+
+func within(tb testing.TB, most time.Duration, ok func() bool, what func() string) {
+	tb.Helper()
+	end := time.NewTimer(most)
 	defer end.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-end.C:
-			tb.Fatalf("waited %s for %s", patience, what())
+			tb.Fatalf("waited %s for %s", most, what())
 		case <-tick.C:
 		}
 	}
@@ -280,8 +285,14 @@ func Until(tb testing.TB, ok func() bool, what func() string) {
 // Quiet waits until p has nothing left to do but what waits for its time.
 func (p *Practice) Quiet(tb testing.TB) {
 	tb.Helper()
+	p.QuietWithin(tb, patience)
+}
+
+// QuietWithin is Quiet where deliveries that fail may go on for so long.
+func (p *Practice) QuietWithin(tb testing.TB, most time.Duration) {
+	tb.Helper()
 	var busy []string
-	Until(tb, func() bool {
+	within(tb, most, func() bool {
 		works, err := p.Queue(tb.Context())
 		if err != nil {
 			tb.Fatal(err)
