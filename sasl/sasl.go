@@ -10,6 +10,7 @@ package sasl
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -93,7 +94,7 @@ func (c Credentials) Hide(words string) string {
 	const hidden = "<...>"
 	for _, secret := range []string{c.Password, c.User} {
 		if secret != "" {
-			words = strings.ReplaceAll(words, secret, hidden)
+			words = regexp.MustCompile("(?i)"+regexp.QuoteMeta(secret)).ReplaceAllString(words, hidden) // servers may fold case
 		}
 	}
 	fields := strings.Fields(words[:min(len(words), 4*maxWords)])

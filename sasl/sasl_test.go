@@ -90,3 +90,12 @@ func TestChoose(t *testing.T) {
 		t.Error("a NUL was sent")
 	}
 }
+
+// What servers say goes into reports and logs: neither user nor password, in whatever case they repeat them, nor addresses.
+func TestHide(t *testing.T) {
+	c := Credentials{User: "Praxis", Password: "s3cret (1)"}
+	got := c.Hide("PRAXIS, or praxis@north.example, with S3CRET (1): no such user praxis\x00")
+	if want := "<...>, or <...> with <...>: no such user <...>?"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -162,7 +162,8 @@ func newFetchRetryCmd() *cobra.Command {
 			if asJSON(cmd) {
 				return writeJSON(cmd.OutOrStdout(), out)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d mails are looked at again when mail is fetched next (at once: carepost fetch)\n", out.Mails)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s looked at again when mail is fetched next (at once: carepost fetch)\n",
+				plural(int(out.Mails), "mail is", "mails are"))
 			return err
 		}),
 	})
