@@ -47,10 +47,12 @@ var charsets = []CharacterSet{
 // CharacterSets are those that are decoded for people and for comparing. What is in any other is kept byte for byte all the same.
 func CharacterSets() []CharacterSet { return append([]CharacterSet(nil), charsets...) }
 
+var spaced = strings.NewReplacer("-", " ", "_", " ")
+
 // charset gives the encoding of a defined term of Specific Character Set, nil for ASCII and for what is unknown. The misspelling
 // "ISO-IR 100" occurs.
 func charset(term string) encoding.Encoding {
-	term = strings.NewReplacer("-", " ", "_", " ").Replace(strings.ToUpper(strings.TrimSpace(term)))
+	term = spaced.Replace(strings.ToUpper(strings.TrimSpace(term)))
 	term = strings.TrimPrefix(strings.TrimPrefix(term, "ISO IR "), "ISO 2022 IR ")
 	for i := range charsets {
 		if charsets[i].number == term {

@@ -32,6 +32,7 @@ type Options struct {
 	Item    func(offset int64, d DataSet) error // offset of the item's tag from the start of the file
 	Walk    bool                                // go on to the end, so that a cut file is found out
 	MaxKept int64                               // bytes, of one item where Item takes them; 0 = DefaultMaxKept
+	Brief   bool                                // what a scan gives is good until the next one: less memory is asked for
 
 	// Inflated is what the deflated data sets of many files may still grow to together, in bytes; nil = MaxInflated each.
 	Inflated *atomic.Int64
@@ -67,6 +68,8 @@ type Scanner struct {
 	last   Tag
 	buf    []byte
 	inner  []byte
+	brief  File   // Brief: the one that every scan gives
+	small  []byte // Brief: of its values
 }
 
 // NewScanner prepares to scan with o.
@@ -97,7 +100,11 @@ func (s *Scanner) ScanAt(r io.ReaderAt, size int64) (*File, error) {
 }
 
 func (s *Scanner) scan(src *source) (*File, error) {
-	f := &File{Meta: make(DataSet, 0, 8), Data: make(DataSet, 0, min(len(s.wanted), 32))}
+	f := s.file()
+	if s.o.Brief {
+		src.small = s.small[:0]
+		defer func() { s.small = src.small }()
+	}
 	p := &parser{s: s, src: src, f: f, room: s.o.MaxKept}
 	if err := p.preamble(); err != nil {
 		return nil, err
@@ -113,6 +120,22 @@ func (s *Scanner) scan(src *source) (*File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// file gives an empty one to fill.
+func (s *Scanner) file() *File {
+	if s.o.Brief && s.brief.Meta != nil {
+		clear(s.brief.Meta)
+		clear(s.brief.Data)
+		s.brief = File{Meta: s.brief.Meta[:0], Data: s.brief.Data[:0]}
+		return &s.brief
+	}
+	f := File{Meta: make(DataSet, 0, 8), Data: make(DataSet, 0, min(len(s.wanted), 32))}
+	if s.o.Brief {
+		s.brief = f
+		return &s.brief
+	}
+	return &f
 }
 
 // preamble reads the 128 bytes and DICM of PS3.10 §7.1. Without them it says what else is there, if that is plain.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,35 @@ func both(t testing.TB, b []byte, o Options) (*File, error) {
 		t.Fatalf("file %v, stream %v", f, g)
 	}
 	return f, err
+}
+
+// A brief scanner says of each file what another says, whatever it has read before.
+func TestBrief(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join(shared(t), "*"))
+	if err != nil || len(names) < 10 {
+		t.Fatal(names, err)
+	}
+	o := keysAndAll
+	o.Brief = true
+	brief, read := NewScanner(o), 0
+	for _, name := range append(names, names...) {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, wantErr := NewScanner(keysAndAll).ScanAt(bytes.NewReader(b), int64(len(b)))
+		got, err := brief.ScanAt(bytes.NewReader(b), int64(len(b)))
+		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			t.Errorf("%s: %v, and brief: %v", filepath.Base(name), wantErr, err)
+		} else if err == nil {
+			if read++; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %v, and brief: %v", filepath.Base(name), want, got)
+			}
+		}
+	}
+	if read < 20 {
+		t.Errorf("%d files were read", read)
+	}
 }
 
 // Every transfer syntax that decides how a header is read (PS3.5 Annex A), on real objects.

@@ -34,7 +34,7 @@ type scope struct {
 // arrange gives every member its place. The members are sorted and free of conflicts.
 func (b *builder) arrange() (*Plan, error) {
 	a := &arranger{b: b, p: &Plan{Findings: b.findings, adopted: b.adopted, Instances: make([]Instance, 0, len(b.members)), stored: b.o.Stored,
-		Overruled: slices.Sorted(maps.Keys(b.overruled))},
+		sources: make([]source, 0, len(b.members)), Overruled: slices.Sorted(maps.Keys(b.overruled))},
 		scopes: map[int]*scope{0: {ms: b.members}}}
 	a.nodes = make([]node, 1, len(b.members)+len(b.members)/8+16) // the first is the root directory entity
 	for i, m := range b.members {

@@ -25,10 +25,8 @@ type source struct {
 	given func() (File, error) // of an Input; nil: path is that of a file
 	size  int64
 	mod   time.Time
-	head  uint32 // CRC-32 of the first headSize bytes
+	head  uint32 // CRC-32 of the first lookSize bytes
 }
-
-const headSize = 4 << 10
 
 // candidate is a file to look at. Those that were named are taken at their word; those found in a folder may be litter.
 type candidate struct {
@@ -80,6 +78,7 @@ func collect(ctx context.Context, paths []string, exclude string) (*collector, e
 			c.problems = append(c.problems, Problem{Files: []string{root}, Reason: "a folder without any DICOM file", Source: "PS3.11 X.3.3"})
 		}
 	}
+	c.seen = nil
 	return c, nil
 }
 
@@ -193,7 +192,7 @@ func (r *reader) look(c candidate) (l looked) {
 		return l
 	}
 	head = head[:n]
-	l.src.head = crc32.ChecksumIEEE(head[:min(headSize, n)])
+	l.src.head = crc32.ChecksumIEEE(head)
 	if isManifest(head) {
 		l.err = errManifest
 		return l

@@ -43,7 +43,7 @@ type reader struct {
 // newReader makes one. inflated is what deflated data sets may still grow to, all readers together; nil where they are trusted.
 func newReader(t *tables, in *interner, inflated *atomic.Int64) *reader {
 	o := t.scanOptions()
-	o.Inflated = inflated
+	o.Inflated, o.Brief = inflated, true
 	return &reader{t: t, s: dicom.NewScanner(o), in: in}
 }
 
@@ -148,13 +148,17 @@ func (o *object) checkMeta(f *dicom.File) {
 
 // polyglot names what else a file claims to be by its first bytes. TIFF is legitimate (PS3.10 7.1 note).
 func polyglot(p [128]byte) string {
-	for magic, what := range map[string]string{"MZ": "a Windows program", "\x7fELF": "a program", "#!": "a script", "PK\x03\x04": "a ZIP archive",
-		"%PDF": "a PDF", "\xca\xfe\xba\xbe": "a program", "<": "HTML or XML"} {
-		if strings.HasPrefix(string(p[:]), magic) {
-			return what
+	for _, x := range magics {
+		if string(p[:len(x.first)]) == x.first {
+			return x.what
 		}
 	}
 	return ""
+}
+
+var magics = []struct{ first, what string }{
+	{"MZ", "a Windows program"}, {"\x7fELF", "a program"}, {"#!", "a script"}, {"PK\x03\x04", "a ZIP archive"},
+	{"%PDF", "a PDF"}, {"\xca\xfe\xba\xbe", "a program"}, {"<", "HTML or XML"},
 }
 
 func (o *object) find(r rule, format string, args ...any) {

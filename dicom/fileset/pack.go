@@ -229,7 +229,7 @@ func (k *packer) read(i int) bool {
 		}
 		sha.Write(j.raw)
 		sum.Write(j.raw)
-		if j.first && crc32.ChecksumIEEE(j.raw[:min(headSize, n)]) != src.head {
+		if j.first && crc32.ChecksumIEEE(j.raw[:min(lookSize, n)]) != src.head {
 			return k.failed(j, fmt.Errorf("%w: %s", ErrChanged, src.path))
 		}
 		if j.last {

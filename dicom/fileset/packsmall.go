@@ -30,7 +30,7 @@ type smallFile struct {
 // gather reads file i into the block of small files, or into a new one where it is full. nil: the work is over.
 func (k *packer) gather(j *job, i int) *job {
 	src := k.p.sources[i]
-	if j != nil && (len(j.raw)+localSize(k.p.Instances[i].FileID)+int(src.size) > block || len(j.small) == mostOfJob) {
+	if j != nil && (len(j.raw)+localSize(k.p.Instances[i].FileID)+int(src.size) >= block || len(j.small) == mostOfJob) {
 		k.passOn(j)
 		j = nil
 	}
@@ -50,28 +50,59 @@ func (k *packer) gather(j *job, i int) *job {
 
 // take reads a small file whole; what Scan saw of it is looked at again afterwards.
 func (j *job) take(k *packer, i int) error {
-	src := k.p.sources[i]
-	f, err := src.reopen(&k.files)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+	src := &k.p.sources[i]
 	x := smallFile{file: i, room: len(j.raw), method: k.p.methodOf(i)}
 	x.from = x.room + localSize(k.p.Instances[i].FileID)
 	x.to = x.from + int(src.size)
-	j.raw = j.raw[:x.to]
-	data := j.raw[x.from:]
-	if n, err := f.ReadAt(data, 0); n < len(data) || err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %s: %v", ErrChanged, src.path, err)
+	j.raw = j.raw[:x.to+1] // one octet more, which must not be there
+	data := j.raw[x.from:x.to]
+	switch n, err := src.whole(&k.files, j.raw[x.from:]); {
+	case err != nil:
+		return err
+	case n != len(data):
+		return fmt.Errorf("%w: %s", ErrChanged, src.path)
 	}
-	head := min(headSize, len(data))
+	j.raw = j.raw[:x.to]
+	head := min(lookSize, len(data))
 	if x.crc = crc32.ChecksumIEEE(data[:head]); x.crc != src.head {
 		return fmt.Errorf("%w: %s", ErrChanged, src.path)
 	}
 	x.crc, x.sum = crc32.Update(x.crc, crc32.IEEETable, data[head:]), sha256.Sum256(data)
 	j.small = append(j.small, x)
 	j.bytes += src.size
-	return src.same(f)
+	return nil
+}
+
+// whole reads all of a small source, whose end should come one octet before that of p.
+func (s *source) whole(o *opener, p []byte) (n int, err error) {
+	if s.given == nil {
+		return s.wholeFile(o, p)
+	}
+	f, err := s.given()
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if n, err = f.ReadAt(p, 0); err != nil && !errors.Is(err, io.EOF) {
+		return n, fmt.Errorf("%w: %s: %v", ErrChanged, s.path, err)
+	}
+	return n, nil
+}
+
+// wholeFile is whole of a file: there are tens of thousands of them, and nothing is allocated for any.
+func (s *source) wholeFile(o *opener, p []byte) (n int, err error) {
+	f, err := o.raw(s.path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if n, err = f.read(p, 0, len(p)-1); err != nil && !errors.Is(err, io.EOF) {
+		return n, fmt.Errorf("%w: %s: %v", ErrChanged, s.path, err)
+	}
+	if s.size <= lookSize {
+		return n, nil // whether every octet is the one that Scan saw, their CRC-32 tells
+	}
+	return n, s.same(&f)
 }
 
 // passOn sends a block of small files on its way: to be deflated where any of them is.

@@ -24,6 +24,14 @@ type opener struct {
 }
 
 func (o *opener) open(path string) (File, error) {
+	f, err := o.raw(path)
+	if err != nil {
+		return nil, err
+	}
+	return &f, nil
+}
+
+func (o *opener) raw(path string) (rawFile, error) {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		return openAt(atCwd, path, path, 0)
@@ -32,7 +40,7 @@ func (o *opener) open(path string) (File, error) {
 		o.close()
 		f, err := openAt(atCwd, dir, path, syscall.O_DIRECTORY)
 		if err != nil {
-			return nil, err
+			return rawFile{}, err
 		}
 		o.dir, o.fd = dir, f.fd
 	}
@@ -48,20 +56,23 @@ func (o *opener) close() {
 
 const atCwd = -100 // AT_FDCWD of openat(2)
 
-func openAt(dir int, name, path string, flags int) (*rawFile, error) {
+func openAt(dir int, name, path string, flags int) (rawFile, error) {
 	for {
 		fd, err := syscall.Openat(dir, name, flags|syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0) // a pipe is not waited for
 		switch {
 		case err == nil:
-			return &rawFile{path, fd}, nil
+			return rawFile{path, fd}, nil
 		case !errors.Is(err, syscall.EINTR):
-			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+			return rawFile{}, &fs.PathError{Op: "open", Path: path, Err: err}
 		}
 	}
 }
 
-func (f *rawFile) ReadAt(p []byte, off int64) (n int, err error) {
-	for n < len(p) {
+func (f *rawFile) ReadAt(p []byte, off int64) (n int, err error) { return f.read(p, off, len(p)) }
+
+// read is ReadAt that is content with least: p may have room for more, which is asked for together with it, and not once again.
+func (f *rawFile) read(p []byte, off int64, least int) (n int, err error) {
+	for n < least {
 		k, err := syscall.Pread(f.fd, p[n:min(len(p), n+1<<30)], off+int64(n))
 		switch {
 		case errors.Is(err, syscall.EINTR):

@@ -16,12 +16,19 @@ type opener struct{}
 func (o *opener) close() {}
 
 func (o *opener) open(path string) (File, error) {
-	f, err := os.Open(path)
+	f, err := o.raw(path)
 	if err != nil {
 		return nil, err
 	}
-	return &rawFile{f}, nil
+	return &f, nil
 }
+
+func (o *opener) raw(path string) (rawFile, error) {
+	f, err := os.Open(path)
+	return rawFile{f}, err
+}
+
+func (f *rawFile) read(p []byte, off int64, _ int) (int, error) { return f.ReadAt(p, off) }
 
 // state gives size, time of the last change and whether it is a regular file.
 func (f *rawFile) state() (size int64, mod time.Time, regular bool, err error) {

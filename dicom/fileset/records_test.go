@@ -3,13 +3,16 @@ package fileset
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"carepost/dicom"
 )
@@ -290,5 +293,24 @@ func TestChangedSource(t *testing.T) {
 	cancel()
 	if err := p.WriteZIP(ctx, &bytes.Buffer{}, nil); err == nil {
 		t.Error("a cancelled context")
+	}
+}
+
+// Of a small file every octet is looked at again: a change that keeps its size and its time is seen.
+func TestChangedOctet(t *testing.T) {
+	b := append(readFile(t, filepath.Join(shared(t), "files", "JPEG2000.dcm")), make([]byte, 20<<10)...)
+	path := writeFile(t, t.TempDir(), "image", b)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := scan(t, path)
+	b[len(b)-1] = 1
+	writeFile(t, "", path, b)
+	if err := os.Chtimes(path, time.Time{}, info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.WriteZIP(context.Background(), io.Discard, nil); !errors.Is(err, ErrChanged) {
+		t.Error(err)
 	}
 }

@@ -208,8 +208,19 @@ func sameBytes(a, b source) (bool, error) {
 // name, and without such a study it gets an ID of its own (PS3.3 F.5.1).
 func (b *builder) patients() {
 	ofStudy := make(map[string]string)
+	type written struct {
+		patient keys
+		charset string
+	}
+	ids := make(map[written]string)
 	for _, m := range b.members {
-		m.patientID = m.patient.exact(tagPatientID, m.charset)
+		w := written{m.patient, m.charset}
+		id, ok := ids[w]
+		if !ok {
+			id = m.patient.exact(tagPatientID, m.charset)
+			ids[w] = id
+		}
+		m.patientID = id
 		if m.patientID == "" || m.record.root {
 			continue
 		}

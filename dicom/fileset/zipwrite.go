@@ -148,13 +148,17 @@ func (z *zipWriter) known(name string, crc uint32, data, deflated []byte) error 
 // close writes the central directory, in ZIP64 form where numbers ask for it (APPNOTE 4.3.12–16).
 func (z *zipWriter) close() error {
 	start := z.at
+	b := z.head[:0]
 	for i := range z.entries {
-		if err := z.central(&z.entries[i]); err != nil {
+		if b = z.entries[i].central(b); len(b) < 32<<10 {
+			continue
+		}
+		if _, err := z.Write(b); err != nil {
 			return err
 		}
+		b = b[:0]
 	}
-	end, n := z.at, len(z.entries)
-	var b []byte
+	end, n := z.at+int64(len(b)), len(z.entries)
 	if n >= math.MaxUint16 || end-start >= max32 || start >= max32 {
 		b = append(b, "PK\x06\x06"...)
 		b = binary.LittleEndian.AppendUint64(b, 44)
@@ -178,7 +182,8 @@ func (z *zipWriter) close() error {
 	return err
 }
 
-func (z *zipWriter) central(e *zipEntry) error {
+// central appends the header of the central directory.
+func (e *zipEntry) central(b []byte) []byte {
 	var extra []byte
 	size, packed, offset := uint32(min(e.size, max32)), uint32(min(e.packed, max32)), uint32(min(e.offset, max32))
 	if e.big() {
@@ -193,18 +198,17 @@ func (z *zipWriter) central(e *zipEntry) error {
 		head := binary.LittleEndian.AppendUint16([]byte{1, 0}, uint16(len(extra)))
 		extra = append(head, extra...)
 	}
-	b := append(z.head[:0], "PK\x01\x02"...)
-	b = append(b, versionPlain, 0)
+	version := byte(versionPlain)
 	if e.big() || e.offset >= max32 {
-		b[4] = version64
+		version = version64
 	}
+	b = append(b, "PK\x01\x02"...)
+	b = append(b, version, 0)
 	b = e.common(b, e.crc, packed, size, len(extra))
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) // comment length, disk, attributes
 	if strings.HasSuffix(e.name, "/") {
 		b[len(b)-4] = 1 << 4 // a folder (APPNOTE 4.4.15)
 	}
 	b = binary.LittleEndian.AppendUint32(b, offset)
-	z.head = append(append(b, e.name...), extra...)
-	_, err := z.Write(z.head)
-	return err
+	return append(append(b, e.name...), extra...)
 }
