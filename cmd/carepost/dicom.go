@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -124,8 +125,9 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 			return err
 		}
 	}
+	debug.SetGCPercent(200) // what is left of the headers stays, and little else is asked for: half of the rounds, for a tenth more memory
 	o := f.options()
-	o.Exclude, o.Stored = f.out, f.stored
+	o.Exclude, o.Stored, o.Hold = f.out, f.stored, !f.dry
 	plan, err := fileset.Scan(cmd.Context(), o, paths...)
 	var bad *fileset.InputError
 	if errors.As(err, &bad) {
@@ -141,6 +143,7 @@ func (f *dicomPack) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return notNow(err)
 	}
+	defer plan.Close()
 	plan, done, err := f.deid.apply(cmd.Context(), plan, o)
 	if err != nil {
 		return err

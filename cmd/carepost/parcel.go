@@ -151,7 +151,9 @@ func mediaType(ext string, head []byte) string {
 func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (err error) {
 	switch {
 	case len(p.dicom) > 0:
-		p.plan, err = fileset.Scan(ctx, f.options(), p.dicom...)
+		o := f.options()
+		o.Hold = f.deid.options == "" // those are made anew, of files that are opened in their turn
+		p.plan, err = fileset.Scan(ctx, o, p.dicom...)
 		var bad *fileset.InputError
 		if errors.As(err, &bad) {
 			if slices.ContainsFunc(bad.Problems, unreadable) && !slices.ContainsFunc(bad.Problems, func(p fileset.Problem) bool { return p.Damaged }) {
@@ -184,6 +186,9 @@ func (p *parcel) open(ctx context.Context, f *send, profile zipmail.Profile) (er
 
 // close forgets what was made to be sent.
 func (p *parcel) close() {
+	if p.plan != nil {
+		p.plan.Close()
+	}
 	if p.sealed != nil {
 		p.sealed()
 	}

@@ -26,6 +26,7 @@ type source struct {
 	size  int64
 	mod   time.Time
 	head  uint32 // CRC-32 of the first lookSize bytes
+	held  int32  // by which Plan.held knows it; 0: it is not open
 }
 
 // candidate is a file to look at. Those that were named are taken at their word; those found in a folder may be litter.
@@ -147,7 +148,7 @@ type looked struct {
 }
 
 // look reads the headers of all candidates, on all processors.
-func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, error) {
+func look(ctx context.Context, list []candidate, progress func(int), h *held) ([]looked, error) {
 	out := make([]looked, len(list))
 	t, in := newTables(), newInterner()
 	var next, done atomic.Int64
@@ -156,6 +157,7 @@ func look(ctx context.Context, list []candidate, progress func(int)) ([]looked, 
 	for range min(runtime.GOMAXPROCS(0), len(list), 8) {
 		wg.Go(func() {
 			r := newReader(t, in, nil)
+			r.files.held = h
 			defer r.files.close()
 			for {
 				i := int(next.Add(1)) - 1
@@ -180,8 +182,15 @@ func (r *reader) look(c candidate) (l looked) {
 	if err != nil {
 		return looked{err: &unusable{reason: plainReason(err)}}
 	}
-	defer f.Close()
 	l.src = src
+	defer func() {
+		if raw, ok := f.(*rawFile); ok && l.err == nil && src.size <= smallSize {
+			if l.src.held = r.files.held.hold(raw); l.src.held != 0 {
+				return
+			}
+		}
+		f.Close()
+	}()
 	if r.head == nil {
 		r.head = make([]byte, lookSize)
 	}
@@ -247,8 +256,16 @@ func Scan(ctx context.Context, o ScanOptions, paths ...string) (*Plan, error) {
 }
 
 // scan looks at what was found.
-func (found *collector) scan(ctx context.Context, o ScanOptions, paths []string) (*Plan, error) {
-	seen, err := look(ctx, found.list, o.Progress)
+func (found *collector) scan(ctx context.Context, o ScanOptions, paths []string) (plan *Plan, err error) {
+	h := newHeld(o.Hold)
+	defer func() {
+		if err != nil {
+			h.close()
+		} else {
+			plan.held = h
+		}
+	}()
+	seen, err := look(ctx, found.list, o.Progress, h)
 	if err != nil {
 		return nil, fmt.Errorf("fileset: %w", err)
 	}

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-type held struct{ *bytes.Reader }
+type inMemory struct{ *bytes.Reader }
 
-func (held) Close() error { return nil }
+func (inMemory) Close() error { return nil }
 
 // Objects from a store make the very archive that the same objects in files make.
 func TestScanInputs(t *testing.T) {
@@ -21,7 +21,7 @@ func TestScanInputs(t *testing.T) {
 		path := filepath.Join(shared(t), "files", name)
 		b := readFile(t, path)
 		paths = append(paths, path)
-		inputs = append(inputs, Input{Name: path, Size: int64(len(b)), Open: func() (File, error) { return held{bytes.NewReader(b)}, nil }})
+		inputs = append(inputs, Input{Name: path, Size: int64(len(b)), Open: func() (File, error) { return inMemory{bytes.NewReader(b)}, nil }})
 	}
 	inputs = append(inputs, inputs[0]) // twice the same
 	fromFiles, err := Scan(context.Background(), ScanOptions{}, paths...)

@@ -62,6 +62,7 @@ func (p *Plan) pack(ctx context.Context, w io.Writer, more Beside, progress func
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	blocks := 2*workers + 2
 	k := &packer{p: p, ctx: ctx, more: more, told: told, free: make(chan *job, blocks), work: make(chan *job, blocks), order: make(chan *job, blocks)}
+	k.files.held = p.held
 	for range blocks {
 		k.free <- &job{raw: make([]byte, 0, block), ready: make(chan struct{}, 1)}
 	}

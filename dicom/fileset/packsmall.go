@@ -91,9 +91,11 @@ func (s *source) whole(o *opener, p []byte) (n int, err error) {
 
 // wholeFile is whole of a file: there are tens of thousands of them, and nothing is allocated for any.
 func (s *source) wholeFile(o *opener, p []byte) (n int, err error) {
-	f, err := o.raw(s.path)
-	if err != nil {
-		return 0, err
+	f, ok := o.held.take(s.held)
+	if !ok {
+		if f, err = o.raw(s.path); err != nil {
+			return 0, err
+		}
 	}
 	defer f.Close()
 	if n, err = f.read(p, 0, len(p)-1); err != nil && !errors.Is(err, io.EOF) {

@@ -17,6 +17,10 @@ type ScanOptions struct {
 	NoDate        string // Study Date of a record whose instances have no date at all, YYYYMMDD; empty = 19000101
 	Progress      func(files int)
 
+	// Hold keeps small files open until Plan.Close, as far as the system's limit of open files goes: they are not opened again when
+	// they are packed. It is for programs that have nothing else to open; without effect but on Linux.
+	Hold bool
+
 	adopted map[string]string // Patient IDs by Study Instance UID, of a set that this one is a part of; nil: it is none
 }
 
@@ -37,8 +41,12 @@ type Plan struct {
 	extras    []Extra
 	directory []byte
 	sources   []source
+	held      *held             // of the sources, those that are open; may be nil
 	adopted   map[string]string // Patient IDs of studies with instances that have none
 }
+
+// Close lets go of files that are held open (ScanOptions.Hold). The Plan stays good.
+func (p *Plan) Close() { p.held.close() }
 
 // Apart are the instances that stand beside the patients, and so not in Tree: hanging protocols, implants and their like.
 func (p *Plan) Apart() []Instance { return p.Instances[len(p.Instances)-p.apart:] }

@@ -19,8 +19,9 @@ type rawFile struct {
 // opener opens files one after the other, most of which lie beside the one before: the folder of that one is kept, and the way to it is not
 // walked again. It is used by one goroutine, and closed.
 type opener struct {
-	dir string // with its slash; empty: none is kept
-	fd  int
+	dir  string // with its slash; empty: none is kept
+	fd   int
+	held *held // may be nil
 }
 
 func (o *opener) open(path string) (File, error) {
@@ -31,7 +32,18 @@ func (o *opener) open(path string) (File, error) {
 	return &f, nil
 }
 
+// raw opens a file, if need be in place of those that are held open: there may be too many of them for the system, or for a server.
 func (o *opener) raw(path string) (rawFile, error) {
+	f, err := o.beside(path)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		o.held.close()
+		return o.beside(path)
+	}
+	return f, err
+}
+
+// beside opens a file from its folder.
+func (o *opener) beside(path string) (rawFile, error) {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		return openAt(atCwd, path, path, 0)
