@@ -15,7 +15,7 @@ type held struct {
 const (
 	taken     = -1
 	openOther = 1 << 10 // files that a program may open beside those that are held
-	mostHeld  = 1 << 17
+	maxHeld   = 1 << 17
 )
 
 // newHeld holds what the limit of open files leaves, or nothing.
@@ -24,7 +24,7 @@ func newHeld(wanted bool) *held {
 	if !wanted || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur <= openOther {
 		return nil
 	}
-	return &held{most: int(min(limit.Cur-openOther, mostHeld))}
+	return &held{most: int(min(limit.Cur-openOther, maxHeld))}
 }
 
 // hold keeps f open and gives the number to ask for it by; 0 where it is not kept, and to be closed.
