@@ -161,7 +161,7 @@ func delayCode(r store.Recipient) string {
 	return "4.4.1"
 }
 
-// diagnostic is the last reply of a recipient's server, if it gave one.
+// diagnostic is the last reply of the server it is handed to, if that gave one: the recipient's, or the one that sends for us.
 func diagnostic(r store.Recipient) string {
 	if r.Code == 0 {
 		return ""
@@ -176,7 +176,7 @@ func delayReason(r store.Recipient) string {
 	case r.Attempts == 0:
 		return "the message is sealed and waits for its turn."
 	case r.Code == 0:
-		return "the recipient's server could not be reached."
+		return "the next server on its way could not be reached."
 	}
-	return "the recipient's server asked to be tried again later."
+	return "the next server on its way asked for it to be tried again later."
 }
