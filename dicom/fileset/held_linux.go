@@ -41,15 +41,15 @@ func (h *held) hold(f *rawFile) int32 {
 	return int32(len(h.files))
 }
 
-// take gives a file that was kept; its path it has no more. It is its caller's to close.
-func (h *held) take(n int32) (f rawFile, ok bool) {
+// take gives the file of path that was kept. It is its caller's to close.
+func (h *held) take(n int32, path string) (f rawFile, ok bool) {
 	if h == nil || n == 0 {
 		return f, false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	fd := &h.files[n-1]
-	f, ok = rawFile{fd: int(*fd)}, *fd != taken
+	f, ok = rawFile{path, int(*fd)}, *fd != taken
 	*fd = taken
 	return f, ok
 }

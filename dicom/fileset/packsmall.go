@@ -48,7 +48,7 @@ func (k *packer) gather(j *job, i int) *job {
 	return j
 }
 
-// take reads a small file whole; what Scan saw of it is looked at again afterwards.
+// take reads a small file whole, and makes sure that it is still what Scan saw.
 func (j *job) take(k *packer, i int) error {
 	src := &k.p.sources[i]
 	x := smallFile{file: i, room: len(j.raw), method: k.p.methodOf(i)}
@@ -91,7 +91,7 @@ func (s *source) whole(o *opener, p []byte) (n int, err error) {
 
 // wholeFile is whole of a file: there are tens of thousands of them, and nothing is allocated for any.
 func (s *source) wholeFile(o *opener, p []byte) (n int, err error) {
-	f, ok := o.held.take(s.held)
+	f, ok := o.held.take(s.held, s.path)
 	if !ok {
 		if f, err = o.raw(s.path); err != nil {
 			return 0, err

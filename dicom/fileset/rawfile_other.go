@@ -35,7 +35,7 @@ func newHeld(bool) *held { return nil }
 
 func (h *held) hold(*rawFile) int32 { return 0 }
 
-func (h *held) take(int32) (f rawFile, ok bool) { return f, false }
+func (h *held) take(int32, string) (f rawFile, ok bool) { return f, false }
 
 func (h *held) close() {}
 
